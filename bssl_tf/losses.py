@@ -1,0 +1,80 @@
+"""Losses of BSSL (https://arxiv.org/abs/2110.08851) and SimCLR, one value per example.
+
+Every loss computes in float32 whatever the inputs are, so that they hold under mixed precision, and
+leaves the mean over the (global) batch to its caller.
+"""
+
+import tensorflow as tf
+
+
+def kl_divergence(target_logits: tf.Tensor, student_logits: tf.Tensor, temperature: float) -> tf.Tensor:
+    """KL divergence from the student's softmax to the target's: L_KL of BSSL.
+
+    The gradient flows into both arguments: the target is trained jointly with the student.
+
+    Args:
+        target_logits: (batch, K), the target's logits g_θ(h_ζ(x)).
+        student_logits: (batch, K), the student's logits l_φ(k_φ(x)).
+        temperature: T > 0, divides both logits.
+
+    Returns:
+        (batch,) float32, ≥ 0, in nats.
+
+    Raises:
+        ValueError: the shapes differ or the temperature is not positive.
+    """
+    _check_pair(target_logits, student_logits, "target_logits", "student_logits")
+    if temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}.")
+    target = tf.nn.log_softmax(tf.cast(target_logits, tf.float32) / temperature)
+    student = tf.nn.log_softmax(tf.cast(student_logits, tf.float32) / temperature)
+    return tf.reduce_sum(tf.exp(target) * (target - student), axis=-1)
+
+
+def feature_similarity(target: tf.Tensor, student: tf.Tensor) -> tf.Tensor:
+    """One minus the cosine between target and student: L_FS of BSSL.
+
+    Args:
+        target: (batch, width), for instance the teacher's features h_ζ(x).
+        student: (batch, width), for instance the student's features k_φ(x), brought to the same width.
+
+    Returns:
+        (batch,) float32 in [0, 2].
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    _check_pair(target, student, "target", "student")
+    target = tf.math.l2_normalize(tf.cast(target, tf.float32), axis=-1)
+    student = tf.math.l2_normalize(tf.cast(student, tf.float32), axis=-1)
+    return 1.0 - tf.reduce_sum(target * student, axis=-1)
+
+
+def nt_xent(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
+    """SimCLR's normalised, temperature-scaled cross entropy (https://arxiv.org/abs/2002.05709, equation 1).
+
+    Args:
+        first: (batch, width), projections of one view of every image.
+        second: (batch, width), projections of the other view, in the same order.
+        temperature: > 0, divides the cosine similarities.
+
+    Returns:
+        (2·batch,) float32 in nats: the loss of every first view, then of every second view.
+
+    Raises:
+        ValueError: the shapes differ or the temperature is not positive.
+    """
+    _check_pair(first, second, "first", "second")
+    if temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}.")
+    views = tf.math.l2_normalize(tf.cast(tf.concat([first, second], 0), tf.float32), axis=-1)
+    count = tf.shape(views)[0]
+    similarity = tf.matmul(views, views, transpose_b=True) / temperature
+    similarity = tf.linalg.set_diag(similarity, tf.fill([count], similarity.dtype.min))
+    partner = tf.math.floormod(tf.range(count) + count // 2, count)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(partner, similarity)
+
+
+def _check_pair(a: tf.Tensor, b: tf.Tensor, name_a: str, name_b: str) -> None:
+    if a.shape.rank != 2 or not a.shape.is_compatible_with(b.shape):
+        raise ValueError(f"{name_a} and {name_b} must both be (batch, width); got {a.shape} and {b.shape}.")

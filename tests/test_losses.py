@@ -1,0 +1,89 @@
+"""Losses against naive versions in NumPy, float64, over random shapes."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.losses import feature_similarity, kl_divergence, nt_xent
+
+SHAPES = [(1, 2), (3, 7), (16, 256), (5, 2000)]
+
+
+def naive_softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0])
+def test_kl_divergence_is_the_sum_over_classes(shape, temperature):
+    random = np.random.default_rng(shape[1])
+    target, student = random.normal(size=shape), random.normal(size=shape)
+    p, q = naive_softmax(target / temperature), naive_softmax(student / temperature)
+    expected = [sum(p[i, k] * np.log(p[i, k] / q[i, k]) for k in range(shape[1])) for i in range(shape[0])]
+    value = kl_divergence(tf.constant(target, tf.float32), tf.constant(student, tf.float32), temperature)
+    assert value.shape == (shape[0],)
+    np.testing.assert_allclose(value, expected, rtol=2e-4, atol=1e-5)
+
+
+def test_kl_divergence_is_zero_for_equal_logits_and_not_symmetric():
+    a, b = tf.constant([[1.0, 2.0, 3.0]]), tf.constant([[3.0, 0.0, 0.0]])
+    assert abs(kl_divergence(a, a, 0.2).numpy()[0]) < 1e-6
+    assert abs(kl_divergence(a, b, 1.0) - kl_divergence(b, a, 1.0)).numpy()[0] > 0.01
+
+
+def test_kl_divergence_trains_both_sides_with_the_right_gradients():
+    random = np.random.default_rng(0)
+    target, student = (tf.Variable(random.normal(size=(4, 6)), dtype=tf.float32) for _ in range(2))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(kl_divergence(target, student, 0.5))
+    of_target, of_student = tape.gradient(loss, [target, student])
+    p, q = naive_softmax(target.numpy() / 0.5), naive_softmax(student.numpy() / 0.5)
+    divergence = np.sum(p * np.log(p / q), axis=-1, keepdims=True)
+    np.testing.assert_allclose(of_student, (q - p) / 0.5, atol=1e-5)
+    np.testing.assert_allclose(of_target, p * (np.log(p / q) - divergence) / 0.5, atol=1e-5)
+
+
+def test_kl_divergence_survives_extreme_logits():
+    value = kl_divergence(tf.constant([[1e4, -1e4]]), tf.constant([[-1e3, 1e3]]), 0.2)
+    assert np.isfinite(value).all() and value.numpy()[0] > 1e3
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_feature_similarity_is_one_minus_cosine_and_half_the_squared_distance(shape):
+    random = np.random.default_rng(shape[0])
+    u, v = random.normal(size=shape), random.normal(size=shape)
+    value = feature_similarity(tf.constant(u, tf.float32), tf.constant(v, tf.float32))
+    unit = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v)]
+    assert value.shape == (shape[0],)
+    np.testing.assert_allclose(value, [1 - a @ b for a, b in zip(*unit)], atol=1e-5)
+    np.testing.assert_allclose(2 * value, np.sum((unit[0] - unit[1]) ** 2, axis=-1), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [2, 5, 32])
+def test_nt_xent_against_loops(batch):
+    random = np.random.default_rng(batch)
+    first, second = random.normal(size=(2, batch, 8))
+    views = np.concatenate([first, second])
+    views /= np.linalg.norm(views, axis=-1, keepdims=True)
+    expected = []
+    for i in range(2 * batch):
+        others = [np.exp(views[i] @ views[j] / 0.3) for j in range(2 * batch) if j != i]
+        expected.append(-np.log(np.exp(views[i] @ views[(i + batch) % (2 * batch)] / 0.3) / sum(others)))
+    value = nt_xent(tf.constant(first, tf.float32), tf.constant(second, tf.float32), 0.3)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+def test_losses_compute_in_float32_under_half_precision():
+    halves = [tf.cast(tf.random.stateless_normal((4, 8), (0, i)), tf.float16) for i in range(2)]
+    for value in (kl_divergence(*halves, 0.2), feature_similarity(*halves), nt_xent(*halves, 0.2)):
+        assert value.dtype == tf.float32
+
+
+def test_losses_refuse_shapes_that_do_not_match():
+    with pytest.raises(ValueError, match=r"target_logits and student_logits .* \(4, 8\) and \(4, 9\)"):
+        kl_divergence(tf.zeros((4, 8)), tf.zeros((4, 9)), 0.2)
+    with pytest.raises(ValueError, match="batch, width"):
+        feature_similarity(tf.zeros((4,)), tf.zeros((4,)))
+    with pytest.raises(ValueError, match="temperature must be positive, got 0"):
+        kl_divergence(tf.zeros((4, 8)), tf.zeros((4, 8)), 0)
