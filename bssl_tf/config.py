@@ -1,0 +1,341 @@
+"""The one typed configuration: dataclasses ↔ absl flags ↔ the file saved with a run.
+
+Entry points call `define_flags` once, `from_flags` after parsing, and hand the result on; no module
+below them reads a flag. A setting is a dataclass field: its name is the flag's name, its type the
+flag's type, its help the flag's help, and `settings_that_differ` compares what was saved with what
+is asked for now.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import write_json
+
+STUDENTS = (
+    "reactnet_small",
+    "reactnet_a",
+    "quicknet_small",
+    "quicknet",
+    "quicknet_large",
+    "binary_resnet_e18",
+)
+TEACHERS = ("resnet_small", "resnet18", "resnet34", "resnet50")
+
+
+def setting(default, help, *, choices=None, low=None, high=None, changes_result=True):
+    """A dataclass field that is also a flag.
+
+    Args:
+        default: default value; its type is the flag's type.
+        help: one sentence, shown by ``--help``.
+        choices: the allowed values, where there are few.
+        low: smallest allowed value.
+        high: largest allowed value.
+        changes_result: whether a run resumed with another value would give another result.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata=dict(help=help, choices=choices, low=low, high=high, changes_result=changes_result),
+    )
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    dataset: str = setting(
+        "digits",
+        "Images to learn from: digits (8×8, shipped with scikit-learn), tfds:NAME[/CONFIG], or folder:PATH "
+        "(nested folders; labels are optional).",
+    )
+    data_dir: str = setting(
+        "", "Where TFDS keeps prepared data sets (its own default if empty).", changes_result=False
+    )
+    train_split: str = setting("train", "TFDS split to train on.")
+    test_split: str = setting("test", "TFDS split to evaluate on.", changes_result=False)
+    holdout: float = setting(
+        0.1,
+        "Share of a folder's images kept for evaluation where the folder has no train/ and test/ (or val/) of its own.",
+        low=0.0,
+        high=0.9,
+    )
+    image_size: int = setting(
+        0, "Height and width the networks see, in pixels; 0: the data set's own size, 224 for photos.", low=0
+    )
+    channels: int = setting(0, "1 (grey) or 3 (RGB); 0: as the data set has them.", choices=(0, 1, 3))
+    max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0)
+    max_test_images: int = setting(
+        0, "Use only the first so many test images; 0: all.", low=0, changes_result=False
+    )
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    crop_min: float = setting(0.2, "Smallest random crop, as a share of the image's area.", low=0.01, high=1.0)
+    flip: bool = setting(True, "Mirror half of the views.")
+    jitter_probability: float = setting(0.6, "Share of views with colour jitter.", low=0.0, high=1.0)
+    brightness: float = setting(0.4, "Colour jitter: brightness factor in 1 ± this.", low=0.0, high=1.0)
+    contrast: float = setting(0.4, "Colour jitter: contrast factor in 1 ± this.", low=0.0, high=1.0)
+    saturation: float = setting(0.4, "Colour jitter: saturation factor in 1 ± this.", low=0.0, high=1.0)
+    hue: float = setting(0.1, "Colour jitter: hue shift in ± this part of the circle.", low=0.0, high=0.5)
+    grey_probability: float = setting(0.2, "Share of views turned grey.", low=0.0, high=1.0)
+    blur_probability: float = setting(0.2, "Share of views with Gaussian blur.", low=0.0, high=1.0)
+    blur_sigma: float = setting(
+        2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1
+    )
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    student: str = setting("reactnet_small", "Binary network to train.", choices=STUDENTS)
+    student_width: int = setting(
+        32, "reactnet_small: channels of the stem; every stage doubles them. Multiples of 32 suit LCE.", low=8
+    )
+    student_depth: int = setting(1, "reactnet_small: blocks in each stage.", low=1)
+    student_stages: int = setting(3, "reactnet_small: stages, each of twice the channels of the one before.", low=1)
+    student_dense: int = setting(
+        0, "Width of a dense layer with ReLU that ends the backbone; 0: none. The paper has 1024 on ReActNet-A.", low=0
+    )
+    quantizer: str = setting("ste_sign", "Larq quantizer of activations and weights, by name.")
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    teacher: str = setting(
+        "resnet_small",
+        f"Frozen float feature extractor: one of {', '.join(TEACHERS)}, pretrained here by SimCLR into the workdir; "
+        "or the workdir of an earlier run; or a saved Keras model that gives a feature vector.",
+    )
+    teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8)
+    teacher_depth: int = setting(1, "resnet_small: blocks in each stage.", low=1)
+    teacher_stages: int = setting(3, "resnet_small: stages.", low=1)
+    teacher_pixels: str = setting(
+        "0..255",
+        "Pixel range that a saved Keras model given as --teacher expects: 0..255, 0..1, -1..1 or imagenet "
+        "(mean and standard deviation of ImageNet, as PyTorch models have it).",
+        choices=("0..255", "0..1", "-1..1", "imagenet"),
+    )
+
+
+@dataclass(frozen=True)
+class SimclrSettings:
+    teacher_epochs: int = setting(100, "Epochs of SimCLR pretraining for the teacher.", low=1)
+    teacher_batch_size: int = setting(256, "Images (two views each) in a teacher's step.", low=2)
+    teacher_learning_rate: float = setting(1e-3, "Peak learning rate of the teacher (Adam).", low=0.0)
+    teacher_warmup_epochs: int = setting(5, "Epochs of linear warm-up of the teacher's learning rate.", low=0)
+    contrastive_temperature: float = setting(0.2, "Temperature of SimCLR's loss.", low=1e-3)
+    projection_size: int = setting(128, "Outputs of SimCLR's projection head.", low=2)
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    ablation: str = setting(
+        "full",
+        "Row of the paper's ablation. joint: ① KL alone; similarity: ①+② with a constant balance; balancing: ①+②+③; all "
+        "three in a single stage; full: ①+②+③+④, two stages.",
+        choices=("joint", "similarity", "balancing", "full"),
+    )
+    stages: str = setting(
+        "auto", "Which stages to run: 1, 2, 1,2, or auto: as --ablation says.", choices=("auto", "1", "2", "1,2")
+    )
+    similarity: str = setting(
+        "features", "What the feature similarity loss compares.", choices=("features", "logits")
+    )
+    balance: str = setting(
+        "auto",
+        "Weight λ of the similarity loss over the steps of a stage: cosine, constant, or auto: as --ablation says.",
+        choices=("auto", "cosine", "constant"),
+    )
+    balance_start: float = setting(0.9, "λ at the first step; the λ of a constant balance.", low=0.0, high=1.0)
+    balance_end: float = setting(0.7, "λ at the last step.", low=0.0, high=1.0)
+    temperature: float = setting(0.2, "Softmax temperature T of the KL loss.", low=1e-3)
+    pseudo_classes: int = setting(2000, "K: outputs and hidden units of both classifiers.", low=2)
+    views: str = setting(
+        "swapped", "Views that student and target see: the same one, or each other's.", choices=("swapped", "same")
+    )
+    train_target: bool = setting(True, "Train the target's classifier g_θ with the student; off: it stays random.")
+    target_learning_rate_multiplier: float = setting(
+        1.0, "Learning rate of g_θ relative to the student's.", low=0.0
+    )
+
+    @property
+    def stage_numbers(self) -> tuple[int, ...]:
+        """The stages to run, in order."""
+        stages = self.stages
+        if stages == "auto":
+            stages = "1,2" if self.ablation == "full" else "2"
+        return tuple(int(stage) for stage in stages.split(","))
+
+    @property
+    def balance_ends(self) -> tuple[float, float]:
+        """(λ_0, λ_T): equal where λ is constant, both 0 where there is no similarity loss."""
+        if self.ablation == "joint":
+            return 0.0, 0.0
+        constant = self.balance == "constant" or (self.balance == "auto" and self.ablation == "similarity")
+        return self.balance_start, self.balance_start if constant else self.balance_end
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    epochs: int = setting(100, "Epochs of each stage.", low=1)
+    batch_size: int = setting(256, "Images (two views each) in a step.", low=2)
+    learning_rate: float = setting(1e-3, "Peak learning rate (Adam); falls to 0 as a cosine.", low=0.0)
+    warmup_epochs: int = setting(5, "Epochs of linear warm-up of the learning rate.", low=0)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    workdir: str = setting("", "Folder that holds all of this run. Required.", changes_result=False)
+    task: str = setting(
+        "all",
+        "teacher: pretrain the teacher only; student: the student's stages; all: both, as far as they are not done.",
+        choices=("all", "teacher", "student"),
+        changes_result=False,
+    )
+    seed: int = setting(0, "Seed of weights, data order and views.", low=0)
+    dry_run: bool = setting(
+        False, "Run everything on a handful of images, in WORKDIR/dry_run, in seconds.", changes_result=False
+    )
+    preview_views: bool = setting(
+        False, "Write a picture of what the networks will see to the workdir, and stop.", changes_result=False
+    )
+    log_every: int = setting(50, "Steps between two rows of the metrics.", low=1, changes_result=False)
+    checkpoint_minutes: float = setting(
+        5.0, "Minutes between two checkpoints within an epoch's run.", low=0.0, changes_result=False
+    )
+    knn_every: int = setting(
+        5, "Epochs between two online 20-NN accuracies (where labels exist); 0: never.", low=0, changes_result=False
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a training run, by group. `save`, `load` and the flags share its field names."""
+
+    data: DataSettings = DataSettings()
+    views: ViewSettings = ViewSettings()
+    student: StudentSettings = StudentSettings()
+    teacher: TeacherSettings = TeacherSettings()
+    simclr: SimclrSettings = SimclrSettings()
+    method: MethodSettings = MethodSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    run: RunSettings = RunSettings()
+
+
+def define_flags(*groups: type) -> None:
+    """Define one absl flag for every setting of the given groups (dataclasses)."""
+    define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+    for group in groups:
+        for field in fields(group):
+            choices = field.metadata["choices"]
+            allowed = f" ({', '.join(map(str, choices))})" if choices else ""
+            define[field.type](field.name, field.default, field.metadata["help"] + allowed)
+
+
+def group_from_flags(group: type, base: Any = None) -> Any:
+    """Build a group from the parsed flags; with `base`, flags left alone keep the values of `base`."""
+    parsed = flags.FLAGS
+    values = {
+        field.name: parsed[field.name].value
+        for field in fields(group)
+        if base is None or parsed[field.name].present
+    }
+    return dataclasses.replace(base, **values) if base is not None else group(**values)
+
+
+def config_from_flags() -> Config:
+    """The configuration that the parsed flags ask for, validated.
+
+    Raises:
+        ConfigError: a value is not allowed, or two settings contradict each other.
+    """
+    config = Config(**{group.name: group_from_flags(group.type) for group in fields(Config)})
+    validate(config)
+    return config
+
+
+def validate_group(group: Any) -> None:
+    """Check every setting of a group against its choices and bounds."""
+    for field in fields(group):
+        value, limits = getattr(group, field.name), field.metadata
+        flag = f"--{field.name}={value}"
+        if limits["choices"] and value not in limits["choices"]:
+            raise ConfigError(f"{flag}: choose one of {', '.join(map(str, limits['choices']))}.")
+        if limits["low"] is not None and value < limits["low"]:
+            raise ConfigError(f"{flag}: give at least {limits['low']}.")
+        if limits["high"] is not None and value > limits["high"]:
+            raise ConfigError(f"{flag}: give at most {limits['high']}.")
+
+
+def validate(config: Config) -> None:
+    """Check every setting, and the settings that hang together.
+
+    Raises:
+        ConfigError: names the flag, its value and what to do.
+    """
+    for group in fields(config):
+        validate_group(getattr(config, group.name))
+    method, optimizer, simclr = config.method, config.optimizer, config.simclr
+    if not config.run.workdir:
+        raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
+    if method.ablation == "joint" and method.balance != "auto":
+        raise ConfigError(
+            f"--balance={method.balance} contradicts --ablation=joint, which has no similarity loss: drop one of them."
+        )
+    if method.ablation == "similarity" and method.balance == "cosine":
+        raise ConfigError(
+            "--balance=cosine contradicts --ablation=similarity, whose λ is constant: use --ablation=balancing."
+        )
+    if optimizer.warmup_epochs >= optimizer.epochs and optimizer.warmup_epochs > 0:
+        raise ConfigError(
+            f"--warmup_epochs={optimizer.warmup_epochs} leaves nothing of --epochs={optimizer.epochs}: lower it."
+        )
+    if simclr.teacher_warmup_epochs >= simclr.teacher_epochs and simclr.teacher_warmup_epochs > 0:
+        raise ConfigError(
+            f"--teacher_warmup_epochs={simclr.teacher_warmup_epochs} leaves nothing of "
+            f"--teacher_epochs={simclr.teacher_epochs}: lower it."
+        )
+
+
+def for_dry_run(config: Config) -> Config:
+    """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes."""
+    replace = dataclasses.replace
+    return replace(
+        config,
+        data=replace(config.data, max_train_images=32, max_test_images=32),
+        simclr=replace(config.simclr, teacher_epochs=1, teacher_batch_size=16, teacher_warmup_epochs=0),
+        method=replace(config.method, pseudo_classes=min(config.method.pseudo_classes, 64)),
+        optimizer=replace(config.optimizer, epochs=1, batch_size=16, warmup_epochs=0),
+        run=replace(config.run, workdir=str(Path(config.run.workdir) / "dry_run"), log_every=1),
+    )
+
+
+def result_settings(*groups: Any) -> dict[str, Any]:
+    """Name → value of those settings that change the result of a run."""
+    return {
+        field.name: getattr(group, field.name)
+        for group in groups
+        for field in fields(group)
+        if field.metadata["changes_result"]
+    }
+
+
+def settings_that_differ(saved: dict[str, Any], asked: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Name → (saved value, value asked for) of all settings that are not the same."""
+    names = [*saved, *(name for name in asked if name not in saved)]
+    return {name: (saved.get(name), asked.get(name)) for name in names if saved.get(name) != asked.get(name)}
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the configuration as JSON, atomically."""
+    write_json(path, dataclasses.asdict(config))
+
+
+def load(path: Path) -> Config:
+    """Read a configuration that `save` wrote."""
+    groups = json.loads(path.read_text())
+    return Config(**{group.name: group.type(**groups[group.name]) for group in fields(Config)})

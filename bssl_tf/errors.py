@@ -1,0 +1,9 @@
+"""Errors that the user can mend: shown as a sentence, without a stack."""
+
+
+class UserError(ValueError):
+    """Something stands in the way; the message says what, and what to do."""
+
+
+class ConfigError(UserError):
+    """A setting that cannot work; the message names the flag, the value and the remedy."""

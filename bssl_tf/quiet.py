@@ -1,0 +1,41 @@
+"""Holds back what native libraries write to standard error, until somebody wants to read it."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from typing import BinaryIO, Iterator
+
+
+@contextlib.contextmanager
+def held_back_stderr() -> Iterator[BinaryIO]:
+    """Within the block the process's standard error (C++ included) goes to the file that is yielded."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield log
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def last_lines(log: BinaryIO, count: int = 15) -> str:
+    """The end of what was held back."""
+    sys.stderr.flush()
+    log.seek(0)
+    return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the lines in which it tells of its plugins and of GPUs it has not found."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with held_back_stderr() as log:
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except Exception as error:
+            raise ImportError(f"TensorFlow cannot be imported: {error}\n{last_lines(log)}") from error

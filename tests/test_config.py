@@ -1,0 +1,99 @@
+"""Settings: one definition for flags, checks and the saved file."""
+
+import dataclasses
+
+import pytest
+from absl import flags
+
+from bssl_tf import config as configuration
+from bssl_tf.config import Config, MethodSettings, OptimizerSettings, RunSettings
+from bssl_tf.errors import ConfigError
+
+WITH_WORKDIR = Config(run=RunSettings(workdir="runs/x"))
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Parse a command line with flags of its own; gives the configuration."""
+
+    def parse(*arguments):
+        values = flags.FlagValues()
+        monkeypatch.setattr(flags, "FLAGS", values)
+        for kind in ("string", "integer", "float", "boolean"):
+            define = getattr(flags, f"DEFINE_{kind}")
+            monkeypatch.setattr(
+                flags,
+                f"DEFINE_{kind if kind != 'boolean' else 'bool'}",
+                lambda *a, define=define: define(*a, flag_values=values),
+            )
+        configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
+        values(["train.py", *arguments])
+        return configuration.config_from_flags()
+
+    return parse
+
+
+def test_flags_without_a_value_have_the_defaults_of_the_settings(parse):
+    assert parse("--workdir=runs/x") == WITH_WORKDIR
+
+
+def test_every_kind_of_flag_reaches_its_setting(parse):
+    config = parse("--workdir=w", "--dataset=folder:/x", "--epochs=7", "--temperature=0.5", "--notrain_target")
+    assert (config.data.dataset, config.optimizer.epochs) == ("folder:/x", 7)
+    assert config.method.temperature == 0.5 and config.method.train_target is False
+
+
+def test_no_two_groups_have_a_setting_of_the_same_name():
+    names = [field.name for group in dataclasses.fields(Config) for field in dataclasses.fields(group.type)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((), "--workdir is not set"),
+        (("--workdir=w", "--student=resnet"), "--student=resnet: choose one of reactnet_small, reactnet_a"),
+        (("--workdir=w", "--temperature=0"), "--temperature=0.0: give at least 0.001"),
+        (("--workdir=w", "--balance_start=1.5"), "--balance_start=1.5: give at most 1"),
+        (("--workdir=w", "--channels=2"), "--channels=2: choose one of 0, 1, 3"),
+        (("--workdir=w", "--ablation=joint", "--balance=cosine"), "contradicts --ablation=joint"),
+        (("--workdir=w", "--ablation=similarity", "--balance=cosine"), "use --ablation=balancing"),
+        (("--workdir=w", "--epochs=5", "--warmup_epochs=5"), "leaves nothing of --epochs=5"),
+    ],
+)
+def test_bad_values_are_refused_by_flag_and_value(parse, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(*arguments)
+
+
+@pytest.mark.parametrize(
+    "ablation, stages, ends",
+    [
+        ("joint", (2,), (0.0, 0.0)),
+        ("similarity", (2,), (0.9, 0.9)),
+        ("balancing", (2,), (0.9, 0.7)),
+        ("full", (1, 2), (0.9, 0.7)),
+    ],
+)
+def test_every_ablation_row_is_one_flag(parse, ablation, stages, ends):
+    method = parse("--workdir=w", f"--ablation={ablation}").method
+    assert method.stage_numbers == stages and method.balance_ends == ends
+
+
+def test_stages_and_balance_can_be_chosen_apart_from_the_rows():
+    assert MethodSettings(stages="1").stage_numbers == (1,)
+    assert MethodSettings(ablation="joint", stages="1,2").stage_numbers == (1, 2)
+    assert MethodSettings(balance="constant", balance_start=0.5).balance_ends == (0.5, 0.5)
+
+
+def test_saved_configuration_comes_back_the_same(tmp_path):
+    config = dataclasses.replace(WITH_WORKDIR, optimizer=OptimizerSettings(epochs=3, learning_rate=3e-4))
+    configuration.save(config, tmp_path / "config.json")
+    assert configuration.load(tmp_path / "config.json") == config
+
+
+def test_differences_name_setting_old_and_new():
+    old = configuration.result_settings(OptimizerSettings())
+    new = configuration.result_settings(OptimizerSettings(epochs=3))
+    assert configuration.settings_that_differ(old, new) == {"epochs": (100, 3)}
+    assert "workdir" not in configuration.result_settings(RunSettings())
