@@ -1,0 +1,29 @@
+"""From a trained backbone to a verified .tflite file for Larq Compute Engine.
+
+plan = deployment_plan(backbone)                        # before training: what it will be on the device
+content = convert_backbone(backbone)                    # after training
+parity = compare(backbone, content, images).check()     # both on the same real pixels
+write_report(path, inspect_file(content), plan, parity, command)
+"""
+
+from bssl_tf.deploy.convert import ConversionError, convert_backbone
+from bssl_tf.deploy.flatbuffer import FileReport, TfliteFileError, inspect_file
+from bssl_tf.deploy.plan import DeploymentPlan, deployment_plan
+from bssl_tf.deploy.report import write_report
+from bssl_tf.deploy.runtime import TfliteBackbone
+from bssl_tf.deploy.verify import Parity, ParityError, compare
+
+__all__ = [
+    "ConversionError",
+    "DeploymentPlan",
+    "FileReport",
+    "Parity",
+    "ParityError",
+    "TfliteBackbone",
+    "TfliteFileError",
+    "compare",
+    "convert_backbone",
+    "deployment_plan",
+    "inspect_file",
+    "write_report",
+]

@@ -1,0 +1,92 @@
+"""A trained backbone becomes a .tflite file that takes pixels as the user has them.
+
+    content = convert_backbone(backbone)                # (1, S, S, C) uint8 pixels → (1, D) float32 features
+    pathlib.Path("model.tflite").write_bytes(content)
+
+The file's signature calls its input ``pixels`` and its output ``features``. With ``uint8`` input the
+file itself casts to float, so an app passes the bytes of its picture and nothing needs to be scaled.
+"""
+
+import tempfile
+
+import larq_compute_engine as lce
+import tensorflow as tf
+
+from bssl_tf.deploy.flatbuffer import inspect_file
+from bssl_tf.errors import UserError
+from bssl_tf.quiet import held_back_stderr, last_lines
+
+INPUT_TYPES = ("uint8", "float32")
+
+
+class ConversionError(UserError):
+    """The converter refused the network; the message holds its own last words."""
+
+
+def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> bytes:
+    """Convert a backbone with Larq Compute Engine.
+
+    Args:
+        backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
+        input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
+
+    Returns:
+        The content of the .tflite file, for one image at a time.
+
+    Raises:
+        UserError: mixed precision, an image size that is not fixed, or another input type.
+        ConversionError: Larq Compute Engine's converter failed, or left operators that the engine lacks.
+    """
+    if input_type not in INPUT_TYPES:
+        raise UserError(f"--input_type={input_type!r} is not known; it is one of {', '.join(INPUT_TYPES)}.")
+    shape = _fixed_shape(backbone)
+    _require_float32(backbone)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, input_type, name="pixels")], autograph=False)
+    def serve(pixels):
+        return {"features": backbone(tf.cast(pixels, tf.float32), training=False)}
+
+    exported = tf.Module()
+    exported.weights = backbone.variables
+    exported.serve = serve
+    # A bare function instead of `convert_keras_model`: same graph, same converter, but Keras need not
+    # trace and save every layer by itself, which takes most of the time with deep networks.
+    with tempfile.TemporaryDirectory() as folder, held_back_stderr() as log:
+        try:
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(exported, folder, signatures={"serving_default": serve}, options=options)
+            content = lce.convert_saved_model(folder)
+        except Exception as error:
+            raise ConversionError(
+                f"Larq Compute Engine could not convert {backbone.name!r}: {error}\n"
+                f"The end of its log:\n{last_lines(log)}"
+            ) from error
+    foreign = inspect_file(content).foreign_operators
+    if foreign:  # the converter lets pass what it does not know
+        raise ConversionError(
+            f"Larq Compute Engine has no operator for {', '.join(foreign)}, which {backbone.name!r} uses. "
+            "Build the backbone from layers that TensorFlow Lite knows."
+        )
+    return content
+
+
+def _fixed_shape(backbone: tf.keras.Model) -> tuple[int, ...]:
+    shape = backbone.input_shape
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise UserError(f"A backbone takes one batch of images, (None, S, S, C); this one takes {shape}.")
+    if None in shape[1:]:
+        raise UserError(
+            f"The backbone takes images of shape {shape[1:]}, which leaves sizes open, but a .tflite file"
+            " needs them fixed. Build the backbone with a fixed size: set --image_size (and --channels)."
+        )
+    return (1, *shape[1:])
+
+
+def _require_float32(backbone: tf.keras.Model) -> None:
+    for layer in backbone.submodules:
+        if isinstance(layer, tf.keras.layers.Layer) and layer.compute_dtype not in ("float32", None):
+            raise UserError(
+                f"Layer {layer.name!r} computes in {layer.compute_dtype}, but the converter takes float32"
+                " only. Build the backbone again under the policy 'float32'"
+                " (tf.keras.mixed_precision.set_global_policy('float32')) and load its weights into it."
+            )

@@ -1,0 +1,137 @@
+"""The papers of a .tflite file: ``model.json`` for programs and ``model.md`` for people, next to it."""
+
+import hashlib
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Optional
+
+from bssl_tf import __version__
+from bssl_tf.deploy.flatbuffer import FileReport
+from bssl_tf.deploy.plan import DeploymentPlan, bytes_text, count_text
+from bssl_tf.deploy.verify import Parity
+from bssl_tf.files import write_json, write_text
+
+_PACKAGES = ("tensorflow", "tf_keras", "larq", "larq-compute-engine", "numpy")
+
+
+def differences(file_report: FileReport, plan: DeploymentPlan) -> list[str]:
+    """Where the file is not what the plan promised; empty if all is well."""
+    found = []
+    binary = file_report.operators.get("LceBconv2d", 0)
+    if binary != plan.binary_convolutions:
+        found.append(
+            f"The plan has {plan.binary_convolutions} binary convolutions, the file has {binary}."
+            " Convolutions with float kernels (a stage 1 network) stay float."
+        )
+    off = file_report.file_bytes / plan.file_bytes - 1
+    if abs(off) > 0.1:
+        found.append(f"The file is {off:+.0%} off the projected size of {bytes_text(plan.file_bytes)}.")
+    return found
+
+
+def write_report(
+    path: Path,
+    file_report: FileReport,
+    plan: DeploymentPlan,
+    parity: Optional[Parity],
+    command: str,
+    extra: Optional[dict[str, Any]] = None,
+) -> dict[str, Any]:
+    """Write the report beside a .tflite file, each of its two files whole or not at all.
+
+    Args:
+        path: the .tflite file, already written; model.tflite gets model.json and model.md.
+        file_report: of `inspect_file`.
+        plan: of `deployment_plan`.
+        parity: of `compare`; None where nothing was compared, which the report says.
+        command: the command line that made the file.
+        extra: more entries, such as the run's settings; values that JSON can hold.
+
+    Returns:
+        What model.json holds.
+    """
+    path = Path(path)
+    content = {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "bytes": file_report.file_bytes,
+        "inputs": [vars(tensor) for tensor in file_report.inputs],
+        "outputs": [vars(tensor) for tensor in file_report.outputs],
+        "operators": file_report.operators,
+        "constant_bytes": file_report.constant_bytes,
+        "structure_bytes": file_report.structure_bytes,
+        "plan": plan.as_dict(),
+        "differences_to_plan": differences(file_report, plan),
+        "parity": None if parity is None else parity.as_dict(),
+        "command": command,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "extra": extra or {},
+    }
+    write_json(path.with_suffix(".json"), content)
+    write_text(path.with_suffix(".md"), _markdown(content, file_report, plan, parity))
+    return content
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "bssl_tf": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Optional[Parity]) -> str:
+    bytes_rows = [(kind, f"{size:,}") for kind, size in file_report.constant_bytes.items() if size]
+    bytes_rows += [
+        ("structure", f"{file_report.structure_bytes:,}"),
+        ("**file**", f"**{file_report.file_bytes:,}**"),
+    ]
+    notes = [*content["differences_to_plan"], *plan.warnings]
+    sections = [
+        f"# {content['file']}",
+        f"{bytes_text(file_report.file_bytes)}, made on {content['date']} by\n\n    {content['command']}",
+        "## In and out",
+        _table(
+            ("", "name", "type", "shape", "name in the graph"),
+            [
+                (
+                    way,
+                    f"`{tensor.name}`",
+                    tensor.dtype,
+                    "×".join(map(str, tensor.shape)),
+                    f"`{tensor.tensor_name}`",
+                )
+                for way, tensors in (("input", file_report.inputs), ("output", file_report.outputs))
+                for tensor in tensors
+            ],
+        ),
+        "The input takes pixels in 0..255 as they are; the network normalises them itself.",
+        "## Does it compute what the Keras network computes?",
+        "Not compared." if parity is None else f"{'Yes' if parity.ok else '**No**'}: {parity}.",
+        "## Work for one image",
+        (
+            f"{count_text(plan.binary_macs)} binary and {count_text(plan.float_macs)} float"
+            " multiply-accumulates."
+        ),
+        "## Operators",
+        _table(("operator", "count"), [(name, str(count)) for name, count in file_report.operators.items()]),
+        "## Bytes",
+        _table(("kind", "bytes"), bytes_rows),
+        *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
+        *(
+            ["## More", _table(("", ""), [(name, str(value)) for name, value in content["extra"].items()])]
+            if content["extra"]
+            else []
+        ),
+        "## Versions",
+        ", ".join(f"{name} {number}" for name, number in content["versions"].items()),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)

@@ -1,0 +1,60 @@
+import hashlib
+import json
+
+import pytest
+
+from bssl_tf.deploy import compare, deployment_plan, inspect_file, write_report
+from bssl_tf.deploy.report import differences
+
+COMMAND = "python convert.py --workdir=runs/a | tee log"
+
+
+@pytest.fixture
+def written(tmp_path, plain, plain_file, grey_images):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(plain_file)
+    parity = compare(plain, plain_file, [grey_images])
+    write_report(path, inspect_file(plain_file), deployment_plan(plain), parity, COMMAND, {"image_size": 8})
+    return path
+
+
+def test_json_holds_what_was_measured(written, plain, plain_file):
+    content = json.loads(written.with_suffix(".json").read_text())
+    assert content["sha256"] == hashlib.sha256(plain_file).hexdigest() and content["bytes"] == len(plain_file)
+    assert content["operators"]["LceBconv2d"] == 3
+    assert sum(content["constant_bytes"].values()) + content["structure_bytes"] == len(plain_file)
+    assert content["plan"]["binary_macs"] == deployment_plan(plain).binary_macs
+    assert content["parity"]["ok"] is True and content["parity"]["images"] == 32
+    assert content["inputs"][0]["name"] == "pixels" and content["outputs"][0]["shape"] == [1, 48]
+    assert content["command"] == COMMAND and content["extra"] == {"image_size": 8}
+    assert content["versions"]["larq-compute-engine"] and content["differences_to_plan"] == []
+
+
+def test_markdown_reads_well(written, plain_file):
+    text = written.with_suffix(".md").read_text()
+    assert text.startswith("# model.tflite\n") and COMMAND in text
+    assert "| LceBconv2d | 3 |" in text and f"**{len(plain_file):,}**" in text
+    assert "Yes: " in text and "| image_size | 8 |" in text
+    assert "| input | `pixels` | float32 | 1×8×8×1 |" in text
+
+
+def test_only_whole_files_are_left(written, plain):
+    names = sorted(path.name for path in written.parent.iterdir())
+    assert names == ["model.json", "model.md", "model.tflite"]
+    before = written.with_suffix(".json").read_text()
+    with pytest.raises(TypeError):
+        write_report(
+            written,
+            inspect_file(written.read_bytes()),
+            deployment_plan(plain),
+            None,
+            COMMAND,
+            {"bad": object()},
+        )
+    assert written.with_suffix(".json").read_text() == before
+    assert sorted(path.name for path in written.parent.iterdir()) == names
+
+
+def test_a_file_unlike_its_plan_is_told(residual, plain_file):
+    told = differences(inspect_file(plain_file), deployment_plan(residual))
+    assert "4 binary convolutions, the file has 3" in told[0] and "off the projected size" in told[1]

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.deploy import TfliteBackbone, TfliteFileError
+
+
+def test_path_and_bytes_give_the_same_features(tmp_path, residual_file, images):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(residual_file)
+    from_path = TfliteBackbone(path).features(images[:3])
+    assert from_path.shape == (3, 64) and from_path.dtype == np.float32
+    assert np.array_equal(from_path, TfliteBackbone(residual_file, num_threads=1).features(images[:3]))
+
+
+def test_another_image_size_names_the_flags(residual_file, grey_images):
+    with pytest.raises(ValueError, match=r"--image_size=16 --channels=3"):
+        TfliteBackbone(residual_file).features(grey_images)
+
+
+def test_a_damaged_file_is_refused_before_the_interpreter_sees_it(tmp_path, residual_file):
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(residual_file[: len(residual_file) // 2])
+    with pytest.raises(TfliteFileError, match="cut.tflite.*cut short or damaged"):
+        TfliteBackbone(path)
+
+
+def test_a_file_that_is_no_backbone_is_refused():
+    pixels = tf.keras.Input((4, 4, 1), batch_size=1)
+    model = tf.keras.Model(pixels, tf.keras.layers.Conv2D(2, 3)(pixels))
+    with pytest.raises(TfliteFileError, match="one feature vector"):
+        TfliteBackbone(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.tflite"):
+        TfliteBackbone(tmp_path / "nowhere.tflite")
