@@ -1,0 +1,42 @@
+"""SimCLR (https://arxiv.org/abs/2002.05709): contrastive pretraining of the float teacher.
+
+Constants of the reference that differ here, for small data on few cores: Adam instead of LARS, batches
+of hundreds instead of thousands, a projection of two layers without a last batch norm.
+"""
+
+import tensorflow as tf
+
+from bssl_tf.losses import nt_xent
+from bssl_tf.methods.base import Method
+from bssl_tf.models import mlp_head
+
+
+class SimClr(Method):
+    """A backbone that learns to tell two views of one image from all other images of the batch.
+
+    Args:
+        backbone: pixels (batch, size, size, channels) → features (batch, width).
+        projection_size: outputs of the projection, a two-layer MLP that is dropped after training.
+        temperature: of the loss.
+    """
+
+    def __init__(self, backbone: tf.keras.Model, *, projection_size=128, temperature=0.2, name="simclr"):
+        super().__init__(name=name)
+        width = backbone.output_shape[-1]
+        self.temperature = temperature
+        self.backbone = backbone
+        self.projection = mlp_head(width, width, projection_size, name="projection")
+
+    @property
+    def networks(self) -> dict[str, tf.Module]:
+        return {"backbone": self.backbone, "projection": self.projection}
+
+    def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
+        features = self.backbone(tf.concat(views, axis=0), training=training)
+        first, second = tf.split(self.projection(features, training=training), 2)
+        loss = tf.reduce_mean(nt_xent(first, second, self.temperature))
+        normalised = tf.math.l2_normalize(tf.stop_gradient(features), axis=-1)
+        return {
+            "loss": loss,
+            "feature_std": tf.sqrt(tf.reduce_sum(tf.math.reduce_variance(normalised, axis=0))),
+        }
