@@ -1,0 +1,89 @@
+"""Float residual networks, the teachers: https://arxiv.org/abs/1512.03385, version 1.5.
+
+In version 1.5 the 3×3 convolution of a bottleneck carries the stride. Padding is the same on all four sides,
+as in PyTorch, whose public weights (MoCo, SwAV, DINO, …) so fit after a transposition.
+"""
+
+import tensorflow as tf
+
+from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
+
+RESNET_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+_EXPANSION = 4
+
+
+def _convolution(x: tf.Tensor, channels: int, size: int, stride: int = 1) -> tf.Tensor:
+    """Convolution and batch norm; explicit padding, where "same" with a stride would pad unevenly."""
+    padding = "same"
+    if stride > 1 and size > 1:
+        x, padding = tf.keras.layers.ZeroPadding2D(size // 2)(x), "valid"
+    x = tf.keras.layers.Conv2D(
+        channels, size, strides=stride, padding=padding, use_bias=False, kernel_initializer="he_normal"
+    )(x)
+    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+
+
+def _relu(x: tf.Tensor) -> tf.Tensor:
+    return tf.keras.layers.ReLU()(x)
+
+
+def _add_shortcut(x: tf.Tensor, block_input: tf.Tensor, stride: int) -> tf.Tensor:
+    if stride > 1 or x.shape[-1] != block_input.shape[-1]:
+        block_input = _convolution(block_input, x.shape[-1], 1, stride)
+    return _relu(tf.keras.layers.Add()([x, block_input]))
+
+
+def _basic_block(block_input: tf.Tensor, channels: int, stride: int) -> tf.Tensor:
+    x = _relu(_convolution(block_input, channels, 3, stride))
+    x = _convolution(x, channels, 3)
+    return _add_shortcut(x, block_input, stride)
+
+
+def _bottleneck(block_input: tf.Tensor, channels: int, stride: int) -> tf.Tensor:
+    x = _relu(_convolution(block_input, channels, 1))
+    x = _relu(_convolution(x, channels, 3, stride))
+    x = _convolution(x, channels * _EXPANSION, 1)
+    return _add_shortcut(x, block_input, stride)
+
+
+def resnet(x: tf.Tensor, name: str) -> tf.Tensor:
+    """ResNet-18, -34 or -50.
+
+    Args:
+        x: normalised images (None, S, S, C). Under 64 pixels the stem is a 3×3 convolution without stride and
+            without max pool, as usual for CIFAR.
+        name: a key of `RESNET_BLOCKS`.
+
+    Returns:
+        Feature map with 512 channels, 2048 for ResNet-50.
+    """
+    if stem_stride(x) == 1:
+        x = _relu(_convolution(x, 64, 3))
+    else:
+        x = _relu(_convolution(x, 64, 7, 2))
+        x = tf.keras.layers.ZeroPadding2D(1)(x)  # zeros cannot win: nothing is negative after a ReLU
+        x = tf.keras.layers.MaxPooling2D(3, strides=2)(x)
+    block = _bottleneck if name == "resnet50" else _basic_block
+    for stage, blocks in enumerate(RESNET_BLOCKS[name]):
+        for index in range(blocks):
+            x = block(x, 64 * 2**stage, 2 if stage > 0 and index == 0 else 1)
+    return x
+
+
+def resnet_small(x: tf.Tensor, width: int, depth: int, stages: int) -> tf.Tensor:
+    """A ResNet of basic blocks for images of 8 to 64 pixels, laid out as `reactnet_small`.
+
+    Args:
+        x: normalised images (None, S, S, C).
+        width: channels of the stem; every stage doubles them.
+        depth: blocks a stage; the first one has stride 2 while the feature map has more than 3×3 pixels.
+        stages: number of stages.
+
+    Returns:
+        Feature map with width · 2^stages channels.
+    """
+    x = _relu(_convolution(x, width, 3, stem_stride(x)))
+    for channels in stage_channels(width, stages):
+        for block in range(depth):
+            x = _basic_block(x, channels, stage_stride(x) if block == 0 else 1)
+    return x

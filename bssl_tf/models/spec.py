@@ -1,0 +1,232 @@
+"""A backbone as data: everything needed to build a network again, and to put its weights back.
+
+::
+
+    spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
+    model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
+    save_backbone(model, spec, "run/stage1")
+    model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import tensorflow as tf
+
+from bssl_tf.errors import UserError
+from bssl_tf.models.normalisation import PixelNormalisation
+from bssl_tf.models.quantization import BINARY, FLOAT, MODES, QUANTIZERS, Binarisation
+from bssl_tf.models.reactnet import reactnet_a, reactnet_small
+from bssl_tf.models.resnet import RESNET_BLOCKS, resnet, resnet_small
+from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
+
+SPEC_FILE = "backbone.json"
+WEIGHTS_FILE = "backbone.weights.h5"
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Describes a network from pixels to a feature vector.
+
+    Args:
+        name: one of `config.STUDENTS` or `config.TEACHERS`.
+        image_size: height and width in pixels.
+        channels: 1 or 3.
+        mean: mean of each channel, in pixel units (0..255).
+        std: standard deviation of each channel, in pixel units.
+        width: channels of the stem (`reactnet_small`, `resnet_small` only, as the next two).
+        depth: blocks in each stage.
+        stages: number of stages.
+        dense: width of a final dense layer with ReLU; 0 for none.
+        mode: what is binary, one of `quantization.MODES`. Teachers are `float`.
+        quantizer: one of `quantization.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
+            form of it.
+
+    Raises:
+        UserError: a value is not allowed, or does not suit the architecture.
+    """
+
+    name: str
+    image_size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    width: int = 32
+    depth: int = 1
+    stages: int = 3
+    dense: int = 0
+    mode: str = BINARY
+    quantizer: str = "ste_sign"
+
+    def __post_init__(self):
+        for field in ("mean", "std"):
+            object.__setattr__(self, field, tuple(float(value) for value in getattr(self, field)))
+        _check_choice("backbone", self.name, tuple(ARCHITECTURES))
+        _check_choice("mode", self.mode, MODES)
+        _check_choice("--quantizer", self.quantizer, QUANTIZERS)
+        _check_choice("--channels", self.channels, (1, 3))
+        for field, low in (("width", 1), ("depth", 1), ("stages", 1), ("dense", 0)):
+            value = getattr(self, field)
+            if value < low:
+                raise UserError(f"{self.name}: {field} must be at least {low}, received {value}.")
+        if not len(self.mean) == len(self.std) == self.channels or min(self.std, default=0) <= 0:
+            raise UserError(
+                f"{self.name}: mean and std need {self.channels} number(s) each, std above 0; received "
+                f"mean={self.mean}, std={self.std}."
+            )
+        architecture = ARCHITECTURES[self.name]
+        if self.mode not in architecture.modes:
+            raise UserError(
+                f"{self.name} has no mode {self.mode!r}, only {' and '.join(architecture.modes)}: "
+                f"{architecture.why}."
+            )
+        if self.image_size < architecture.smallest:
+            raise UserError(
+                f"--image_size={self.image_size} is too small for {self.name}: it halves the feature map "
+                f"until nothing is left. Use {architecture.smallest} or more, or reactnet_small or "
+                f"resnet_small, which take images from {ARCHITECTURES['reactnet_small'].smallest} pixels."
+            )
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "BackboneSpec":
+        """Inverse of `to_json`.
+
+        Raises:
+            ValueError: not JSON, an unknown or missing field, or a value that is not allowed.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise UserError(f"not the description of a backbone ({error})") from error
+
+
+@dataclass(frozen=True)
+class _Architecture:
+    feature_map: Callable[[tf.Tensor, BackboneSpec], tf.Tensor]
+    smallest: int = 8
+    modes: tuple[str, ...] = MODES
+    why: str = ""
+
+
+def _binarisation(spec: BackboneSpec) -> Binarisation:
+    return Binarisation(spec.mode, spec.quantizer, clip=ZOO_CLIP if spec.name in ZOO else 1.0)
+
+
+def _from_zoo(smallest: int) -> _Architecture:
+    return _Architecture(
+        lambda x, spec: zoo_feature_map(x, spec.name),
+        smallest=smallest,
+        modes=tuple(mode for mode in MODES if mode != FLOAT),
+        why="Larq Zoo designed it around the sign as its non-linearity",
+    )
+
+
+_TEACHER = dict(modes=(FLOAT,), why="it is a teacher, and teachers are float networks")
+
+ARCHITECTURES: dict[str, _Architecture] = {
+    "reactnet_small": _Architecture(
+        lambda x, spec: reactnet_small(x, spec.width, spec.depth, spec.stages, _binarisation(spec))
+    ),
+    "reactnet_a": _Architecture(lambda x, spec: reactnet_a(x, _binarisation(spec)), smallest=32),
+    "quicknet_small": _from_zoo(32),
+    "quicknet": _from_zoo(32),
+    "quicknet_large": _from_zoo(32),
+    "binary_resnet_e18": _from_zoo(8),
+    "resnet_small": _Architecture(
+        lambda x, spec: resnet_small(x, spec.width, spec.depth, spec.stages), **_TEACHER
+    ),
+    **{name: _Architecture(lambda x, spec: resnet(x, spec.name), **_TEACHER) for name in RESNET_BLOCKS},
+}
+
+
+def _check_choice(what: str, value, allowed: tuple) -> None:
+    if value not in allowed:
+        raise UserError(f"Unknown {what} {value!r}. There are: {', '.join(map(str, allowed))}.")
+
+
+def build_backbone(spec: BackboneSpec) -> tf.keras.Model:
+    """Build a freshly initialised backbone.
+
+    Returns:
+        A functional model from "pixels" (None, S, S, C) float32 in 0..255 to a feature vector (None, D)
+        float32. Its first layer normalises; normalisation and features are float32 under every precision
+        policy.
+    """
+    shape = (spec.image_size, spec.image_size, spec.channels)
+    pixels = tf.keras.Input(shape, name="pixels", dtype="float32")
+    x = PixelNormalisation(spec.mean, spec.std, name="normalise")(pixels)
+    x = ARCHITECTURES[spec.name].feature_map(x, spec)
+    x = tf.keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
+    if spec.dense:
+        x = tf.keras.layers.Dense(spec.dense, activation="relu", dtype="float32", name="dense")(x)
+    model = tf.keras.Model(pixels, x, name=spec.name)
+    return rebuild(model, _binarisation(spec)) if spec.name in ZOO else model
+
+
+def save_backbone(model: tf.keras.Model, spec: BackboneSpec, folder: str | os.PathLike) -> None:
+    """Write `folder`/backbone.json and `folder`/backbone.weights.h5, each whole or not at all.
+
+    The weights are numbered HDF5 data sets in the order of `model.get_weights()`. (Keras's own
+    format is slow for many layers, and would load a part of another network without a word.)
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{os.getpid()}.{WEIGHTS_FILE}"
+    with h5py.File(temporary, "w") as file:
+        for index, weight in enumerate(model.get_weights()):
+            file.create_dataset(f"{index:05d}", data=weight)
+    os.replace(temporary, folder / WEIGHTS_FILE)
+    temporary = folder / f".{os.getpid()}.{SPEC_FILE}"
+    temporary.write_text(spec.to_json())
+    os.replace(temporary, folder / SPEC_FILE)
+
+
+def load_backbone(folder: str | os.PathLike, **overrides) -> tuple[tf.keras.Model, BackboneSpec]:
+    """Read what `save_backbone` wrote.
+
+    Args:
+        folder: where backbone.json and backbone.weights.h5 lie.
+        **overrides: fields of the spec to change, such as ``mode="binary"``.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        UserError: a file is damaged, or the weights are those of another network.
+    """
+    folder = Path(folder)
+    for file in (SPEC_FILE, WEIGHTS_FILE):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder} holds no backbone: {file} is missing.")
+    try:
+        spec = BackboneSpec.from_json((folder / SPEC_FILE).read_text())
+    except ValueError as error:  # json's and unicode's own errors are ValueErrors too
+        raise UserError(f"{folder / SPEC_FILE} cannot be used: {error}") from error
+    spec = dataclasses.replace(spec, **overrides)
+    model = build_backbone(spec)
+    _load_weights(model, folder / WEIGHTS_FILE)
+    return model, spec
+
+
+def _load_weights(model: tf.keras.Model, path: Path) -> None:
+    try:
+        with h5py.File(path) as file:
+            weights = [file[key][()] for key in sorted(file)]
+    except (OSError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged or not ours: {error}") from error
+    received = [weight.shape for weight in weights]
+    expected = [tuple(weight.shape) for weight in model.weights]
+    if received != expected:
+        differing = [pair for pair in zip(received, expected) if pair[0] != pair[1]]
+        first = f"; the first that differ are {differing[0][0]} and {differing[0][1]}" if differing else ""
+        raise UserError(
+            f"{path} does not fit the {model.name} that {SPEC_FILE} describes: it holds {len(received)} "
+            f"arrays, the network {len(expected)}{first}."
+        )
+    model.set_weights(weights)

@@ -1,0 +1,136 @@
+"""Finds a frozen feature extractor: one pretrained here, or any saved Keras model."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+from bssl_tf.errors import UserError
+from bssl_tf.models.normalisation import PixelNormalisation
+from bssl_tf.models.spec import SPEC_FILE, load_backbone
+
+PIXEL_RANGES = {
+    "0..255": ((0.0,), (1.0,)),
+    "0..1": ((0.0,), (255.0,)),
+    "-1..1": ((127.5,), (127.5,)),
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+}
+"""How to reach the pixel range a model expects from 0..255: mean and standard deviation, of all
+channels or of each."""
+
+
+def fingerprint(model: tf.keras.Model) -> str:
+    """16 hexadecimal digits (of a SHA-256) that tell this model's weights from any others."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(f"{weight.shape}{weight.dtype}".encode())
+        digest.update(weight.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def load_teacher(
+    path: str | os.PathLike, *, image_size: int, channels: int, pixels: str = "0..255"
+) -> tuple[tf.keras.Model, str]:
+    """Load a teacher and freeze it.
+
+    Args:
+        path: a folder with a backbone.json, or a workdir whose teacher/ has one, or a saved Keras model
+            (.keras, .h5 or a SavedModel folder) from images to a feature vector.
+        image_size: height and width of the views it will see.
+        channels: channels of these views.
+        pixels: a key of `PIXEL_RANGES`, what a saved Keras model expects. Our own backbones take 0..255.
+
+    Returns:
+        A model from pixels (None, S, S, C) in 0..255 to features (None, D) float32, `trainable=False`; and
+        one line that describes it.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        UserError: what is there is no feature extractor, or does not fit image_size, channels or pixels.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"--teacher={path} does not exist.")
+    for folder in (path, path / "teacher"):
+        if (folder / SPEC_FILE).is_file():
+            model, kind = _load_own(folder, image_size, channels, pixels)
+            break
+    else:
+        model, kind = _load_keras(path, image_size, channels, pixels)
+    model.trainable = False
+    width = model.output_shape[-1]
+    description = (
+        f"{kind}, {image_size}×{image_size}×{channels} pixels → {width} features, weights "
+        f"{fingerprint(model)}, from {path}"
+    )
+    return model, description
+
+
+def _load_own(folder: Path, image_size: int, channels: int, pixels: str) -> tuple[tf.keras.Model, str]:
+    if pixels != "0..255":
+        raise UserError(
+            f"--teacher_pixels={pixels} is for saved Keras models only; the backbone in {folder} normalises "
+            f"its input itself. Leave it at 0..255."
+        )
+    model, spec = load_backbone(folder)
+    _check_input(model.input_shape, folder, image_size, channels)
+    return model, spec.name
+
+
+def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tuple[tf.keras.Model, str]:
+    if pixels not in PIXEL_RANGES:
+        raise UserError(f"Unknown --teacher_pixels={pixels}. There are: {', '.join(PIXEL_RANGES)}.")
+    mean, std = PIXEL_RANGES[pixels]
+    if len(mean) not in (1, channels):
+        raise UserError(
+            f"--teacher_pixels={pixels} is for RGB, but --channels={channels}. Use --channels=3, or another "
+            f"range."
+        )
+    try:
+        saved = tf.keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the file's format happens to trip over
+        raise UserError(
+            f"--teacher={path} holds neither a {SPEC_FILE} nor a model that Keras 2 (tf-keras) can load: "
+            f"{error}"
+        ) from error
+    if not isinstance(saved, tf.keras.Model):
+        kind = type(saved).__name__
+        raise UserError(f"--teacher={path} was not saved by Keras: it came back as a {kind}.")
+    if saved.inputs is not None:
+        _check_input(saved.input_shape, path, image_size, channels)
+
+    per_channel = channels // len(mean)
+    inputs = tf.keras.Input((image_size, image_size, channels), name="pixels", dtype="float32")
+    x = PixelNormalisation(mean * per_channel, std * per_channel, name="normalise")(inputs)
+    try:
+        features = saved(x, training=False)
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"--teacher={path} does not take images of --image_size={image_size} and --channels={channels}: "
+            f"{error}"
+        ) from error
+    shapes = [tuple(output.shape) for output in tf.nest.flatten(features)]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][-1] is None:
+        raise UserError(
+            f"--teacher={path} must give one feature vector (None, D) an image, but gives {shapes}. Cut the "
+            f"model after its global pooling and save it again."
+        )
+    features = tf.keras.layers.Activation("linear", dtype="float32", name="features")(features)
+    return tf.keras.Model(inputs, features, name="teacher"), f"Keras model {saved.name}"
+
+
+def _check_input(shape: tuple, path: Path, image_size: int, channels: int) -> None:
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise UserError(f"--teacher={path} must take images (None, S, S, C), but takes {shape}.")
+    _, height, width, depth = shape
+    if (height or image_size, width or image_size) != (image_size, image_size):
+        raise UserError(
+            f"--teacher={path} takes images of {height}×{width} pixels, but --image_size={image_size}. "
+            f"Views are not resized for the teacher: use --image_size={height}, or another teacher."
+        )
+    if (depth or channels) != channels:
+        raise UserError(
+            f"--teacher={path} takes {depth} channel(s), but --channels={channels}. Use --channels={depth}, "
+            f"or another teacher."
+        )
