@@ -4,6 +4,7 @@ import tensorflow as tf
 from networks import features_of, pixels_for, randomised, spec_of
 
 from bssl_tf.config import STUDENTS, TEACHERS
+from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file
 from bssl_tf.models import (
     BINARY,
     BINARY_ACTIVATIONS,
@@ -48,7 +49,7 @@ def check_what_is_binary(model, mode):
 
 
 @pytest.mark.parametrize("name", STUDENTS)
-def test_trains_in_every_mode_on_the_saved_weights_of_the_mode_before(name, tmp_path):
+def test_trains_in_every_mode_on_the_weights_of_the_mode_before_and_converts(name, tmp_path):
     model = None
     for mode in ARCHITECTURES[name].modes:
         spec = spec_of(name, mode=mode)
@@ -65,6 +66,10 @@ def test_trains_in_every_mode_on_the_saved_weights_of_the_mode_before(name, tmp_
         train_two_steps(model, tf.constant(pixels_for(spec, images=4)))
         assert fingerprint(model) != before
         save_backbone(model, spec, tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (32, *model.input_shape[1:])).astype(np.uint8)
+    file = convert_backbone(model)
+    assert inspect_file(file).operators["LceBconv2d"] == deployment_plan(model).binary_convolutions
+    compare(model, file, [images]).check()
 
 
 def test_binary_kernels_are_the_signs_of_the_latent_weights():
