@@ -52,15 +52,13 @@ class DataSettings:
         "Images to learn from: digits (8×8, shipped with scikit-learn), tfds:NAME[/CONFIG], or folder:PATH "
         "(nested folders; labels are optional).",
     )
-    data_dir: str = setting(
-        "", "Where TFDS keeps prepared data sets (its own default if empty).", changes_result=False
-    )
+    data_dir: str = setting("", "Where TFDS keeps prepared data sets (its own default if empty).", changes_result=False)
     train_split: str = setting("train", "TFDS split to train on.")
     test_split: str = setting("test", "TFDS split to evaluate on.", changes_result=False)
     holdout: float = setting(
         0.1,
         "Share of a folder's images kept for evaluation where the folder has no train/ and test/ (or val/) of its own.",
-        low=0.0,
+        low=0.001,
         high=0.9,
     )
     image_size: int = setting(
@@ -68,9 +66,7 @@ class DataSettings:
     )
     channels: int = setting(0, "1 (grey) or 3 (RGB); 0: as the data set has them.", choices=(0, 1, 3))
     max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0)
-    max_test_images: int = setting(
-        0, "Use only the first so many test images; 0: all.", low=0, changes_result=False
-    )
+    max_test_images: int = setting(0, "Use only the first so many test images; 0: all.", low=0, changes_result=False)
 
 
 @dataclass(frozen=True)
@@ -142,9 +138,7 @@ class MethodSettings:
     stages: str = setting(
         "auto", "Which stages to run: 1, 2, 1,2, or auto: as --ablation says.", choices=("auto", "1", "2", "1,2")
     )
-    similarity: str = setting(
-        "features", "What the feature similarity loss compares.", choices=("features", "logits")
-    )
+    similarity: str = setting("features", "What the feature similarity loss compares.", choices=("features", "logits"))
     balance: str = setting(
         "auto",
         "Weight λ of the similarity loss over the steps of a stage: cosine, constant, or auto: as --ablation says.",
@@ -158,9 +152,7 @@ class MethodSettings:
         "swapped", "Views that student and target see: the same one, or each other's.", choices=("swapped", "same")
     )
     train_target: bool = setting(True, "Train the target's classifier g_θ with the student; off: it stays random.")
-    target_learning_rate_multiplier: float = setting(
-        1.0, "Learning rate of g_θ relative to the student's.", low=0.0
-    )
+    target_learning_rate_multiplier: float = setting(1.0, "Learning rate of g_θ relative to the student's.", low=0.0)
 
     @property
     def stage_numbers(self) -> tuple[int, ...]:
@@ -240,9 +232,7 @@ def group_from_flags(group: type, base: Any = None) -> Any:
     """Build a group from the parsed flags; with `base`, flags left alone keep the values of `base`."""
     parsed = flags.FLAGS
     values = {
-        field.name: parsed[field.name].value
-        for field in fields(group)
-        if base is None or parsed[field.name].present
+        field.name: parsed[field.name].value for field in fields(group) if base is None or parsed[field.name].present
     }
     return dataclasses.replace(base, **values) if base is not None else group(**values)
 

@@ -75,9 +75,7 @@ def _plan_model(model: tf.keras.Model) -> Iterator[PlannedLayer]:
 def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> PlannedLayer:
     shape = tuple(tf.nest.flatten(node.outputs)[0].shape[1:])
     own = dict(name=layer.name, output_shape=shape)
-    parameters = (
-        0 if weights_counted else _FLOAT_BYTES * sum(math.prod(weight.shape) for weight in layer.weights)
-    )
+    parameters = 0 if weights_counted else _FLOAT_BYTES * sum(math.prod(weight.shape) for weight in layer.weights)
     if is_binary(layer):
         return _binary_convolution(layer, node, own, graph_nodes, weights_counted)
     if isinstance(layer, _WEIGHTED):
@@ -142,11 +140,7 @@ def _binary_convolution(layer, node, own: dict, graph_nodes: set[int], weights_c
         **own,
         what=_described(layer, kernel),
         deployed_as=BINARY,
-        why=(
-            "input is signs; the kernel becomes signs in stage 2"
-            if stage_one
-            else "input and kernel are signs"
-        ),
+        why=("input is signs; the kernel becomes signs in stage 2" if stage_one else "input and kernel are signs"),
         kernel=kernel,
         zero_padded=layer.padding == "same" and (height > 1 or width > 1) and layer.pad_values != 1.0,
         binary_macs=_pixels(own["output_shape"]) * math.prod(kernel),
@@ -196,11 +190,7 @@ def _pixels(output_shape: tuple[Optional[int], ...]) -> int:
 
 
 def _children(node, graph_nodes: set[int]) -> list:
-    return [
-        child
-        for child in node.layer._outbound_nodes
-        if id(child) in graph_nodes and node in child.parent_nodes
-    ]
+    return [child for child in node.layer._outbound_nodes if id(child) in graph_nodes and node in child.parent_nodes]
 
 
 def _only_parent(node, graph_nodes: set[int]):

@@ -57,9 +57,7 @@ _NOTES: tuple[tuple[Callable[[PlannedLayer], bool], str], ...] = (
         "output channels are not a multiple of 8, the block that the ARM kernels work in (--student_width).",
     ),
     (
-        lambda layer: layer.binary
-        and layer.kernel[2] % 32 == 0
-        and _idle_share(layer) >= _WASTE_WORTH_TELLING,
+        lambda layer: layer.binary and layer.kernel[2] % 32 == 0 and _idle_share(layer) >= _WASTE_WORTH_TELLING,
         (
             "kernel area × input channels is far from a multiple of 128, the bits of a register, so a fifth"
             " of the lanes or more stays idle. Costs little in small layers; wider ones use them fully"

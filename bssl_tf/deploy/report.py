@@ -112,10 +112,7 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         "## Does it compute what the Keras network computes?",
         "Not compared." if parity is None else f"{'Yes' if parity.ok else '**No**'}: {parity}.",
         "## Work for one image",
-        (
-            f"{count_text(plan.binary_macs)} binary and {count_text(plan.float_macs)} float"
-            " multiply-accumulates."
-        ),
+        (f"{count_text(plan.binary_macs)} binary and {count_text(plan.float_macs)} float multiply-accumulates."),
         "## Operators",
         _table(("operator", "count"), [(name, str(count)) for name, count in file_report.operators.items()]),
         "## Bytes",

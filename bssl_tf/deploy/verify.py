@@ -99,8 +99,7 @@ class Parity:
                 f" more images. {self}."
             )
         raise ParityError(
-            f"The file does not compute what the Keras network computes: {self}. Do not use it."
-            f" {self._remedy()}"
+            f"The file does not compute what the Keras network computes: {self}. Do not use it. {self._remedy()}"
         )
 
     def _remedy(self) -> str:
@@ -116,9 +115,7 @@ class Parity:
         )
 
 
-def compare(
-    keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndarray], seed: int = 0
-) -> Parity:
+def compare(keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndarray], seed: int = 0) -> Parity:
     """Run the Keras network and the file on the same pixels.
 
     Args:
@@ -147,9 +144,7 @@ def compare(
         median_relative=float(np.median(relative)),
         smallest_cosine=float(_cosine(features, converted).min()),
         agreeing=float((relative <= TOLERANCE).mean()),
-        expected_agreeing=float(
-            (_relative(features, _nudged(keras_model, batches, seed)) <= TOLERANCE).mean()
-        ),
+        expected_agreeing=float((_relative(features, _nudged(keras_model, batches, seed)) <= TOLERANCE).mean()),
         constant_channels=_constant_channels(keras_model),
     )
 
@@ -169,10 +164,7 @@ def _nudged(model: tf.keras.Model, batches: list[np.ndarray], seed: int) -> np.n
     weights = model.get_weights()
     try:
         model.set_weights(
-            [
-                (values * (1 + ROUNDING * noise.standard_normal(values.shape))).astype(values.dtype)
-                for values in weights
-            ]
+            [(values * (1 + ROUNDING * noise.standard_normal(values.shape))).astype(values.dtype) for values in weights]
         )
         return _keras_features(model, batches)
     finally:

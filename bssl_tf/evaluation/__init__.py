@@ -51,9 +51,7 @@ def evaluate_backbone(
     test_x = extract_features(model, test_images, "features of test images")
     for part, x, y in (("training", train_x, train_y), ("test", test_x, test_y)):
         if len(x) != len(y):
-            raise UserError(
-                f"There are {len(x)} {part} images but {len(y)} {part} labels; they must match one to one."
-            )
+            raise UserError(f"There are {len(x)} {part} images but {len(y)} {part} labels; they must match one to one.")
     linear = linear_accuracy(train_x, train_y, test_x, test_y, seed)
     return {
         "knn": knn_accuracy(train_x, train_y, test_x, test_y, k),
@@ -82,9 +80,7 @@ def _checked_labels(train_labels, test_labels, k: int) -> tuple[np.ndarray, np.n
             )
     classes = np.unique(train_y)
     if len(classes) < 2:
-        raise UserError(
-            f"Evaluation needs two classes or more; all training images are of class {classes.tolist()}."
-        )
+        raise UserError(f"Evaluation needs two classes or more; all training images are of class {classes.tolist()}.")
     unknown = np.setdiff1d(test_y, classes)
     if len(unknown):
         raise UserError(
@@ -93,7 +89,5 @@ def _checked_labels(train_labels, test_labels, k: int) -> tuple[np.ndarray, np.n
             " --test_split."
         )
     if len(train_y) < k:
-        raise UserError(
-            f"{k}-NN accuracy needs at least {k} training images, but there are {len(train_y)}. Give more."
-        )
+        raise UserError(f"{k}-NN accuracy needs at least {k} training images, but there are {len(train_y)}. Give more.")
     return train_y, test_y

@@ -74,9 +74,7 @@ def _pixels(batch) -> np.ndarray:
     pixels = None if isinstance(batch, (tuple, list, dict)) else np.asarray(batch)
     if pixels is None or pixels.ndim != 4 or pixels.dtype != np.uint8:
         received = type(batch).__name__ if pixels is None else f"{pixels.dtype} {pixels.shape}"
-        raise UserError(
-            f"Images come as uint8 batches of shape (b, S, S, C), without labels; received {received}."
-        )
+        raise UserError(f"Images come as uint8 batches of shape (b, S, S, C), without labels; received {received}.")
     return pixels
 
 

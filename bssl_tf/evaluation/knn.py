@@ -25,9 +25,7 @@ def knn_accuracy(
         UserError: fewer than k training images.
     """
     if len(train_x) < k:
-        raise UserError(
-            f"{k}-NN accuracy needs at least {k} training images, but there are {len(train_x)}. Give more."
-        )
+        raise UserError(f"{k}-NN accuracy needs at least {k} training images, but there are {len(train_x)}. Give more.")
     # On vectors of length 1 the order by Euclidean distance is the order by cosine.
     classifier = KNeighborsClassifier(n_neighbors=k, algorithm="brute", metric="euclidean")
     classifier.fit(normalize(train_x), train_y)

@@ -58,9 +58,7 @@ def linear_accuracy(
     """
     classes, counts = np.unique(train_y, return_counts=True)
     if len(classes) < 2:
-        raise UserError(
-            f"Linear evaluation needs two classes or more, but all training images are {classes.tolist()}."
-        )
+        raise UserError(f"Linear evaluation needs two classes or more, but all training images are {classes.tolist()}.")
     if counts.min() < 2:
         raise UserError(
             f"Linear evaluation needs two training images of each class, but class {classes[counts.argmin()]}"

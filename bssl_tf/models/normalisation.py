@@ -26,8 +26,7 @@ class PixelNormalisation(tf.keras.layers.Layer):
         self.std = tuple(float(value) for value in std)
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
             raise UserError(
-                f"mean and std need one number a channel, std above 0; received mean={self.mean}, "
-                f"std={self.std}."
+                f"mean and std need one number a channel, std above 0; received mean={self.mean}, std={self.std}."
             )
 
     def build(self, input_shape):

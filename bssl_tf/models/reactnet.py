@@ -99,9 +99,7 @@ def reactnet_a(x: tf.Tensor, binarisation: Binarisation) -> tf.Tensor:
     return x
 
 
-def reactnet_small(
-    x: tf.Tensor, width: int, depth: int, stages: int, binarisation: Binarisation
-) -> tf.Tensor:
+def reactnet_small(x: tf.Tensor, width: int, depth: int, stages: int, binarisation: Binarisation) -> tf.Tensor:
     """A ReActNet for images of 8 to 64 pixels.
 
     Args:

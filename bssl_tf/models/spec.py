@@ -82,8 +82,7 @@ class BackboneSpec:
         architecture = ARCHITECTURES[self.name]
         if self.mode not in architecture.modes:
             raise UserError(
-                f"{self.name} has no mode {self.mode!r}, only {' and '.join(architecture.modes)}: "
-                f"{architecture.why}."
+                f"{self.name} has no mode {self.mode!r}, only {' and '.join(architecture.modes)}: {architecture.why}."
             )
         if self.image_size < architecture.smallest:
             raise UserError(
@@ -140,9 +139,7 @@ ARCHITECTURES: dict[str, _Architecture] = {
     "quicknet": _from_zoo(32),
     "quicknet_large": _from_zoo(32),
     "binary_resnet_e18": _from_zoo(8),
-    "resnet_small": _Architecture(
-        lambda x, spec: resnet_small(x, spec.width, spec.depth, spec.stages), **_TEACHER
-    ),
+    "resnet_small": _Architecture(lambda x, spec: resnet_small(x, spec.width, spec.depth, spec.stages), **_TEACHER),
     **{name: _Architecture(lambda x, spec: resnet(x, spec.name), **_TEACHER) for name in RESNET_BLOCKS},
 }
 

@@ -84,15 +84,13 @@ def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tupl
     mean, std = PIXEL_RANGES[pixels]
     if len(mean) not in (1, channels):
         raise UserError(
-            f"--teacher_pixels={pixels} is for RGB, but --channels={channels}. Use --channels=3, or another "
-            f"range."
+            f"--teacher_pixels={pixels} is for RGB, but --channels={channels}. Use --channels=3, or another range."
         )
     try:
         saved = tf.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the file's format happens to trip over
         raise UserError(
-            f"--teacher={path} holds neither a {SPEC_FILE} nor a model that Keras 2 (tf-keras) can load: "
-            f"{error}"
+            f"--teacher={path} holds neither a {SPEC_FILE} nor a model that Keras 2 (tf-keras) can load: {error}"
         ) from error
     if not isinstance(saved, tf.keras.Model):
         kind = type(saved).__name__
@@ -107,8 +105,7 @@ def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tupl
         features = saved(x, training=False)
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"--teacher={path} does not take images of --image_size={image_size} and --channels={channels}: "
-            f"{error}"
+            f"--teacher={path} does not take images of --image_size={image_size} and --channels={channels}: {error}"
         ) from error
     shapes = [tuple(output.shape) for output in tf.nest.flatten(features)]
     if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][-1] is None:

@@ -63,9 +63,7 @@ def with_random_weights(model, images, seed=0):
     """Random weights, and batch norm statistics as the images give them, so that no sign is a constant."""
     random = np.random.default_rng(seed)
     for weight in model.trainable_weights:
-        spread = {"gamma": (0.5, 1.5), "alpha": (0.1, 0.4)}.get(
-            weight.name.split("/")[-1].split(":")[0], (-0.4, 0.4)
-        )
+        spread = {"gamma": (0.5, 1.5), "alpha": (0.1, 0.4)}.get(weight.name.split("/")[-1].split(":")[0], (-0.4, 0.4))
         weight.assign(random.uniform(*spread, weight.shape))
     for layer in model.layers:
         if isinstance(layer, L.BatchNormalization):

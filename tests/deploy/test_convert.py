@@ -17,9 +17,7 @@ def test_a_uint8_file_takes_the_bytes_of_a_picture(residual, residual_file, imag
 def test_a_float32_file_takes_the_same_pixels(plain, plain_file, grey_images):
     backbone = TfliteBackbone(plain_file)
     assert backbone.report.inputs[0].dtype == "float32"
-    agree = np.isclose(
-        backbone.features(grey_images), plain(grey_images.astype(np.float32)), rtol=1e-4, atol=1e-4
-    )
+    agree = np.isclose(backbone.features(grey_images), plain(grey_images.astype(np.float32)), rtol=1e-4, atol=1e-4)
     assert agree.all(axis=1).mean() > 0.8
 
 

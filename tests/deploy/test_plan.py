@@ -43,18 +43,14 @@ def test_projected_size_is_that_of_the_file(network, request):
 
 
 def test_batch_norm_fuses_behind_a_convolution_only(plain):
-    deployed = [
-        layer.deployed_as for layer in deployment_plan(plain).layers if layer.what == "BatchNormalization"
-    ]
+    deployed = [layer.deployed_as for layer in deployment_plan(plain).layers if layer.what == "BatchNormalization"]
     assert deployed == ["float", "fused", "fused", "fused"]
 
 
 def test_a_shared_convolution_output_keeps_its_batch_norm_apart():
     pixels = L.Input((8, 8, 32))
     x = quantized(filters=32, kernel_size=1, kernel_quantizer="ste_sign")(pixels)
-    model = tf.keras.Model(
-        pixels, L.GlobalAveragePooling2D()(L.Add()([x, L.BatchNormalization(name="norm")(x)]))
-    )
+    model = tf.keras.Model(pixels, L.GlobalAveragePooling2D()(L.Add()([x, L.BatchNormalization(name="norm")(x)])))
     assert layers_of(model)["norm"].deployed_as == "float"
 
 
@@ -66,9 +62,7 @@ def test_channels_fill_whole_words():
 
 
 def test_stage_one_counts_as_the_binary_network_it_will_be(build, residual):
-    stage_one, stage_two = deployment_plan(build["residual"](kernel_quantizer=None)), deployment_plan(
-        residual
-    )
+    stage_one, stage_two = deployment_plan(build["residual"](kernel_quantizer=None)), deployment_plan(residual)
     assert stage_one.file_bytes == stage_two.file_bytes and stage_one.binary_macs == stage_two.binary_macs
     assert any("stage 1 network" in warning for warning in stage_one.warnings)
     assert not any("stage 1 network" in warning for warning in stage_two.warnings)
@@ -85,9 +79,7 @@ def test_stage_one_counts_as_the_binary_network_it_will_be(build, residual):
     ],
 )
 def test_weaknesses_are_told_with_the_layer(layer, shape, words):
-    model = small_network(
-        quantized(**{**dict(kernel_quantizer="ste_sign", name="culprit"), **layer}), shape=shape
-    )
+    model = small_network(quantized(**{**dict(kernel_quantizer="ste_sign", name="culprit"), **layer}), shape=shape)
     (warning,) = [warning for warning in deployment_plan(model).warnings if words in warning]
     assert warning.startswith("culprit: ")
 

@@ -23,9 +23,7 @@ def shift_one_beta(weights, names):
 
 
 def negate_one_filter(weights, names):
-    weights[[index for index, values in enumerate(weights) if values.shape == (3, 3, 32, 32)][0]][
-        ..., 0
-    ] *= -1
+    weights[[index for index, values in enumerate(weights) if values.shape == (3, 3, 32, 32)][0]][..., 0] *= -1
 
 
 def test_right_files_pass(residual, residual_file, images, plain, plain_file, grey_images):

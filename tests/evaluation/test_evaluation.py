@@ -124,9 +124,7 @@ class ByHand:
 
 def test_anything_with_features_can_be_evaluated(mean_colours):
     images, _ = coloured_images(20, 0)
-    assert np.allclose(
-        extract_features(ByHand(), [images]), extract_features(mean_colours, [images]), atol=1e-3
-    )
+    assert np.allclose(extract_features(ByHand(), [images]), extract_features(mean_colours, [images]), atol=1e-3)
 
 
 def test_wrong_batches_are_refused(mean_colours):

@@ -82,9 +82,7 @@ def test_logits_variant_compares_classifiers_and_has_no_feature_map(teacher):
     model = bssl(teacher, similarity="logits", views="same")
     assert "feature_map" not in model.networks
     images = tf.concat(views(), 0)
-    expected = feature_similarity(
-        model.target_classifier(teacher(images)), model.classifier(model.backbone(images))
-    )
+    expected = feature_similarity(model.target_classifier(teacher(images)), model.classifier(model.backbone(images)))
     value = model.loss_terms(views(), training=False)["similarity"]
     assert value.numpy() == pytest.approx(np.mean(expected), rel=1e-4)
 
@@ -136,7 +134,9 @@ def test_balance_schedule_sets_lambda_before_every_step(teacher):
     model = bssl(teacher)
     model.compile("adam")
     model.fit(dataset(4), callbacks=[BalanceSchedule(4), Watch()], verbose=0)
-    np.testing.assert_allclose(seen, [0.9, 0.7 + 0.2 * (np.cos(np.pi / 4) + 1) / 2, 0.8, 0.7 + 0.1 * (1 - 2**-0.5)], rtol=1e-5)
+    np.testing.assert_allclose(
+        seen, [0.9, 0.7 + 0.2 * (np.cos(np.pi / 4) + 1) / 2, 0.8, 0.7 + 0.1 * (1 - 2**-0.5)], rtol=1e-5
+    )
 
 
 def test_compile_and_evaluate_and_predict_as_any_keras_model(teacher):

@@ -5,7 +5,9 @@ from bssl_tf.losses import nt_xent
 from bssl_tf.methods.simclr import SimClr
 from bssl_tf.models import BackboneSpec, build_backbone
 
-SPEC = BackboneSpec("resnet_small", image_size=8, channels=1, mean=(100.0,), std=(60.0,), width=16, stages=1, mode="float")
+SPEC = BackboneSpec(
+    "resnet_small", image_size=8, channels=1, mean=(100.0,), std=(60.0,), width=16, stages=1, mode="float"
+)
 
 
 def test_learns_to_tell_images_apart():

@@ -1,0 +1,49 @@
+"""A data set that lies in memory as one array."""
+
+from typing import Optional, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.data.source import Source, epoch_order
+
+
+class ArraySource(Source):
+    """Images in memory.
+
+    Args:
+        name: short name.
+        images: uint8 of shape (n, height, width, channels).
+        labels: int of shape (n,), or None.
+        class_names: names of the classes, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: np.ndarray,
+        labels: Optional[np.ndarray] = None,
+        class_names: Optional[Sequence[str]] = None,
+    ):
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 of shape (n, height, width, channels), not {images.dtype} {images.shape}."
+            )
+        self.name = name
+        self.num_examples = len(images)
+        self.image_shape = tuple(images.shape[1:])
+        self.class_names = None if class_names is None else list(class_names)
+        self._labels = None if labels is None else np.asarray(labels, np.int64)
+        with tf.device("CPU:0"):
+            self._images = tf.constant(images)
+
+    @property
+    def labels(self):
+        return self._labels
+
+    def examples(self, epoch=None, seed=0):
+        order = epoch_order(self.num_examples, epoch, seed)
+        return tf.data.Dataset.from_tensor_slices(dict(id=order, record=order))
+
+    def decode(self, record, short_side=None):
+        return tf.ensure_shape(tf.gather(self._images, record), self.image_shape)

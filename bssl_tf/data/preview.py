@@ -1,0 +1,68 @@
+"""A picture of what the networks will see: images beside the views that training draws of them."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
+
+from bssl_tf.config import ViewSettings
+from bssl_tf.data.pipeline import centre, to_channels
+from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
+from bssl_tf.data.source import Source, readable_data_errors
+from bssl_tf.data.views import draw_views, finish_views, random_crops
+
+_SMALLEST_TILE = 112
+_GAP = 4
+_TITLE_HEIGHT = 20
+
+
+def write_preview(
+    path: Path,
+    source: Source,
+    *,
+    image_size: int,
+    channels: int,
+    views: ViewSettings,
+    seed: int,
+    rows: int = 8,
+    epochs: int = 3,
+    num_views: int = 2,
+) -> None:
+    """Write a contact sheet: a row an image, with the image itself and its views in the first epochs.
+
+    Args:
+        path: PNG file to write.
+        source: where the images come from; the first ``rows`` are shown.
+        image_size: as for training; likewise ``channels``, ``views``, ``seed`` and ``num_views``, so that
+            the sheet shows the very views that training will use.
+        rows: images to show.
+        epochs: epochs to show.
+    """
+    titles = ["original"] + [f"epoch {e + 1}, view {v + 1}" for e in range(epochs) for v in range(num_views)]
+    grid = []
+    with readable_data_errors():
+        for example in source.examples().take(rows):
+            image = to_channels(source.decode(example["record"], short_side=2 * image_size), channels)
+            grid.append([centre(image, image_size).numpy()])
+            for epoch in range(epochs):
+                draws = draw_views(image_key(epoch_key(seed, epoch, VIEWS), example["id"]), num_views)
+                drawn = finish_views(random_crops(image, draws, image_size, views), draws, views)
+                grid[-1].extend(tf.saturate_cast(tf.round(drawn), tf.uint8).numpy())
+    _contact_sheet(grid, titles).save(path, format="PNG")
+
+
+def _contact_sheet(grid: list[list[np.ndarray]], titles: list[str]) -> Image.Image:
+    size = grid[0][0].shape[0]
+    tile = size * max(1, -(-_SMALLEST_TILE // size))
+    step = tile + _GAP
+    sheet = Image.new("RGB", (step * len(titles) + _GAP, step * len(grid) + _GAP + _TITLE_HEIGHT), "white")
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    for column, title in enumerate(titles):
+        pen.text((_GAP + column * step, 3), title, fill="black", font=font)
+        for row, tiles in enumerate(grid):
+            picture = Image.fromarray(tiles[column].squeeze()).convert("RGB")
+            picture = picture.resize((tile, tile), Image.Resampling.NEAREST)
+            sheet.paste(picture, (_GAP + column * step, _TITLE_HEIGHT + _GAP + row * step))
+    return sheet

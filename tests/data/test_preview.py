@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from bssl_tf.config import ViewSettings
+from bssl_tf.data import training_views, write_preview
+from bssl_tf.data.preview import _GAP, _SMALLEST_TILE, _TITLE_HEIGHT
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sheet_has_a_row_an_image_and_shows_other_views_each_epoch(colour_source, tmp_path, channels):
+    path = tmp_path / "views.png"
+    write_preview(path, colour_source, image_size=28, channels=channels, views=ViewSettings(), seed=0, rows=3, epochs=2)
+    sheet = np.asarray(Image.open(path))
+    step = _SMALLEST_TILE + _GAP
+    assert sheet.shape == (3 * step + _GAP + _TITLE_HEIGHT, 5 * step + _GAP, 3)
+    tops = [_TITLE_HEIGHT + _GAP + row * step for row in range(3)]
+    lefts = [_GAP + column * step for column in range(5)]
+    size = _SMALLEST_TILE
+    tiles = {sheet[top : top + size, left : left + size].tobytes() for top in tops for left in lefts}
+    assert len(tiles) == 15
+
+
+def test_sheet_shows_the_views_of_training(colour_source, tmp_path):
+    arguments = dict(image_size=32, channels=3, views=ViewSettings(), seed=4)
+    write_preview(tmp_path / "views.png", colour_source, **arguments, rows=20, epochs=1)
+    sheet = np.asarray(Image.open(tmp_path / "views.png"))
+    tile = 4 * 32
+    ((first, _),) = next(iter(training_views(colour_source, **arguments, batch_size=20, epochs=1)))
+    trained = {np.rint(view).astype(np.uint8).tobytes() for view in first.numpy()}
+    tops = [_TITLE_HEIGHT + _GAP + row * (tile + _GAP) for row in range(20)]
+    left = _GAP + tile + _GAP
+    shown = {sheet[top : top + tile : 4, left : left + tile : 4].tobytes() for top in tops}
+    assert shown == trained

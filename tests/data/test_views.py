@@ -1,0 +1,181 @@
+import colorsys
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
+
+from bssl_tf.config import ViewSettings
+from bssl_tf.data import colour
+from bssl_tf.data.blur import gaussian_blur
+from bssl_tf.data.randomness import ORDER, VIEWS, epoch_key, image_key
+from bssl_tf.data.views import DRAWS, crop_boxes, draw_views, finish_views, random_crops
+
+PLAIN = ViewSettings(crop_min=1.0, flip=False, jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
+
+
+def draws_of(seed=0, epoch=0, image_id=0, num_views=2, purpose=VIEWS):
+    key = image_key(epoch_key(seed, epoch, purpose), tf.constant(image_id, tf.int64))
+    return draw_views(key, num_views).numpy()
+
+
+def random_draws(count, seed=0):
+    return tf.constant(np.random.default_rng(seed).random((count, len(DRAWS)), dtype=np.float32))
+
+
+def smooth_image(height, width, channels, seed=0):
+    rng = np.random.default_rng(seed)
+    small = tf.constant(rng.integers(0, 256, (4, 4, channels)), tf.float32)
+    return tf.clip_by_value(tf.image.resize(small, (height, width), "bicubic"), 0, 255)
+
+
+def test_draws_differ_in_view_image_epoch_seed_and_purpose():
+    base = draws_of()
+    np.testing.assert_array_equal(base, draws_of())
+    assert not np.any(base[0] == base[1])
+    for other in (dict(seed=1), dict(epoch=1), dict(image_id=1), dict(purpose=ORDER)):
+        assert not np.any(base == draws_of(**other))
+
+
+def test_draws_do_not_collide_where_numbers_are_swapped():
+    triples = [(s, e, i) for s in range(5) for e in range(5) for i in range(5)]
+    assert len({draws_of(*triple).tobytes() for triple in triples}) == len(triples)
+
+
+def test_the_number_of_views_does_not_change_the_first():
+    np.testing.assert_array_equal(draws_of(num_views=4)[:2], draws_of(num_views=2))
+
+
+@pytest.mark.parametrize("height, width", [(32, 32), (100, 130), (130, 100), (10, 400), (400, 10), (1, 1)])
+def test_crop_boxes_lie_inside_and_have_allowed_areas_and_ratios(height, width):
+    extent = tf.constant([height, width], tf.float32)
+    top_left, size = (each.numpy() for each in crop_boxes(extent, random_draws(2000), crop_min=0.2))
+    assert (top_left >= 0).all() and (top_left + size <= np.array([height, width]) * (1 + 1e-5)).all()
+    ratio = size[:, 1] / size[:, 0]
+    assert ratio.min() > 3 / 4 - 1e-4 and ratio.max() < 4 / 3 + 1e-4
+    if max(height, width) < 1.34 * min(height, width):
+        area = size.prod(axis=1) / (height * width)
+        assert 0.2 - 1e-4 < area.min() < 0.21 and 0.98 < area.max() < 1 + 1e-4
+
+
+def test_whole_image_at_its_own_size_is_unchanged():
+    image = smooth_image(20, 20, 3)
+    crops = random_crops(image, random_draws(2), 20, PLAIN)
+    np.testing.assert_allclose(crops, np.stack([image, image]), atol=1e-3)
+    np.testing.assert_allclose(finish_views(crops, random_draws(2), PLAIN), crops)
+
+
+def test_crop_agrees_with_an_independent_resize():
+    image = np.asarray(smooth_image(48, 64, 3))
+    draws = random_draws(4)
+    top_left, size = (each.numpy() for each in crop_boxes(tf.constant([48.0, 64.0]), draws, 0.2))
+    crops = random_crops(tf.constant(image), draws, 16, ViewSettings()).numpy()
+    for crop, (top, left), (height, width) in zip(crops, top_left, size):
+        for channel in range(3):
+            expected = Image.fromarray(image[..., channel]).resize(
+                (16, 16), Image.Resampling.BICUBIC, box=(left, top, left + width, top + height)
+            )
+            np.testing.assert_allclose(crop[..., channel], np.clip(expected, 0, 255), atol=1.5)
+
+
+def test_flip_mirrors_half_of_the_views():
+    settings = dataclasses.replace(PLAIN, flip=True)
+    draws = random_draws(200)
+    images = tf.tile(smooth_image(8, 8, 1)[tf.newaxis], (200, 1, 1, 1))
+    flipped = finish_views(images, draws, settings).numpy()
+    chosen = draws.numpy()[:, DRAWS.index("flip")] < 0.5
+    np.testing.assert_array_equal(flipped[chosen], images.numpy()[chosen][:, :, ::-1])
+    np.testing.assert_array_equal(flipped[~chosen], images.numpy()[~chosen])
+    assert 70 < chosen.sum() < 130
+
+
+def apply(operation, images, *arguments):
+    return colour.join_planes(operation(colour.split_planes(tf.constant(images)), *arguments)).numpy()
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(3).random((4, 6, 5, 3), dtype=np.float32) * 255
+
+
+@pytest.fixture
+def factors():
+    return np.array([0.6, 1.0, 1.4, 0.0], np.float32).reshape(4, 1, 1)
+
+
+def test_brightness(images, factors):
+    expected = np.clip(images * factors[..., None], 0, 255)
+    np.testing.assert_allclose(apply(colour.adjust_brightness, images, factors), expected, rtol=1e-5)
+
+
+def test_contrast(images, factors):
+    factor = factors[..., None]
+    mean = (images @ np.array([0.299, 0.587, 0.114], np.float32)).mean(axis=(1, 2)).reshape(4, 1, 1, 1)
+    expected = np.clip(mean + (images - mean) * factor, 0, 255)
+    np.testing.assert_allclose(apply(colour.adjust_contrast, images, factors), expected, atol=1e-3)
+
+
+def test_saturation(images, factors):
+    luma = (images @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    expected = np.clip(luma + (images - luma) * factors[..., None], 0, 255)
+    np.testing.assert_allclose(apply(colour.adjust_saturation, images, factors), expected, atol=1e-3)
+
+
+def test_hue_agrees_with_the_standard_library(images):
+    images[0, 0, 0], images[0, 0, 1], images[0, 0, 2] = 0, 255, (90, 90, 10)
+    shifts = np.array([-0.5, -0.1, 0.0, 0.3], np.float32)
+    shifted = apply(colour.shift_hue, images, shifts.reshape(4, 1, 1))
+    for index in np.ndindex(4, 6, 5):
+        hue, saturation, value = colorsys.rgb_to_hsv(*images[index].tolist())
+        expected = colorsys.hsv_to_rgb((hue + float(shifts[index[0]])) % 1.0, saturation, value)
+        np.testing.assert_allclose(shifted[index], expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("largest", [0.6, 2.0])
+def test_blur_agrees_with_scipy(images, largest):
+    images = np.asarray(tf.image.resize(images, (24, 30)))
+    sigmas = np.array([0.2, 0.5, 1.0, 2.0], np.float32) * largest / 2
+    blurred = gaussian_blur(tf.constant(images), tf.constant(sigmas), largest).numpy()
+    radius = int(np.ceil(3 * largest))
+    for image, sigma, result in zip(images, sigmas, blurred):
+        expected = image
+        for axis in (0, 1):
+            expected = gaussian_filter1d(expected, sigma, axis=axis, mode="mirror", radius=radius)
+        np.testing.assert_allclose(result, expected, atol=1e-2)
+
+
+def test_each_share_of_views_is_changed_and_the_others_are_not():
+    images = tf.tile(tf.random.stateless_uniform((1, 64, 64, 3), (1, 2), maxval=255.0), (400, 1, 1, 1))
+    draws = random_draws(400)
+    for name in ("jitter", "grey", "blur"):
+        settings = dataclasses.replace(PLAIN, **{f"{name}_probability": 0.3})
+        change = np.abs(finish_views(images, draws, settings) - images).max(axis=(1, 2, 3))
+        chosen = draws.numpy()[:, DRAWS.index(name)] < 0.3
+        assert change[~chosen].max() < 1e-3 and np.median(change[chosen]) > 0.1 and 80 < chosen.sum() < 160
+
+
+def test_grey_views_have_equal_channels():
+    settings = dataclasses.replace(PLAIN, grey_probability=1.0)
+    views = finish_views(smooth_image(8, 8, 3)[tf.newaxis], random_draws(1), settings).numpy()
+    np.testing.assert_array_equal(views[..., 0], views[..., 2])
+
+
+def test_views_stay_in_range_at_full_strength():
+    settings = ViewSettings(jitter_probability=1.0, brightness=1.0, contrast=1.0, saturation=1.0, hue=0.5)
+    views = finish_views(tf.random.uniform((64, 16, 16, 3), maxval=255.0), random_draws(64), settings).numpy()
+    assert np.isfinite(views).all() and views.min() >= 0 and views.max() <= 255
+
+
+@pytest.mark.parametrize("channels, image_size, absent", [(1, 64, "Floor"), (3, 28, "DepthwiseConv2dNative")])
+def test_what_changes_nothing_is_not_computed(channels, image_size, absent):
+    def operations(channels, image_size):
+        function = tf.function(lambda crops, draws: finish_views(crops, draws, ViewSettings()))
+        graph = function.get_concrete_function(
+            tf.TensorSpec((4, image_size, image_size, channels)), tf.TensorSpec((4, len(DRAWS)))
+        ).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert absent in operations(3, 64)
+    assert absent not in operations(channels, image_size)
