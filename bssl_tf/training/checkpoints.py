@@ -1,0 +1,103 @@
+"""Checkpoints of a phase: everything needed to go on at the very next step, and nothing of the teacher."""
+
+import signal
+import time
+from pathlib import Path
+
+import tensorflow as tf
+
+from bssl_tf.methods.base import Method
+
+
+class Interrupted(Exception):
+    """Training was asked to stop (Ctrl-C or SIGTERM) and saved its state."""
+
+
+class PhaseCheckpoint(tf.keras.callbacks.Callback):
+    """Saves networks, optimizers and step; restores them; saves once more when asked to stop.
+
+    TensorFlow writes a checkpoint to temporary files and moves them into place last, so that an
+    interruption at any moment leaves the one before it intact. The two latest are kept.
+
+    The frozen teacher is not part of it: it does not change and is on disk already, and it can be many
+    times larger than the student.
+
+    Args:
+        folder: the phase's folder.
+        method: the compiled method.
+        minutes: time between two checkpoints.
+    """
+
+    def __init__(self, folder: Path, method: Method, minutes: float):
+        super().__init__()
+        self.seconds_before = tf.Variable(0.0, trainable=False, dtype=tf.float64)
+        for optimizer, variables in method.trained_by():
+            optimizer.build(variables)
+        parts = method.networks | method.optimizers
+        self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(Path(folder) / "checkpoints"), max_to_keep=2)
+        self._method, self._minutes = method, minutes
+        self._stop_asked = False
+        self._handlers = {}
+
+    def restore(self) -> int:
+        """Load the latest checkpoint, if there is one; return the step to go on from."""
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return 0
+        self._checkpoint.restore(latest).assert_existing_objects_matched()
+        return self.step
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return int(self._method.optimizer.iterations)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds trained so far, earlier sessions included."""
+        return float(self.seconds_before) + time.monotonic() - self._started
+
+    def save(self) -> None:
+        now = time.monotonic()
+        self.seconds_before.assign_add(now - self._started)
+        self._started = self._saved = now
+        self._manager.save(self.step)
+
+    def on_train_begin(self, logs=None):
+        self._started = self._saved = time.monotonic()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._ask_to_stop)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._stop_asked:
+            self.save()
+            self._restore_handlers()
+            raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
+        if time.monotonic() - self._saved > 60 * self._minutes:
+            self.save()
+
+    def on_train_end(self, logs=None):
+        self.save()
+        self._restore_handlers()
+
+    def _ask_to_stop(self, number, frame):
+        self._stop_asked = True
+
+    def _restore_handlers(self):
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            signal.signal(number, handler)
+
+
+def restore_networks(folder: Path, method: Method) -> None:
+    """Load the networks of a finished phase, whatever optimizers it had, into `method`.
+
+    Raises:
+        FileNotFoundError: the folder holds no checkpoint.
+    """
+    latest = tf.train.latest_checkpoint(str(Path(folder) / "checkpoints"))
+    if latest is None:
+        raise FileNotFoundError(f"{folder} holds no checkpoint to start from: run that phase first.")
+    status = tf.train.Checkpoint(**method.networks).restore(latest)
+    status.assert_existing_objects_matched().expect_partial()

@@ -1,0 +1,142 @@
+"""The health monitor: signs, all without labels, that a binary network learns or that it collapsed."""
+
+import dataclasses
+from typing import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.methods.base import Method
+
+
+@dataclasses.dataclass(frozen=True)
+class Ailment:
+    """One way to go wrong: how it shows in the metrics, and what to turn."""
+
+    name: str
+    shows: Callable[[Mapping[str, float]], bool]
+    advice: str
+
+
+def _at_least(name: str, value: float) -> Callable[[Mapping[str, float]], bool]:
+    return lambda metrics: metrics.get(name, -np.inf) >= value
+
+
+def _below(name: str, value: float) -> Callable[[Mapping[str, float]], bool]:
+    return lambda metrics: metrics.get(name, np.inf) < value
+
+
+AILMENTS = (
+    Ailment(
+        "the target is nearly uniform: it tells the student nothing",
+        _at_least("target_entropy", 0.98),
+        "lower --temperature, or lower --target_learning_rate_multiplier (0.1, say), or freeze it: --train_target=false",
+    ),
+    Ailment(
+        "the target gives all images the same pseudo-classes: it has collapsed",
+        lambda metrics: (
+            metrics.get("target_batch_entropy", np.inf) - metrics.get("target_entropy", 0.0) < 0.01
+            and metrics.get("target_entropy", 1.0) < 0.98
+        ),
+        "freeze the target (--train_target=false) or slow it down (--target_learning_rate_multiplier=0.1), keep "
+        "--similarity=features, and raise --balance_end",
+    ),
+    Ailment(
+        "the student gives all images nearly the same feature: it has collapsed",
+        _below("feature_std", 0.02),
+        "raise --balance_end (more feature similarity), lower --learning_rate, and check --preview_views",
+    ),
+    Ailment(
+        "almost half of the binary weights flip between two reports: training is not settling",
+        _at_least("flipped_weights", 0.4),
+        "lower --learning_rate or lengthen --warmup_epochs",
+    ),
+    Ailment(
+        "hardly any binary weight flips while the learning rate is still high: the binary layers do not learn",
+        lambda metrics: metrics.get("flipped_weights", 1.0) < 1e-5 and metrics.get("progress", 1.0) < 0.5,
+        "raise --learning_rate, or try another --quantizer (approx_sign)",
+    ),
+    Ailment(
+        "over half of the binary activations never change sign: those channels are dead",
+        _at_least("dead_channels", 0.5),
+        "lower --learning_rate, or lengthen --warmup_epochs",
+    ),
+)
+
+
+class HealthMonitor:
+    """Judges metrics as they come; each ailment is told once, when it shows twice in a row.
+
+    Attributes:
+        warnings: the warnings given so far, in plain words.
+    """
+
+    def __init__(self):
+        self.warnings: list[str] = []
+        self._seen: dict[str, int] = {}
+
+    def judge(self, step: int, metrics: Mapping[str, float]) -> list[str]:
+        """New warnings that these metrics give rise to.
+
+        Raises:
+            FloatingPointError: the loss is not a finite number: nothing after this step can be used.
+        """
+        if not np.isfinite(metrics.get("loss", 0.0)):
+            raise FloatingPointError(
+                f"the loss is {metrics['loss']} at step {step}: training has diverged. Lower --learning_rate or "
+                "lengthen --warmup_epochs, and start in another --workdir."
+            )
+        new = []
+        for ailment in AILMENTS:
+            if not ailment.shows(metrics):
+                self._seen[ailment.name] = 0
+                continue
+            self._seen[ailment.name] = self._seen.get(ailment.name, 0) + 1
+            warning = f"{ailment.name}. Remedy: {ailment.advice}."
+            if self._seen[ailment.name] == 2 and not any(ailment.name in told for told in self.warnings):
+                self.warnings.append(f"step {step}: {warning}")
+                new.append(warning)
+        return new
+
+
+class BinaryLayerProbe:
+    """Looks into the quantised layers of a backbone: flipped weights and dead channels.
+
+    Args:
+        method: its backbone is watched.
+        images: (n, size, size, channels) pixels to probe activations with.
+    """
+
+    def __init__(self, method: Method, images: np.ndarray):
+        layers = [layer for layer in method.backbone.layers if getattr(layer, "input_quantizer", None) is not None]
+        self._images = tf.cast(images, tf.float32)
+        self._kernels = [layer.kernel for layer in layers if layer.kernel_quantizer is not None]
+        self._activations = (
+            tf.keras.Model(method.backbone.inputs, [layer.input for layer in layers]) if layers else None
+        )
+        self._signs = self._current_signs()
+
+    def report(self) -> dict[str, float]:
+        """``flipped_weights``: share of binary weights whose sign changed since the last report (absent in
+        stage 1, whose weights are float); ``dead_channels``: share of binarised channels that have one sign
+        on all images and positions of the probe.
+        """
+        report = {}
+        if self._kernels:
+            signs = self._current_signs()
+            flipped = sum(int(np.sum(new != old)) for new, old in zip(signs, self._signs, strict=True))
+            report["flipped_weights"] = flipped / sum(sign.size for sign in signs)
+            self._signs = signs
+        if self._activations is not None:
+            maps = tf.nest.flatten(self._activations(self._images, training=False))
+            dead = [self._one_signed(activation.numpy()) for activation in maps]
+            report["dead_channels"] = float(np.mean(np.concatenate(dead)))
+        return report
+
+    def _current_signs(self) -> list[np.ndarray]:
+        return [kernel.numpy() >= 0 for kernel in self._kernels]
+
+    @staticmethod
+    def _one_signed(activation: np.ndarray) -> np.ndarray:
+        positive = (activation >= 0).reshape(-1, activation.shape[-1]).mean(axis=0)
+        return (positive == 0) | (positive == 1)

@@ -1,0 +1,129 @@
+"""Trains one phase from wherever it stopped to its end, and writes its result."""
+
+import dataclasses
+import time
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from bssl_tf.config import RunSettings
+from bssl_tf.files import write_json
+from bssl_tf.methods.base import Method
+from bssl_tf.training.checkpoints import PhaseCheckpoint
+from bssl_tf.training.health import BinaryLayerProbe
+from bssl_tf.training.phases import Phase
+from bssl_tf.training.progress import TrainingProgress
+from bssl_tf.training.reporting import Reporter
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """What the loop needs to know of the data.
+
+    Attributes:
+        views_from: step → dataset of ``((view_1, view_2),)`` that starts at that step of the phase.
+        steps_per_epoch: steps of an epoch.
+        batch_size: images in a step.
+        probe_images: (n, size, size, channels) pixels for the health monitor.
+        knn: backbone → online 20-NN accuracy; None without labels.
+    """
+
+    views_from: Callable[[int], tf.data.Dataset]
+    steps_per_epoch: int
+    batch_size: int
+    probe_images: np.ndarray
+    knn: Callable[[tf.keras.Model], float] | None
+
+
+def train_phase(
+    phase: Phase,
+    method: Method,
+    data: TrainingData,
+    *,
+    epochs: int,
+    run: RunSettings,
+    console: Console,
+    callbacks: tuple[tf.keras.callbacks.Callback, ...] = (),
+) -> dict:
+    """Train a compiled method to the end of its phase; return the summary (not yet written).
+
+    Raises:
+        Interrupted: stopped by Ctrl-C or SIGTERM; all is saved, the same call goes on.
+        FloatingPointError: the loss is no longer finite.
+    """
+    phase.save_settings()
+    checkpoint = PhaseCheckpoint(phase.folder, method, run.checkpoint_minutes)
+    start, total = checkpoint.restore(), epochs * data.steps_per_epoch
+    if start:
+        console.print(f"{phase.title}: going on from step {start} of {total}")
+    progress = TrainingProgress(
+        phase.title,
+        total_steps=total,
+        start_step=start,
+        steps_per_epoch=data.steps_per_epoch,
+        batch_size=data.batch_size,
+        console=console,
+    )
+    reporter = Reporter(
+        phase.folder,
+        phase.title,
+        start_step=start,
+        total_steps=total,
+        steps_per_epoch=data.steps_per_epoch,
+        log_every=run.log_every,
+        probe=BinaryLayerProbe(method, data.probe_images),
+        knn=data.knn and (lambda: data.knn(method.backbone)),
+        knn_every=run.knn_every,
+        progress=progress,
+        console=console,
+    )
+    try:
+        _fit(method, data, start, epochs, [*callbacks, reporter, checkpoint])
+    finally:
+        progress.close()
+    images = total * data.batch_size
+    return {
+        "steps": total,
+        "epochs": epochs,
+        "images_per_epoch": data.steps_per_epoch * data.batch_size,
+        "seconds": round(checkpoint.seconds_before.numpy().item(), 1),
+        "images_per_second": round(images / checkpoint.seconds_before.numpy().item(), 1),
+        "final": _last(reporter.steps.rows) | _last(reporter.epochs.rows),
+        "warnings": reporter.health.warnings,
+        "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def finish_phase(phase: Phase, summary: dict) -> None:
+    """Mark a phase as done: written after its results, so that what is marked is complete."""
+    write_json(phase.folder / "summary.json", summary)
+
+
+def _fit(method: Method, data: TrainingData, start: int, epochs: int, callbacks: list) -> None:
+    """Keras counts whole epochs: finish the one that was interrupted, then do the rest."""
+    epoch, done = divmod(start, data.steps_per_epoch)
+    if done:
+        method.fit(
+            data.views_from(start),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            steps_per_epoch=data.steps_per_epoch - done,
+            callbacks=callbacks,
+            verbose=0,
+        )
+        epoch += 1
+    if epoch < epochs:
+        method.fit(
+            data.views_from(epoch * data.steps_per_epoch),
+            initial_epoch=epoch,
+            epochs=epochs,
+            steps_per_epoch=data.steps_per_epoch,
+            callbacks=callbacks,
+            verbose=0,
+        )
+
+
+def _last(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: value for row in rows for name, value in row.items() if name != "step"}

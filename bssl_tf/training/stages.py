@@ -1,0 +1,198 @@
+"""What each phase trains: SimCLR on the teacher, BSSL on the student in one or two stages."""
+
+import dataclasses
+from pathlib import Path
+
+import tensorflow as tf
+from rich.console import Console
+
+from bssl_tf.config import Config
+from bssl_tf.data import Source, evaluation_images, pixel_statistics, resolve_image, steps_per_epoch, training_views
+from bssl_tf.evaluation import extract_features, knn_accuracy
+from bssl_tf.methods.bssl import Bssl
+from bssl_tf.methods.simclr import SimClr
+from bssl_tf.models import BackboneSpec, build_backbone, load_teacher, save_backbone
+from bssl_tf.training.balance import BalanceSchedule
+from bssl_tf.training.checkpoints import restore_networks
+from bssl_tf.training.loop import TrainingData, finish_phase, train_phase
+from bssl_tf.training.phases import Phase, teacher_path
+
+STAGE_MODES = {1: "binary_activations", 2: "binary"}
+ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The data of a run, opened once for all of its phases."""
+
+    train: Source
+    test: Source
+    image_size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def open(cls, config: Config, train: Source, test: Source) -> "Inputs":
+        image_size, channels = resolve_image(config.data, train)
+        mean, std = pixel_statistics(train, image_size=image_size, channels=channels)
+        return cls(train, test, image_size, channels, mean, std)
+
+    def images(self, source: Source, every: int = 1) -> tf.data.Dataset:
+        """Batches of uint8 images in fixed order, or of each so-many-th of them."""
+        return evaluation_images(source, image_size=self.image_size, channels=self.channels, every=every)
+
+
+def teacher_spec(config: Config, inputs: Inputs) -> BackboneSpec:
+    teacher = config.teacher
+    return BackboneSpec(
+        name=teacher.teacher,
+        image_size=inputs.image_size,
+        channels=inputs.channels,
+        mean=inputs.mean,
+        std=inputs.std,
+        width=teacher.teacher_width,
+        depth=teacher.teacher_depth,
+        stages=teacher.teacher_stages,
+        mode="float",
+    )
+
+
+def student_spec(config: Config, inputs: Inputs, mode: str) -> BackboneSpec:
+    student = config.student
+    return BackboneSpec(
+        name=student.student,
+        image_size=inputs.image_size,
+        channels=inputs.channels,
+        mean=inputs.mean,
+        std=inputs.std,
+        width=student.student_width,
+        depth=student.student_depth,
+        stages=student.student_stages,
+        dense=student.student_dense,
+        mode=mode,
+        quantizer=student.quantizer,
+    )
+
+
+def train_teacher(config: Config, phase: Phase, inputs: Inputs, console: Console) -> None:
+    """Pretrain the float teacher by SimCLR."""
+    simclr = config.simclr
+    tf.keras.utils.set_random_seed(config.run.seed)
+    spec = teacher_spec(config, inputs)
+    data = _training_data(config, inputs, simclr.teacher_batch_size, simclr.teacher_epochs, stream=0)
+    method = SimClr(
+        build_backbone(spec), projection_size=simclr.projection_size, temperature=simclr.contrastive_temperature
+    )
+    method.compile(_adam(simclr.teacher_learning_rate, data, simclr.teacher_epochs, simclr.teacher_warmup_epochs))
+    summary = train_phase(phase, method, data, epochs=simclr.teacher_epochs, run=config.run, console=console)
+    save_backbone(method.backbone, spec, phase.folder)
+    finish_phase(phase, summary)
+
+
+def train_stage(config: Config, phase: Phase, number: int, inputs: Inputs, console: Console) -> None:
+    """Train the student: stage 1 with float weights, stage 2 fully binary, from stage 1 where there is one."""
+    optimizer, run = config.optimizer, config.run
+    tf.keras.utils.set_random_seed(run.seed + number)
+    data = _training_data(config, inputs, optimizer.batch_size, optimizer.epochs, stream=number)
+    teacher, _ = load_teacher(
+        teacher_path(config),
+        image_size=inputs.image_size,
+        channels=inputs.channels,
+        pixels=config.teacher.teacher_pixels,
+    )
+    spec = student_spec(config, inputs, STAGE_MODES[number])
+    method = _bssl(config, teacher, spec)
+    if phase.settings["starts_from"] == "stage1":
+        _carry_over(config, teacher, dataclasses.replace(spec, mode=STAGE_MODES[1]), phase.workdir / "stage1", method)
+    multiplier = config.method.target_learning_rate_multiplier
+    rate, warmup = optimizer.learning_rate, optimizer.warmup_epochs
+    separate = config.method.train_target and multiplier != 1.0
+    method.compile(
+        _adam(rate, data, optimizer.epochs, warmup),
+        target_optimizer=_adam(rate * multiplier, data, optimizer.epochs, warmup) if separate else None,
+    )
+    balance = BalanceSchedule(optimizer.epochs * data.steps_per_epoch, *config.method.balance_ends)
+    summary = train_phase(phase, method, data, epochs=optimizer.epochs, run=run, console=console, callbacks=(balance,))
+    save_backbone(method.backbone, spec, phase.folder)
+    finish_phase(phase, summary)
+
+
+def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec) -> Bssl:
+    method = config.method
+    return Bssl(
+        teacher,
+        build_backbone(spec),
+        pseudo_classes=method.pseudo_classes,
+        temperature=method.temperature,
+        similarity=method.similarity,
+        views=method.views,
+        train_target=method.train_target,
+        balance=method.balance_ends[0],
+    )
+
+
+def _carry_over(config: Config, teacher: tf.keras.Model, spec: BackboneSpec, folder: Path, method: Bssl) -> None:
+    """Modified multi-stage training: k_φ, l_φ and g_θ (and the feature map) of stage 1 start stage 2."""
+    previous = _bssl(config, teacher, spec)
+    restore_networks(folder, previous)
+    for name, network in method.networks.items():
+        network.set_weights(previous.networks[name].get_weights())
+
+
+def _training_data(config: Config, inputs: Inputs, batch_size: int, epochs: int, stream: int) -> TrainingData:
+    """Views for a phase; every phase draws its own stream of them."""
+
+    def views_from(step: int) -> tf.data.Dataset:
+        return training_views(
+            inputs.train,
+            image_size=inputs.image_size,
+            channels=inputs.channels,
+            views=config.views,
+            seed=4 * config.run.seed + stream,
+            batch_size=batch_size,
+            epochs=epochs,
+            start_step=step,
+        )
+
+    probe = next(iter(inputs.images(inputs.train, every=max(1, inputs.train.num_examples // PROBE_IMAGES))))
+    knn_wanted = config.run.knn_every > 0 and inputs.train.labels is not None and inputs.test.labels is not None
+    return TrainingData(
+        views_from=views_from,
+        steps_per_epoch=steps_per_epoch(inputs.train, batch_size),
+        batch_size=batch_size,
+        probe_images=probe.numpy()[:PROBE_IMAGES],
+        knn=_online_knn(inputs) if knn_wanted else None,
+    )
+
+
+def _online_knn(inputs: Inputs):
+    """20-NN accuracy on about 1 000 test images, neighbours among about 5 000 training images."""
+    every_train = max(1, inputs.train.num_examples // ONLINE_KNN_TRAIN)
+    every_test = max(1, inputs.test.num_examples // ONLINE_KNN_TEST)
+    train, test = inputs.images(inputs.train, every_train).cache(), inputs.images(inputs.test, every_test).cache()
+    train_labels, test_labels = inputs.train.labels[::every_train], inputs.test.labels[::every_test]
+
+    def knn(backbone: tf.keras.Model) -> float:
+        return knn_accuracy(
+            extract_features(backbone, train),
+            train_labels,
+            extract_features(backbone, test),
+            test_labels,
+            k=min(20, len(train_labels)),
+        )
+
+    return knn
+
+
+def _adam(rate: float, data: TrainingData, epochs: int, warmup_epochs: int) -> tf.keras.optimizers.Optimizer:
+    """Adam with linear warm-up from 0 and a cosine to 0, set per step."""
+    warmup = warmup_epochs * data.steps_per_epoch
+    total = epochs * data.steps_per_epoch
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else rate,
+        decay_steps=max(total - warmup, 1),
+        warmup_target=rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    return tf.keras.optimizers.Adam(schedule)

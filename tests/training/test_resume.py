@@ -1,0 +1,136 @@
+"""A run that was interrupted ends as if it had not been: same weights, same losses, no row twice."""
+
+import signal
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from bssl_tf.config import (
+    Config,
+    DataSettings,
+    MethodSettings,
+    OptimizerSettings,
+    RunSettings,
+    SimclrSettings,
+    StudentSettings,
+    TeacherSettings,
+)
+from bssl_tf.data import load_source
+from bssl_tf.models import load_backbone
+from bssl_tf.training import stages
+from bssl_tf.training.checkpoints import Interrupted
+from bssl_tf.training.phases import phases
+from bssl_tf.training.tables import read_table
+
+
+def config_for(workdir, **method):
+    return Config(
+        data=DataSettings(max_train_images=50, max_test_images=40),
+        student=StudentSettings(student_stages=1),
+        teacher=TeacherSettings(teacher_width=8, teacher_stages=1),
+        simclr=SimclrSettings(teacher_epochs=2, teacher_batch_size=16, teacher_warmup_epochs=1),
+        method=MethodSettings(pseudo_classes=8, target_learning_rate_multiplier=0.5, **method),
+        optimizer=OptimizerSettings(epochs=2, batch_size=16, warmup_epochs=1),
+        run=RunSettings(workdir=str(workdir), log_every=2, knn_every=2),
+    )
+
+
+class StopAt(tf.keras.callbacks.Callback):
+    """Sends the signal that a person or a cluster would send, during a given step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if int(self.model.optimizer.iterations) + 1 == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run all phases of a configuration as train.py does; `stop` maps phase names to the step to stop at."""
+
+    def run(config, stop=MappingProxyType({})):
+        inputs = stages.Inputs.open(config, *(load_source(config.data, split) for split in ("train", "test")))
+        train_phase = stages.train_phase
+
+        def interruptible(phase, method, data, callbacks=(), **options):
+            if phase.name in stop:
+                callbacks = (*callbacks, StopAt(stop[phase.name]))
+            return train_phase(phase, method, data, callbacks=callbacks, **options)
+
+        monkeypatch.setattr(stages, "train_phase", interruptible)
+        try:
+            for name in [phase.name for phase in phases(config)]:
+                phase = next(phase for phase in phases(config) if phase.name == name)
+                phase.check_settings()
+                if phase.done:
+                    continue
+                if name == "teacher":
+                    stages.train_teacher(config, phase, inputs, Console(quiet=True))
+                else:
+                    stages.train_stage(config, phase, int(name[-1]), inputs, Console(quiet=True))
+        finally:
+            monkeypatch.setattr(stages, "train_phase", train_phase)
+
+    return run
+
+
+def test_resumes_to_the_step_across_stages(run, tmp_path):
+    whole, parts = config_for(tmp_path / "whole"), config_for(tmp_path / "parts")
+    run(whole)
+    for stop in ({"teacher": 2}, {"stage1": 4}, {"stage2": 3}):  # in an epoch, in the next one, at its end
+        with pytest.raises(Interrupted, match="the same command goes on"):
+            run(parts, stop)
+        assert not (tmp_path / "parts" / next(iter(stop)) / "summary.json").exists()
+    run(parts)
+    for phase in ("teacher", "stage1", "stage2"):
+        expected, result = (load_backbone(tmp_path / name / phase)[0] for name in ("whole", "parts"))
+        for ours, theirs in zip(result.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        steps = [row["step"] for row in read_table(tmp_path / "parts" / phase / "metrics.csv")]
+        assert steps == [2, 3, 4, 6]  # every second step and every epoch's end, once
+    losses = [
+        [row["loss"] for row in read_table(tmp_path / name / "stage2" / "metrics.csv")][-1]
+        for name in ("whole", "parts")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_stage_2_starts_from_all_three_networks_of_stage_1(run, tmp_path, monkeypatch):
+    config = config_for(tmp_path / "run")
+    started_from = {}
+    train_phase = stages.train_phase
+
+    def watch(phase, method, data, **options):
+        started_from[phase.name] = {name: network.get_weights() for name, network in method.networks.items()}
+        summary = train_phase(phase, method, data, **options)
+        started_from[f"end of {phase.name}"] = {
+            name: network.get_weights() for name, network in method.networks.items()
+        }
+        return summary
+
+    monkeypatch.setattr(stages, "train_phase", watch)
+    run(config)
+    assert set(started_from["stage2"]) == {"backbone", "classifier", "target_classifier", "feature_map"}
+    for name, weights in started_from["stage2"].items():
+        for ours, theirs in zip(weights, started_from["end of stage1"][name], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    _, spec = load_backbone(tmp_path / "run" / "stage2")
+    assert spec.mode == "binary" and load_backbone(tmp_path / "run" / "stage1")[1].mode == "binary_activations"
+
+
+def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tmp_path):
+    config = config_for(tmp_path / "run", ablation="joint")
+    run(config)
+    checkpoint = tf.train.latest_checkpoint(str(tmp_path / "run" / "stage2" / "checkpoints"))
+    names = [name for name, _ in tf.train.list_variables(checkpoint)]
+    roots = {name.split("/")[0] for name in names}
+    assert roots >= {"backbone", "classifier", "target_classifier", "optimizer", "target_optimizer", "seconds"}
+    assert not any("teacher" in name for name in names)
+    balance = [row["balance"] for row in read_table(tmp_path / "run" / "stage2" / "metrics.csv")]
+    assert balance == [0.0] * len(balance)
