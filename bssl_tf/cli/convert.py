@@ -1,0 +1,114 @@
+"""Turns a trained student into a .tflite file for Larq Compute Engine, and proves that it is the same network.
+
+    python convert.py --workdir=runs/digits --output=model.tflite
+
+The file takes pixels as the user has them (0..255). Beside it stand a report for people (.md) and one
+for programs (.json). If file and Keras network disagree on real test images, nothing is written.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from bssl_tf import config as configuration
+from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.config import DataSettings
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import fingerprint, write_bytes
+from bssl_tf.quiet import import_tensorflow
+from bssl_tf.training.phases import BACKBONE_FILES
+
+
+def main() -> None:
+    arguments = flags.FLAGS
+    workdir, output = Path(arguments.workdir), Path(arguments.output)
+    folder = _student_folder(workdir)
+    _check_output(output)
+    identity = {
+        "weights": "-".join(fingerprint(folder / name) for name in BACKBONE_FILES),
+        "input_type": arguments.input_type,
+    }
+    if _converted_before(output, identity):
+        console.print(
+            f"[bold green]done[/]: {output} was made from these very weights, see {output.with_suffix('.md')}"
+        )
+        return
+    if output.exists() and not arguments.overwrite:
+        raise ConfigError(
+            f"--output={output} exists and came from other weights: name another file, or add --overwrite."
+        )
+    data = configuration.group_from_flags(DataSettings, base=configuration.load(workdir / "config.json").data)
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from bssl_tf.data import evaluation_images, load_source, readable_data_errors
+    from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, write_report
+    from bssl_tf.models import load_backbone
+
+    tf.keras.mixed_precision.set_global_policy("float32")
+    backbone, spec = load_backbone(folder)
+    test = load_source(data, "test", workdir)
+    every = max(1, test.num_examples // arguments.parity_images)
+    images = evaluation_images(test, image_size=spec.image_size, channels=spec.channels, every=every)
+
+    console.print(f"converting {spec.name} from {folder} …")
+    content = convert_backbone(backbone, input_type=arguments.input_type)
+    console.print("comparing with Keras on real test images …")
+    with readable_data_errors():
+        parity = compare(backbone, content, images).check()
+    write_bytes(output, content)
+    write_report(
+        output,
+        inspect_file(content),
+        deployment_plan(backbone),
+        parity,
+        command=shlex.join(["python", *sys.argv]),
+        extra={"source": identity, "test_data": test.name},
+    )
+    console.print(output.with_suffix(".md").read_text(), markup=False)
+    console.print(f"[bold green]done[/]: {output} ({len(content) / 1024:.0f} KiB) and its report beside it")
+
+
+def _student_folder(workdir: Path) -> Path:
+    folder = workdir / "stage2"
+    if (folder / BACKBONE_FILES[0]).exists():
+        return folder
+    if (workdir / "stage1" / BACKBONE_FILES[0]).exists():
+        raise ConfigError(
+            f"--workdir={workdir} holds stage 1 only, whose weights are float: train stage 2 (--stages=1,2) before "
+            "converting."
+        )
+    raise ConfigError(f"--workdir={workdir} holds no finished stage 2: train one first, see train.py.")
+
+
+def _check_output(output: Path) -> None:
+    if output.suffix != ".tflite":
+        raise ConfigError(f"--output={output} must be a file name that ends in .tflite.")
+    if output.is_dir():
+        raise ConfigError(f"--output={output} is a folder: name a file.")
+
+
+def _converted_before(output: Path, identity: dict[str, str]) -> bool:
+    report = output.with_suffix(".json")
+    if not (output.exists() and report.exists()):
+        return False
+    return json.loads(report.read_text()).get("extra", {}).get("source") == identity
+
+
+def run() -> None:
+    """Console script ``bssl-convert``."""
+    configuration.define_flags(DataSettings)
+    flags.DEFINE_string("workdir", None, "The run whose student is converted.", required=True)
+    flags.DEFINE_string("output", "model.tflite", "The file to write.")
+    flags.DEFINE_enum("input_type", "uint8", ["uint8", "float32"], "Type of the file's input; pixels 0..255 in both.")
+    flags.DEFINE_boolean("overwrite", False, "Replace a file that came from other weights.")
+    flags.DEFINE_integer("parity_images", 2000, "Test images to compare file and Keras network on.", lower_bound=16)
+    run_entry_point(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,152 @@
+"""Trains a binary network without labels: teacher, stage 1, stage 2.
+
+    python train.py --flagfile=flags/digits.cfg --workdir=runs/digits
+
+The same command goes on where it stopped. What lies in the workdir: bssl_tf/training/phases.py.
+"""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from bssl_tf import config as configuration
+from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.config import Config
+from bssl_tf.quiet import import_tensorflow
+from bssl_tf.training.phases import Phase, phases
+
+
+def main() -> None:
+    # 1. Settings: typed, checked, compared with what the workdir already holds.
+    config = configuration.config_from_flags()
+    if config.run.dry_run:
+        config = configuration.for_dry_run(config)
+        shutil.rmtree(config.run.workdir, ignore_errors=True)
+    wanted = phases(config)
+    for phase in wanted:
+        phase.check_settings()
+
+    # 2. Finished before? Then say so at once.
+    if all(phase.done for phase in wanted) and not config.run.preview_views:
+        _tell_finished(config, wanted)
+        return
+    print_settings(config)
+
+    # 3. Data. TensorFlow is imported from here on.
+    import_tensorflow()
+    from bssl_tf.data import load_source, readable_data_errors
+
+    workdir = Path(config.run.workdir)
+    train = load_source(config.data, "train", workdir)
+    test = load_source(config.data, "test", workdir)
+    _tell_skipped_files(train, test, workdir)
+
+    from bssl_tf.training.checkpoints import Interrupted
+    from bssl_tf.training.stages import Inputs, train_stage, train_teacher
+
+    inputs = Inputs.open(config, train, test)
+    console.print(
+        f"data: {train.name}, {train.num_examples} training and {test.num_examples} test images, seen at "
+        f"{inputs.image_size}×{inputs.image_size}×{inputs.channels}"
+    )
+    if config.run.preview_views:
+        _preview(config, inputs)
+        return
+    configuration.save(config, workdir / "config.json")
+
+    # 4. What will be deployed, before any time is spent on it.
+    if any(phase.name.startswith("stage") for phase in wanted):
+        _print_deployment_plan(config, inputs)
+
+    # 5. The phases, each from where it stopped. The teacher's fingerprint is known only after it is trained.
+    try:
+        for name in [phase.name for phase in wanted]:
+            phase = next(phase for phase in phases(config) if phase.name == name)
+            phase.check_settings()
+            with readable_data_errors():
+                if phase.done:
+                    console.print(f"{phase.title}: done before ({phase.folder})")
+                elif name == "teacher":
+                    train_teacher(config, phase, inputs, console)
+                else:
+                    train_stage(config, phase, int(name[-1]), inputs, console)
+            _print_summary(phase)
+    except Interrupted as interruption:
+        console.print(f"[bold]{interruption}[/]")
+        raise SystemExit(130) from None
+
+    # 6. Where to go from here.
+    _tell_finished(config, phases(config))
+
+
+def print_settings(config: Config) -> None:
+    """Print every setting, a group a line, marking those that are not the default."""
+    defaults = Config()
+    for group in dataclasses.fields(config):
+        values, usual = getattr(config, group.name), getattr(defaults, group.name)
+        shown = [
+            f"[bold]{name}={value}[/]" if value != getattr(usual, name) else f"{name}={value}"
+            for name, value in dataclasses.asdict(values).items()
+        ]
+        console.print(f"{group.name:>9}: {' '.join(shown)}")
+
+
+def _tell_skipped_files(train, test, workdir: Path) -> None:
+    """Files in a folder that are no readable images: counted and named once, here and in skipped_files.txt."""
+    reports = {source.report.root: source.report for source in (train, test) if source.report is not None}
+    for number, report in enumerate(reports.values()):
+        console.print(report.text(), markup=False)
+        report.write(workdir / ("skipped_files.txt" if number == 0 else "skipped_test_files.txt"))
+
+
+def _preview(config: Config, inputs) -> None:
+    from bssl_tf.data import write_preview
+
+    path = Path(config.run.workdir) / "views.png"
+    write_preview(
+        path,
+        inputs.train,
+        image_size=inputs.image_size,
+        channels=inputs.channels,
+        views=config.views,
+        seed=config.run.seed,
+    )
+    console.print(f"what the networks will see: {path}")
+
+
+def _print_deployment_plan(config: Config, inputs) -> None:
+    from bssl_tf.deploy import deployment_plan
+    from bssl_tf.models import build_backbone
+    from bssl_tf.training.stages import student_spec
+
+    console.print("[bold]what will be deployed[/]")
+    console.print(deployment_plan(build_backbone(student_spec(config, inputs, "binary"))).render())
+
+
+def _print_summary(phase: Phase) -> None:
+    summary = phase.summary
+    final = " · ".join(f"{name} {value:.4g}" for name, value in summary["final"].items() if name != "learning_rate")
+    console.print(
+        f"{phase.title}: {summary['epochs']} epochs, {summary['steps']} steps in {summary['seconds']:.0f} s "
+        f"({summary['images_per_second']:.0f} images/s); {final}"
+    )
+    for warning in summary["warnings"]:
+        console.print(f"[bold yellow]warning[/] ({phase.title}): {warning}")
+
+
+def _tell_finished(config: Config, wanted: list[Phase]) -> None:
+    workdir = config.run.workdir
+    console.print(f"[bold green]done[/]: {', '.join(phase.title for phase in wanted)} in {workdir}")
+    if any(phase.name == "stage2" for phase in wanted):
+        console.print(f"next: python convert.py --workdir={workdir} --output={workdir}/model.tflite")
+        console.print(f"      python evaluate.py --workdir={workdir}")
+
+
+def run() -> None:
+    """Console script ``bssl-train``."""
+    configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
+    run_entry_point(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()
