@@ -131,8 +131,8 @@ class SimclrSettings:
 class MethodSettings:
     ablation: str = setting(
         "full",
-        "Row of the paper's ablation. joint: ① KL alone; similarity: ①+② with a constant balance; balancing: ①+②+③; all "
-        "three in a single stage; full: ①+②+③+④, two stages.",
+        "Row of the paper's ablation. joint: ① KL alone; similarity: ①+② with a constant balance; balancing: ①+②+③; "
+        "all three in a single stage; full: ①+②+③+④, two stages.",
         choices=("joint", "similarity", "balancing", "full"),
     )
     stages: str = setting(

@@ -42,7 +42,7 @@ def main() -> None:
     _tell_skipped_files(train, test, workdir)
 
     from bssl_tf.training.checkpoints import Interrupted
-    from bssl_tf.training.stages import Inputs, train_stage, train_teacher
+    from bssl_tf.training.stages import Inputs, check_all, train_stage, train_teacher
 
     inputs = Inputs.open(config, train, test)
     console.print(
@@ -52,6 +52,7 @@ def main() -> None:
     if config.run.preview_views:
         _preview(config, inputs)
         return
+    check_all(config, wanted, inputs)
     configuration.save(config, workdir / "config.json")
 
     # 4. What will be deployed, before any time is spent on it.

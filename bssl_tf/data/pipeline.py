@@ -20,16 +20,21 @@ _EVALUATION_MARGIN = 256 / 224
 _DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
 
 
-def steps_per_epoch(source: Source, batch_size: int) -> int:
+def steps_per_epoch(source: Source, batch_size: int, flag: str = "--batch_size") -> int:
     """Full batches in an epoch; the images left over are other ones each epoch.
+
+    Args:
+        source: where the images come from.
+        batch_size: images in a step.
+        flag: what the user calls `batch_size`, for the error.
 
     Raises:
         DataError: the source has fewer images than a batch.
     """
     if source.num_examples < batch_size:
         raise DataError(
-            f"--batch_size is {batch_size}, but {source.name} has only {source.num_examples} images to train "
-            f"on. Give a --batch_size of at most {source.num_examples}, or more images."
+            f"{flag} is {batch_size}, but {source.name} has only {source.num_examples} images to train "
+            f"on. Give a {flag} of at most {source.num_examples}, or more images."
         )
     return source.num_examples // batch_size
 

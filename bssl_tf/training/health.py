@@ -30,7 +30,7 @@ AILMENTS = (
     Ailment(
         "the target is nearly uniform: it tells the student nothing",
         _at_least("target_entropy", 0.98),
-        "lower --temperature, or lower --target_learning_rate_multiplier (0.1, say), or freeze it: --train_target=false",
+        "lower --temperature, or lower --target_learning_rate_multiplier (0.1, say), or use --train_target=false",
     ),
     Ailment(
         "the target gives all images the same pseudo-classes: it has collapsed",

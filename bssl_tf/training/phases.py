@@ -112,8 +112,8 @@ def phases(config: Config) -> list[Phase]:
     if task in ("all", "student"):
         if task == "student" and trains_teacher and not _teacher_phase(config).done:
             raise ConfigError(
-                f"--task=student needs a teacher, and {Path(config.run.workdir) / 'teacher'} holds no finished one: run "
-                "--task=teacher (or all) first, or name another run's workdir with --teacher."
+                f"--task=student needs a teacher, and {Path(config.run.workdir) / 'teacher'} holds no finished one: "
+                "run --task=teacher (or all) first, or name another run's workdir with --teacher."
             )
         wanted += [_stage_phase(config, number) for number in config.method.stage_numbers]
     return wanted

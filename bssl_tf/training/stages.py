@@ -75,6 +75,22 @@ def student_spec(config: Config, inputs: Inputs, mode: str) -> BackboneSpec:
     )
 
 
+def check_all(config: Config, wanted: list[Phase], inputs: Inputs) -> None:
+    """Find out now, not after hours, that a later phase cannot work with these images and settings.
+
+    Raises:
+        UserError: names the flag and the remedy.
+    """
+    if any(phase.name == "teacher" for phase in wanted):
+        steps_per_epoch(inputs.train, config.simclr.teacher_batch_size, "--teacher_batch_size")
+        teacher_spec(config, inputs)
+    else:
+        _load_teacher(config, inputs)
+    for number in (int(phase.name[-1]) for phase in wanted if phase.name != "teacher"):
+        steps_per_epoch(inputs.train, config.optimizer.batch_size)
+        student_spec(config, inputs, STAGE_MODES[number])
+
+
 def train_teacher(config: Config, phase: Phase, inputs: Inputs, console: Console) -> None:
     """Pretrain the float teacher by SimCLR."""
     simclr = config.simclr
@@ -95,12 +111,7 @@ def train_stage(config: Config, phase: Phase, number: int, inputs: Inputs, conso
     optimizer, run = config.optimizer, config.run
     tf.keras.utils.set_random_seed(run.seed + number)
     data = _training_data(config, inputs, optimizer.batch_size, optimizer.epochs, stream=number)
-    teacher, _ = load_teacher(
-        teacher_path(config),
-        image_size=inputs.image_size,
-        channels=inputs.channels,
-        pixels=config.teacher.teacher_pixels,
-    )
+    teacher = _load_teacher(config, inputs)
     spec = student_spec(config, inputs, STAGE_MODES[number])
     method = _bssl(config, teacher, spec)
     if phase.settings["starts_from"] == "stage1":
@@ -116,6 +127,16 @@ def train_stage(config: Config, phase: Phase, number: int, inputs: Inputs, conso
     summary = train_phase(phase, method, data, epochs=optimizer.epochs, run=run, console=console, callbacks=(balance,))
     save_backbone(method.backbone, spec, phase.folder)
     finish_phase(phase, summary)
+
+
+def _load_teacher(config: Config, inputs: Inputs) -> tf.keras.Model:
+    teacher, _ = load_teacher(
+        teacher_path(config),
+        image_size=inputs.image_size,
+        channels=inputs.channels,
+        pixels=config.teacher.teacher_pixels,
+    )
+    return teacher
 
 
 def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec) -> Bssl:

@@ -1,0 +1,131 @@
+"""The main job from the command line, as a user runs it: train, run again, change, convert, evaluate."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bssl_tf.deploy import inspect_file
+from bssl_tf.training.tables import read_table
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = (
+    "--flagfile=flags/digits.cfg",
+    "--max_train_images=200",
+    "--max_test_images=100",
+    "--teacher_width=8",
+    "--teacher_epochs=2",
+    "--teacher_warmup_epochs=0",
+    "--teacher_batch_size=50",
+    "--student_stages=1",
+    "--pseudo_classes=8",
+    "--epochs=2",
+    "--warmup_epochs=0",
+    "--batch_size=50",
+    "--knn_every=1",
+)
+
+
+def command(program, *arguments):
+    return subprocess.run([sys.executable, program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=400)
+
+
+def succeeds(program, *arguments):
+    result = command(program, *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def fails(program, *arguments):
+    result = command(program, *arguments)
+    assert result.returncode in (1, 2) and "Traceback" not in result.stderr, result.stderr
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def training_output(workdir):
+    return succeeds("train.py", *TINY, f"--workdir={workdir}")
+
+
+def test_train_shows_what_it_does_and_leaves_all_in_the_workdir(training_output, workdir):
+    for line in ("Deployment plan of reactnet_small", "binary convolutions", "stage 2: epoch 2/2", "images/s", "next:"):
+        assert line in training_output
+    for phase in ("teacher", "stage1", "stage2"):
+        files = {path.name for path in (workdir / phase).iterdir()}
+        assert files >= {
+            "settings.json",
+            "checkpoints",
+            "metrics.csv",
+            "epochs.csv",
+            "curves.png",
+            "tensorboard",
+            "backbone.json",
+            "backbone.weights.h5",
+            "summary.json",
+        }
+        assert all("knn" in row for row in read_table(workdir / phase / "epochs.csv"))
+    balance = [row["balance"] for row in read_table(workdir / "stage2" / "metrics.csv")]
+    assert 0.7 < balance[-1] < balance[0] <= 0.9
+
+
+def test_running_again_says_that_all_is_done(training_output, workdir):
+    written = (workdir / "stage2" / "summary.json").stat().st_mtime_ns
+    assert "done: teacher, stage 1, stage 2" in succeeds("train.py", *TINY, f"--workdir={workdir}")
+    assert (workdir / "stage2" / "summary.json").stat().st_mtime_ns == written
+
+
+def test_changed_settings_are_refused_and_nothing_is_touched(training_output, workdir):
+    error = fails("train.py", *TINY, f"--workdir={workdir}", "--temperature=0.5")
+    assert "--temperature: saved 0.2, now 0.5" in error and "another --workdir" in error
+
+
+def test_convert_then_evaluate_measures_all_networks_and_the_file(training_output, workdir):
+    output = workdir / "digits.tflite"
+    converted = succeeds("convert.py", f"--workdir={workdir}", f"--output={output}")
+    assert "Does it compute what the Keras network computes?" in converted
+    report = json.loads(output.with_suffix(".json").read_text())
+    assert report["parity"]["ok"] and report["parity"]["images"] == 100
+    assert report["operators"] == inspect_file(output.read_bytes()).operators
+    assert "was made from these very weights" in succeeds("convert.py", f"--workdir={workdir}", f"--output={output}")
+
+    table = succeeds("evaluate.py", f"--workdir={workdir}")
+    for row in ("random network", "stage 1", "BSSL student", "teacher", "digits.tflite"):
+        assert row in table
+    results = json.loads((workdir / "evaluation.json").read_text())
+    student, file = (results[name]["scores"] for name in ("BSSL student, binary", "digits.tflite, LCE interpreter"))
+    assert abs(student["knn"] - file["knn"]) <= 0.03 and file["test_images"] == 100
+    assert "measuring" not in succeeds("evaluate.py", f"--workdir={workdir}")
+
+
+def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
+    (tmp_path / "model.tflite").write_bytes(b"precious")
+    error = fails("convert.py", f"--workdir={workdir}", f"--output={tmp_path / 'model.tflite'}")
+    assert "--overwrite" in error and (tmp_path / "model.tflite").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "program, arguments, message",
+    [
+        ("train.py", (), "--workdir is not set"),
+        ("train.py", ("--workdir=w", "--dataset=cifar"), "--dataset=cifar is unknown"),
+        ("train.py", ("--workdir=w", "digits"), "unexpected argument 'digits'"),
+        ("train.py", ("--workdir=w", "--batch_size=5000"), "--batch_size is 5000, but digits has only 1437"),
+        ("train.py", ("--workdir=w", "--teacher_batch_size=5000"), "--teacher_batch_size is 5000, but digits has"),
+        ("train.py", ("--workdir=w", "--student=quicknet"), "--image_size=8 is too small for quicknet"),
+        ("evaluate.py", ("--model=nothing.tflite",), "--model=nothing.tflite is neither"),
+        ("evaluate.py", ("--workdir=nothing",), "holds no run"),
+        ("convert.py", ("--workdir=nothing",), "holds no finished stage 2"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence_before_any_compute(program, arguments, message, tmp_path):
+    arguments = [argument.replace("--workdir=w", f"--workdir={tmp_path}") for argument in arguments]
+    error = fails(program, *arguments)
+    assert message in error
+    assert not (tmp_path / "teacher").exists()
