@@ -56,11 +56,17 @@ class Method(tf.keras.Model, abc.ABC):
         return self._report(self.loss_terms(views, training=False))
 
     def _report(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Means over the steps since the last reset; a variable (λ) is no measurement and stays as it is."""
+        report = {}
         for name, value in terms.items():
+            if isinstance(value, tf.Variable):
+                report[name] = value.read_value()
+                continue
             if name not in self._means:
                 self._means[name] = tf.keras.metrics.Mean(name)
             self._means[name].update_state(value)
-        return {name: self._means[name].result() for name in terms}
+            report[name] = self._means[name].result()
+        return report
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
