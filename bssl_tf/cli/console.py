@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from bssl_tf.errors import ConfigError, UserError
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def run_entry_point(main: Callable[[], None], usage: str) -> None:
