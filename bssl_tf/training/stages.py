@@ -11,13 +11,13 @@ from bssl_tf.data import Source, evaluation_images, pixel_statistics, resolve_im
 from bssl_tf.evaluation import extract_features, knn_accuracy
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.methods.simclr import SimClr
-from bssl_tf.models import BackboneSpec, build_backbone, load_teacher, save_backbone
+from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, FLOAT, BackboneSpec, build_backbone, load_teacher, save_backbone
 from bssl_tf.training.balance import BalanceSchedule
 from bssl_tf.training.checkpoints import restore_networks
 from bssl_tf.training.loop import TrainingData, finish_phase, train_phase
 from bssl_tf.training.phases import Phase, teacher_path
 
-STAGE_MODES = {1: "binary_activations", 2: "binary"}
+STAGE_MODES = {1: BINARY_ACTIVATIONS, 2: BINARY}
 ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64
 
 
@@ -38,6 +38,12 @@ class Inputs:
         mean, std = pixel_statistics(train, image_size=image_size, channels=channels)
         return cls(train, test, image_size, channels, mean, std)
 
+    def spec(self, **architecture) -> BackboneSpec:
+        """A backbone for these images."""
+        return BackboneSpec(
+            image_size=self.image_size, channels=self.channels, mean=self.mean, std=self.std, **architecture
+        )
+
     def images(self, source: Source, every: int = 1) -> tf.data.Dataset:
         """Batches of uint8 images in fixed order, or of each so-many-th of them."""
         return evaluation_images(source, image_size=self.image_size, channels=self.channels, every=every)
@@ -45,27 +51,19 @@ class Inputs:
 
 def teacher_spec(config: Config, inputs: Inputs) -> BackboneSpec:
     teacher = config.teacher
-    return BackboneSpec(
+    return inputs.spec(
         name=teacher.teacher,
-        image_size=inputs.image_size,
-        channels=inputs.channels,
-        mean=inputs.mean,
-        std=inputs.std,
         width=teacher.teacher_width,
         depth=teacher.teacher_depth,
         stages=teacher.teacher_stages,
-        mode="float",
+        mode=FLOAT,
     )
 
 
 def student_spec(config: Config, inputs: Inputs, mode: str) -> BackboneSpec:
     student = config.student
-    return BackboneSpec(
+    return inputs.spec(
         name=student.student,
-        image_size=inputs.image_size,
-        channels=inputs.channels,
-        mean=inputs.mean,
-        std=inputs.std,
         width=student.student_width,
         depth=student.student_depth,
         stages=student.student_stages,
