@@ -272,6 +272,11 @@ def validate(config: Config) -> None:
     method, optimizer, simclr = config.method, config.optimizer, config.simclr
     if not config.run.workdir:
         raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
+    if config.teacher.teacher in TEACHERS and config.teacher.teacher_pixels != "0..255":
+        raise ConfigError(
+            f"--teacher_pixels={config.teacher.teacher_pixels} is for a saved Keras model; --teacher="
+            f"{config.teacher.teacher} is built here and takes pixels as they are: leave --teacher_pixels out."
+        )
     if method.ablation == "joint" and method.balance != "auto":
         raise ConfigError(
             f"--balance={method.balance} contradicts --ablation=joint, which has no similarity loss: drop one of them."

@@ -55,6 +55,7 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
         (("--workdir=w", "--student=resnet"), "--student=resnet: choose one of reactnet_small, reactnet_a"),
         (("--workdir=w", "--temperature=0"), "--temperature=0.0: give at least 0.001"),
         (("--workdir=w", "--balance_start=1.5"), "--balance_start=1.5: give at most 1"),
+        (("--workdir=w", "--teacher_pixels=imagenet"), "--teacher_pixels=imagenet is for a saved Keras model"),
         (("--workdir=w", "--channels=2"), "--channels=2: choose one of 0, 1, 3"),
         (("--workdir=w", "--ablation=joint", "--balance=cosine"), "contradicts --ablation=joint"),
         (("--workdir=w", "--ablation=similarity", "--balance=cosine"), "use --ablation=balancing"),

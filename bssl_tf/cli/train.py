@@ -9,6 +9,8 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+from rich.markup import escape
+
 from bssl_tf import config as configuration
 from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.config import Config
@@ -86,7 +88,7 @@ def print_settings(config: Config) -> None:
     for group in dataclasses.fields(config):
         values, usual = getattr(config, group.name), getattr(defaults, group.name)
         shown = [
-            f"[bold]{name}={value}[/]" if value != getattr(usual, name) else f"{name}={value}"
+            f"[bold]{escape(f'{name}={value}')}[/]" if value != getattr(usual, name) else f"{name}={value}"
             for name, value in dataclasses.asdict(values).items()
         ]
         console.print(f"{group.name:>9}: {' '.join(shown)}")
