@@ -25,6 +25,7 @@ STUDENTS = (
     "quicknet_large",
     "binary_resnet_e18",
 )
+QUANTIZERS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
 TEACHERS = ("resnet_small", "resnet18", "resnet34", "resnet50")
 
 
@@ -96,7 +97,7 @@ class StudentSettings:
     student_dense: int = setting(
         0, "Width of a dense layer with ReLU that ends the backbone; 0: none. The paper has 1024 on ReActNet-A.", low=0
     )
-    quantizer: str = setting("ste_sign", "Larq quantizer of activations and weights, by name.")
+    quantizer: str = setting("ste_sign", "Larq quantizer of activations and weights.", choices=QUANTIZERS)
 
 
 @dataclass(frozen=True)

@@ -67,10 +67,14 @@ def main() -> None:
         deployment_plan(backbone),
         parity,
         command=shlex.join(["python", *sys.argv]),
-        extra={"source": identity, "test_data": test.name},
+        extra={"source": identity, "test data": test.name},
     )
-    console.print(output.with_suffix(".md").read_text(), markup=False)
-    console.print(f"[bold green]done[/]: {output} ({len(content) / 1024:.0f} KiB) and its report beside it")
+    console.print(str(parity))
+    console.print(
+        f"[bold green]done[/]: {output} ({len(content) / 1024:.0f} KiB), report in {output.with_suffix('.md')}"
+    )
+    if output.parent != workdir:
+        console.print(f"next: python evaluate.py --workdir={workdir} --model={output}")
 
 
 def _student_folder(workdir: Path) -> Path:

@@ -23,7 +23,7 @@ from bssl_tf.files import fingerprint, write_json, write_text
 from bssl_tf.quiet import import_tensorflow
 from bssl_tf.training.phases import BACKBONE_FILES, teacher_path
 
-TABLE_HEAD = ("network", "20-NN %", "linear %", "features", "file, KiB", "largest deviation from Keras")
+TABLE_HEAD = ("network", "20-NN %", "linear %", "features", ".tflite, KiB", "deviation from Keras")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _checkpoint(folder: Path, name: str) -> Candidate:
         return load_backbone(folder)[0]
 
     identity = "-".join(fingerprint(folder / file) for file in BACKBONE_FILES)
-    return Candidate(name, identity, load, {"bytes": (folder / BACKBONE_FILES[1]).stat().st_size})
+    return Candidate(name, identity, load)
 
 
 def _tflite(path: Path) -> Candidate:

@@ -7,6 +7,7 @@ The same command goes on where it stopped. What lies in the workdir: bssl_tf/tra
 
 import dataclasses
 import shutil
+import tempfile
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,6 +15,7 @@ from rich.markup import escape
 from bssl_tf import config as configuration
 from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.config import Config
+from bssl_tf.errors import ConfigError
 from bssl_tf.quiet import import_tensorflow
 from bssl_tf.training.phases import Phase, phases
 
@@ -38,7 +40,7 @@ def main() -> None:
     import_tensorflow()
     from bssl_tf.data import load_source, readable_data_errors
 
-    workdir = Path(config.run.workdir)
+    workdir = _writable(config)
     train = load_source(config.data, "train", workdir)
     test = load_source(config.data, "test", workdir)
     _tell_skipped_files(train, test, workdir)
@@ -48,8 +50,9 @@ def main() -> None:
 
     inputs = Inputs.open(config, train, test)
     console.print(
-        f"data: {train.name}, {train.num_examples} training and {test.num_examples} test images, seen at "
-        f"{inputs.image_size}×{inputs.image_size}×{inputs.channels}"
+        f"data: {train.name}, {train.num_examples} training and {test.num_examples} test images, "
+        f"{_classes(train)}, seen at {inputs.image_size}×{inputs.image_size}×{inputs.channels}",
+        markup=False,
     )
     if config.run.preview_views:
         _preview(config, inputs)
@@ -69,6 +72,7 @@ def main() -> None:
             with readable_data_errors():
                 if phase.done:
                     console.print(f"{phase.title}: done before ({phase.folder})")
+                    _print_warnings(phase)
                 elif name == "teacher":
                     train_teacher(config, phase, inputs, console)
                 else:
@@ -82,6 +86,18 @@ def main() -> None:
     _tell_finished(config, phases(config))
 
 
+def _writable(config: Config) -> Path:
+    """The workdir, made now if need be: better to fail here than after the first phase."""
+    workdir = Path(config.run.workdir)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--workdir={workdir} cannot be written ({error.strerror}): name another folder.") from None
+    return workdir
+
+
 def print_settings(config: Config) -> None:
     """Print every setting, a group a line, marking those that are not the default."""
     defaults = Config()
@@ -92,6 +108,12 @@ def print_settings(config: Config) -> None:
             for name, value in dataclasses.asdict(values).items()
         ]
         console.print(f"{group.name:>9}: {' '.join(shown)}")
+
+
+def _classes(source) -> str:
+    if source.class_names is None:
+        return "no labels (20-NN and linear accuracy need them: every image in a class folder)"
+    return f"{len(source.class_names)} classes"
 
 
 def _tell_skipped_files(train, test, workdir: Path) -> None:
@@ -133,7 +155,10 @@ def _print_summary(phase: Phase) -> None:
         f"{phase.title}: {summary['epochs']} epochs, {summary['steps']} steps in {summary['seconds']:.0f} s "
         f"({summary['images_per_second']:.0f} images/s); {final}"
     )
-    for warning in summary["warnings"]:
+
+
+def _print_warnings(phase: Phase) -> None:
+    for warning in phase.summary["warnings"]:
         console.print(f"[bold yellow]warning[/] ({phase.title}): {warning}")
 
 

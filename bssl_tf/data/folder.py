@@ -10,7 +10,7 @@ lies in one; otherwise the images have no labels. Classes have the same numbers 
 import hashlib
 import os
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import tensorflow as tf
@@ -116,7 +116,9 @@ class FolderSource(Source):
         return tf.ensure_shape(image, (height, width, channels) if is_whole else (None, None, channels))
 
 
-def _read(path: bytes, channels: int, short_side: Optional[int]) -> np.ndarray:
+def _read(path: Union[bytes, np.ndarray], channels: int, short_side: Optional[int]) -> np.ndarray:
+    if isinstance(path, np.ndarray):  # what tf.numpy_function gives outside of a graph
+        path = path.item()
     try:
         return read_image(path, channels, short_side)
     except UnreadableImage as reason:

@@ -166,7 +166,10 @@ def _prepared_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     except tfds.core.DatasetNotFoundError:
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], tfds.list_builders(), n=3)
         hint = f" Close names: {', '.join(close)}." if close else ""
-        raise DataError(f"--dataset=tfds:{name} is not a data set that TensorFlow Datasets knows.{hint}") from None
+        raise DataError(
+            f"--dataset=tfds:{name} is not a data set that TensorFlow Datasets knows.{hint} "
+            "See its catalogue for names, or use images of your own: --dataset=folder:PATH."
+        ) from None
     except (ValueError, AssertionError) as error:
         raise DataError(f"--dataset=tfds:{name} cannot be opened: {error}") from None
     if not builder.info.splits:

@@ -118,15 +118,18 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         "## Bytes",
         _table(("kind", "bytes"), bytes_rows),
         *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
-        *(
-            ["## More", _table(("", ""), [(name, str(value)) for name, value in content["extra"].items()])]
-            if content["extra"]
-            else []
-        ),
+        *(["## Made from", _table(("", ""), _flat(content["extra"]))] if content["extra"] else []),
         "## Versions",
         ", ".join(f"{name} {number}" for name, number in content["versions"].items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _flat(entries: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in entries.items():
+        rows += _flat(value) if isinstance(value, dict) else [(name, str(value))]
+    return rows
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

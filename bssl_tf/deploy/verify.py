@@ -74,11 +74,12 @@ class Parity:
         return self.conclusive and enough and self.smallest_cosine >= LEAST_COSINE
 
     def __str__(self) -> str:
+        agreeing, expected = (round(share * self.images) for share in (self.agreeing, self.expected_agreeing))
         return (
-            f"{self.agreeing:.0%} of {self.images} images agree to {self.tolerance:g} (rounding alone leaves"
-            f" {self.expected_agreeing:.0%}); relative deviation: median {self.median_relative:.1e}, largest"
-            f" {self.largest_relative:.1e}; smallest cosine {self.smallest_cosine:.6f}; largest deviation of"
-            f" a feature {self.largest_deviation:.1e}"
+            f"{agreeing} of {self.images} images agree to {self.tolerance:g} (float rounding, which can flip a sign, "
+            f"alone leaves {expected}); relative deviation: median {self.median_relative:.1e}, largest "
+            f"{self.largest_relative:.1e}; smallest cosine {self.smallest_cosine:.6f}; largest deviation of a "
+            f"feature {self.largest_deviation:.1e}"
         )
 
     def as_dict(self) -> dict:

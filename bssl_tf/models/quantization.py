@@ -21,9 +21,6 @@ BINARY_ACTIVATIONS = "binary_activations"
 BINARY = "binary"
 MODES = (FLOAT, BINARY_ACTIVATIONS, BINARY)
 
-QUANTIZERS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
-"""Larq quantizers that give ±1 (up to a factor per output channel): LCE runs them as binary convolutions."""
-
 
 def _quantizer(name: str, clip: float) -> lq.quantizers.Quantizer:
     if name == "ste_sign":
@@ -41,8 +38,9 @@ class Binarisation:
 
     Args:
         mode: one of `MODES`.
-        quantizer: one of `QUANTIZERS`. `magnitude_aware_sign` scales kernels by their mean magnitude per
-            output channel and makes no sense for activations: these get `ste_sign` then.
+        quantizer: one of `bssl_tf.config.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
+            channel), which LCE runs as binary convolutions. `magnitude_aware_sign` scales kernels by their mean
+            magnitude per output channel and makes no sense for activations: these get `ste_sign` then.
         clip: where `ste_sign` stops passing gradients, and where latent weights are clipped so that they
             never get stuck beyond. Larq's own default is 1, Larq Zoo's models have 1.25.
     """

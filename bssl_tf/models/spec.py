@@ -18,9 +18,10 @@ from pathlib import Path
 import h5py
 import tensorflow as tf
 
+from bssl_tf.config import QUANTIZERS
 from bssl_tf.errors import UserError
 from bssl_tf.models.normalisation import PixelNormalisation
-from bssl_tf.models.quantization import BINARY, FLOAT, MODES, QUANTIZERS, Binarisation
+from bssl_tf.models.quantization import BINARY, FLOAT, MODES, Binarisation
 from bssl_tf.models.reactnet import reactnet_a, reactnet_small
 from bssl_tf.models.resnet import RESNET_BLOCKS, resnet, resnet_small
 from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
@@ -44,7 +45,7 @@ class BackboneSpec:
         stages: number of stages.
         dense: width of a final dense layer with ReLU; 0 for none.
         mode: what is binary, one of `quantization.MODES`. Teachers are `float`.
-        quantizer: one of `quantization.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
+        quantizer: one of `config.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
             form of it.
 
     Raises:
@@ -85,10 +86,11 @@ class BackboneSpec:
                 f"{self.name} has no mode {self.mode!r}, only {' and '.join(architecture.modes)}: {architecture.why}."
             )
         if self.image_size < architecture.smallest:
+            others = [name for name, other in ARCHITECTURES.items() if other.smallest <= self.image_size]
             raise UserError(
                 f"--image_size={self.image_size} is too small for {self.name}: it halves the feature map "
-                f"until nothing is left. Use {architecture.smallest} or more, or reactnet_small or "
-                f"resnet_small, which take images from {ARCHITECTURES['reactnet_small'].smallest} pixels."
+                f"until nothing is left. Use {architecture.smallest} or more"
+                + (f", or one of {', '.join(others)}." if others else ".")
             )
 
     def to_json(self) -> str:

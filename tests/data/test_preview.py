@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from bssl_tf.config import ViewSettings
-from bssl_tf.data import training_views, write_preview
+from bssl_tf.data import folder, training_views, write_preview
 from bssl_tf.data.preview import _GAP, _SMALLEST_TILE, _TITLE_HEIGHT
 
 
@@ -19,6 +19,15 @@ def test_sheet_has_a_row_an_image_and_shows_other_views_each_epoch(colour_source
     size = _SMALLEST_TILE
     tiles = {sheet[top : top + size, left : left + size].tobytes() for top in tops for left in lefts}
     assert len(tiles) == 15
+
+
+def test_sheet_of_photos_from_a_folder(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number, size in enumerate([(40, 30), (50, 80)]):
+        Image.new("RGB", size, (60 * number, 90, 200)).save(tmp_path / "photos" / f"{number}.png")
+    source = folder.load(tmp_path / "photos", "train", holdout=0.001)
+    write_preview(tmp_path / "views.png", source, image_size=16, channels=3, views=ViewSettings(), seed=0, rows=2)
+    assert np.asarray(Image.open(tmp_path / "views.png")).std() > 0
 
 
 def test_sheet_shows_the_views_of_training(colour_source, tmp_path):
