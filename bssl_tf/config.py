@@ -191,7 +191,9 @@ class RunSettings:
     )
     seed: int = setting(0, "Seed of weights, data order and views.", low=0)
     dry_run: bool = setting(
-        False, "Run everything on a handful of images, in WORKDIR/dry_run, in seconds.", changes_result=False
+        False,
+        "Run everything on 32 images, in WORKDIR/dry_run: seconds a phase for small networks.",
+        changes_result=False,
     )
     preview_views: bool = setting(
         False, "Write a picture of what the networks will see to the workdir, and stop.", changes_result=False
