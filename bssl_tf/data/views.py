@@ -126,8 +126,12 @@ def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
         smallest_sigma = min(_SIGMA_MIN * images.shape[1] / _SIGMA_IMAGE_SIZE, largest_sigma)
         sigma = smallest_sigma + (largest_sigma - smallest_sigma) * draw["sigma"]
         chosen = tf.where(draw["blur"] < settings.blur_probability)
-        blurred = gaussian_blur(tf.gather_nd(images, chosen), tf.gather_nd(sigma, chosen), largest_sigma)
-        images = tf.tensor_scatter_nd_update(images, chosen, blurred)
+
+        def blur_chosen():
+            blurred = gaussian_blur(tf.gather_nd(images, chosen), tf.gather_nd(sigma, chosen), largest_sigma)
+            return tf.tensor_scatter_nd_update(images, chosen, blurred)
+
+        images = tf.cond(tf.size(chosen) > 0, blur_chosen, lambda: images)  # small batches may have none
     return images
 
 

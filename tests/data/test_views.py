@@ -174,8 +174,18 @@ def test_what_changes_nothing_is_not_computed(channels, image_size, absent):
         function = tf.function(lambda crops, draws: finish_views(crops, draws, ViewSettings()))
         graph = function.get_concrete_function(
             tf.TensorSpec((4, image_size, image_size, channels)), tf.TensorSpec((4, len(DRAWS)))
-        ).graph
-        return {operation.type for operation in graph.get_operations()}
+        ).graph.as_graph_def()
+        branches = [node for branch in graph.library.function for node in branch.node_def]
+        return {node.op for node in [*graph.node, *branches]}
 
     assert absent in operations(3, 64)
     assert absent not in operations(channels, image_size)
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, tf.function], ids=["eager", "graph"])
+def test_a_batch_in_which_no_image_is_blurred_stays_as_it_is(wrap):
+    settings = dataclasses.replace(PLAIN, blur_probability=0.2)
+    images = tf.random.stateless_uniform((2, 96, 96, 3), (0, 1), maxval=255.0)
+    draws = tf.fill((2, len(DRAWS)), 0.99)
+    finished = wrap(lambda images, draws: finish_views(images, draws, settings))(images, draws)
+    np.testing.assert_array_equal(finished, images)
