@@ -9,6 +9,7 @@
 """
 
 import dataclasses
+import io
 import json
 import os
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import tensorflow as tf
 
 from bssl_tf.config import QUANTIZERS
 from bssl_tf.errors import UserError
+from bssl_tf.files import write_bytes, write_text
 from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, FLOAT, MODES, Binarisation
 from bssl_tf.models.reactnet import reactnet_a, reactnet_small
@@ -176,16 +178,12 @@ def save_backbone(model: tf.keras.Model, spec: BackboneSpec, folder: str | os.Pa
     The weights are numbered HDF5 data sets in the order of `model.get_weights()`. (Keras's own
     format is slow for many layers, and would load a part of another network without a word.)
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{os.getpid()}.{WEIGHTS_FILE}"
-    with h5py.File(temporary, "w") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         for index, weight in enumerate(model.get_weights()):
             file.create_dataset(f"{index:05d}", data=weight)
-    os.replace(temporary, folder / WEIGHTS_FILE)
-    temporary = folder / f".{os.getpid()}.{SPEC_FILE}"
-    temporary.write_text(spec.to_json())
-    os.replace(temporary, folder / SPEC_FILE)
+    write_bytes(Path(folder) / WEIGHTS_FILE, content.getvalue())
+    write_text(Path(folder) / SPEC_FILE, spec.to_json())
 
 
 def load_backbone(folder: str | os.PathLike, **overrides) -> tuple[tf.keras.Model, BackboneSpec]:
