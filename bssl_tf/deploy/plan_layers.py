@@ -7,6 +7,8 @@ from typing import Iterator, Optional
 import larq as lq
 import tensorflow as tf
 
+from bssl_tf.models.layers import RPReLU
+
 L = tf.keras.layers
 
 FUSED = "fused"
@@ -16,6 +18,7 @@ BINARY = "LceBconv2d"
 _CONVOLUTIONS = (L.Conv2D, L.SeparableConv2D, L.DepthwiseConv2D, L.Conv2DTranspose)
 _WEIGHTED = (*_CONVOLUTIONS, L.Dense)
 _NOTHING_AT_INFERENCE = (L.InputLayer, L.Dropout, L.SpatialDropout2D, L.GaussianNoise, L.Flatten, L.Reshape)
+_OPERATORS = {L.Rescaling: 2, L.Normalization: 2, RPReLU: 3}
 _FLOAT_BYTES = 4
 _WORD_CHANNELS = 32
 
@@ -106,13 +109,12 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
             operators=0,
             why="fuses into the convolution in front",
         )
-    operators = 2 if isinstance(layer, (L.Rescaling, L.Normalization)) else 1
     return PlannedLayer(
         **own,
         what=type(layer).__name__,
         deployed_as=FLOAT,
         float_bytes=parameters,
-        operators=operators,
+        operators=_OPERATORS.get(type(layer), 1),
         why="not a convolution of signs",
     )
 

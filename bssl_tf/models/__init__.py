@@ -1,9 +1,9 @@
 """Networks: binary students, float teachers, and the heads on top of them."""
 
 from bssl_tf.models.heads import mlp_head
+from bssl_tf.models.layers import LearnableBias
 from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, FLOAT, MODES
-from bssl_tf.models.reactnet import LearnableBias
 from bssl_tf.models.spec import BackboneSpec, build_backbone, load_backbone, save_backbone
 from bssl_tf.models.teacher import fingerprint, load_teacher
 

@@ -8,12 +8,10 @@ A block is two binary convolutions, each with a shortcut around it::
 Where channels double there are two 1×1 branches, each with its own shortcut, concatenated before the RPReLU.
 """
 
-from typing import Any
-
-import larq as lq
 import tensorflow as tf
 
 from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
+from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
 from bssl_tf.models.quantization import Binarisation
 
 REACTNET_A_STEM = 32
@@ -25,33 +23,12 @@ REACTNET_A_BLOCKS = (
 """Channels and stride of each block."""
 
 
-@tf.keras.utils.register_keras_serializable(package="bssl_tf")
-class LearnableBias(tf.keras.layers.Layer):
-    """Adds one learnable number a channel: it moves the threshold of the sign (or PReLU) that follows."""
-
-    def build(self, input_shape):
-        self.bias = self.add_weight("bias", shape=(input_shape[-1],), initializer="zeros")
-        super().build(input_shape)
-
-    def call(self, inputs):
-        return inputs + self.bias
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config()
-
-
 def _batch_norm(x: tf.Tensor) -> tf.Tensor:
     return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
 
 
-def _rprelu(x: tf.Tensor) -> tf.Tensor:
-    x = LearnableBias()(x)
-    x = tf.keras.layers.PReLU(alpha_initializer=tf.keras.initializers.Constant(0.25), shared_axes=(1, 2))(x)
-    return LearnableBias()(x)
-
-
 def _binary_convolution(x: tf.Tensor, size: int, stride: int, binarisation: Binarisation) -> tf.Tensor:
-    x = lq.layers.QuantConv2D(
+    x = QuantConv2D(
         x.shape[-1],
         size,
         strides=stride,
@@ -73,14 +50,14 @@ def _stem(x: tf.Tensor, channels: int) -> tf.Tensor:
 def _block(x: tf.Tensor, channels: int, stride: int, binarisation: Binarisation) -> tf.Tensor:
     shortcut = tf.keras.layers.AveragePooling2D(2, padding="same")(x) if stride == 2 else x
     x = _binary_convolution(LearnableBias()(x), 3, stride, binarisation)
-    x = _rprelu(tf.keras.layers.Add()([x, shortcut]))
+    x = RPReLU()(tf.keras.layers.Add()([x, shortcut]))
 
     shortcut, x = x, LearnableBias()(x)
     branches = [
         tf.keras.layers.Add()([_binary_convolution(x, 1, 1, binarisation), shortcut])
         for _ in range(channels // shortcut.shape[-1])
     ]
-    return _rprelu(branches[0] if len(branches) == 1 else tf.keras.layers.Concatenate()(branches))
+    return RPReLU()(branches[0] if len(branches) == 1 else tf.keras.layers.Concatenate()(branches))
 
 
 def reactnet_a(x: tf.Tensor, binarisation: Binarisation) -> tf.Tensor:

@@ -10,6 +10,7 @@ import larq_zoo.sota
 import tensorflow as tf
 from larq_zoo.sota.quicknet import blurpool_initializer
 
+from bssl_tf.models.layers import QuantConv2D
 from bssl_tf.models.quantization import Binarisation
 
 ZOO = {
@@ -63,8 +64,8 @@ def rebuild(model: tf.keras.Model, binarisation: Binarisation) -> tf.keras.Model
     def rebuild_layer(layer):
         config = layer.get_config()
         if isinstance(layer, lq.layers.QuantConv2D) and layer.input_quantizer is not None:
-            config.update(binarisation.options())
-        elif type(layer) is tf.keras.layers.DepthwiseConv2D:
+            return QuantConv2D.from_config({**config, **binarisation.options()})
+        if type(layer) is tf.keras.layers.DepthwiseConv2D:
             config["depthwise_initializer"] = BlurInitializer()
         return layer.from_config(config)
 

@@ -137,7 +137,7 @@ def test_reactnet_a_is_the_network_of_the_paper():
     binary = [layer for layer in model.layers if getattr(layer, "input_quantizer", None) is not None]
     assert len(binary) == 31
     assert len({id(layer.input) for layer in binary}) == 26  # signs: two branches share one
-    assert kinds.count("PReLU") == 26
+    assert kinds.count("RPReLU") == 26
     assert kinds.count("Concatenate") == 5
     assert kinds.count("AveragePooling2D") == 4
 

@@ -1,0 +1,126 @@
+"""What lies between the convolutions of a binary network, in few passes over memory.
+
+Bias, sign, padding, PReLU and their gradients do little arithmetic, but one by one each of them reads and
+writes every activation. Here each group is one loop, fused by XLA, and so is its gradient, which computes masks
+again instead of keeping them. Gradients of biases and slopes, sums over batch and positions, are matrix
+products with a row of ones. Convolutions and batch norms stay with oneDNN or cuDNN: XLA is slower there, by
+measurement (``python -m benchmarks.step``).
+
+Values are exactly those of the plain form; gradients agree to float rounding.
+"""
+
+import functools
+
+import tensorflow as tf
+
+_OF_KERAS = ("name", "trainable", "dtype")
+
+fuse = functools.partial(tf.function, jit_compile=True, autograph=False)
+
+
+def column_sums(values: tf.Tensor) -> tf.Tensor:
+    """Sums over all axes but the last, added up in float32; shape (channels,), dtype of `values`."""
+    rows = tf.reshape(tf.cast(values, tf.float32), (-1, values.shape[-1]))
+    sums = tf.matmul(tf.ones((1, tf.shape(rows)[0])), rows)
+    return tf.cast(sums[0], values.dtype)
+
+
+@tf.custom_gradient
+def add_bias(inputs: tf.Tensor, bias: tf.Tensor):
+    """``inputs + bias``; inputs (batch, height, width, channels), bias (channels,)."""
+    return inputs + bias, lambda upstream: (upstream, column_sums(upstream))
+
+
+@tf.custom_gradient
+def rprelu(inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor):
+    """``PReLU(inputs + shift) + offset``, the activation of ReActNet (https://arxiv.org/abs/2003.03488, equation 4).
+
+    Args:
+        inputs: (batch, height, width, channels).
+        shift: (channels,), added before.
+        slope: (1, 1, channels), factor of what is negative then.
+        offset: (channels,), added after.
+    """
+    return _rprelu(inputs, shift, slope, offset), lambda upstream: _rprelu_gradient(inputs, shift, slope, upstream)
+
+
+@fuse
+def _rprelu(inputs, shift, slope, offset):
+    shifted = inputs + shift
+    return tf.where(shifted >= 0, shifted, slope * shifted) + offset
+
+
+@fuse
+def _rprelu_gradient(inputs, shift, slope, upstream):
+    shifted = inputs + shift
+    to_inputs = tf.where(shifted >= 0, upstream, slope * upstream)
+    to_slope = column_sums(tf.minimum(shifted, 0) * upstream)
+    return to_inputs, column_sums(to_inputs), tf.reshape(to_slope, slope.shape), column_sums(upstream)
+
+
+def convolution_of_signs(
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    *,
+    quantizer: tf.keras.layers.Layer,
+    strides: tuple[int, int],
+    padding: str,
+) -> tf.Tensor:
+    """Convolution of ``quantizer(inputs)``, which is ±1, padded with +1.
+
+    A convolution padded with ones is one of ``signs - 1`` padded with zeros, plus the sum of the kernel: oneDNN and
+    cuDNN pad with zeros for free, and nothing has to be copied into a larger tensor, or cut out of its gradient.
+    Every number is a small integer where the kernel is binary, so the result is exact.
+
+    Args:
+        inputs: (batch, height, width, channels), not yet quantised.
+        kernel: (kernel height, kernel width, channels, filters), as the convolution is to use it.
+        quantizer: a Larq quantizer with values ±1. Its pseudo-gradient is the one that is used.
+        strides: of height and width.
+        padding: "same" or "valid".
+    """
+    shifted = padding == "same" and kernel.shape[:2] != (1, 1)
+    settings = {name: value for name, value in quantizer.get_config().items() if name not in _OF_KERAS}
+    quantize, quantize_gradient = _fused_quantizer(type(quantizer), tuple(settings.items()), shifted)
+    geometry = dict(strides=[1, *strides, 1], padding=padding.upper())
+
+    @tf.custom_gradient
+    def convolve(inputs, kernel):
+        signs = quantize(inputs)
+        outputs = tf.nn.conv2d(signs, kernel, **geometry)
+        if shifted:
+            outputs = tf.nn.bias_add(outputs, tf.reduce_sum(kernel, (0, 1, 2)))
+
+        def gradient(upstream):
+            to_signs = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(signs), filter=kernel, out_backprop=upstream, **geometry
+            )
+            to_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                input=signs, filter_sizes=kernel.shape, out_backprop=upstream, **geometry
+            )
+            if shifted:
+                to_kernel += column_sums(upstream)
+            return quantize_gradient(inputs, tf.ensure_shape(to_signs, inputs.shape)), to_kernel
+
+        return outputs, gradient
+
+    return convolve(inputs, kernel)
+
+
+@functools.lru_cache(maxsize=None)
+def _fused_quantizer(kind: type, settings: tuple, shifted: bool):
+    """A quantizer and its gradient, fused; shared by all layers that quantise alike, as XLA compiles for seconds."""
+    quantizer = kind(**dict(settings))
+
+    @fuse
+    def quantize(inputs):
+        return quantizer.call(inputs) - tf.cast(shifted, inputs.dtype)
+
+    @fuse
+    def gradient(inputs, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            signs = quantizer.call(inputs)
+        return tape.gradient(signs, inputs, upstream)
+
+    return quantize, gradient

@@ -1,0 +1,89 @@
+"""The fused forms of training against the plain forms of inference: same values, same gradients."""
+
+import larq as lq
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.models.fused import column_sums
+from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
+from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, Binarisation
+
+
+def values_and_gradients(layer, inputs, training):
+    upstream = tf.random.stateless_normal(layer(inputs).shape, (1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs, training=training)
+    sources = [inputs, *layer.trainable_variables]
+    return [outputs, *tape.gradient(outputs, sources, upstream)]
+
+
+def check_fused_is_plain(layer, inputs):
+    layer(inputs)
+    for number, weight in enumerate(layer.trainable_variables):
+        weight.assign(tf.random.stateless_normal(weight.shape, (number, 7), stddev=0.7))
+    fused, plain = (values_and_gradients(layer, inputs, training) for training in (True, False))
+    for ours, expected in zip(fused, plain, strict=True):
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=2e-4)
+    return fused, plain
+
+
+def some_inputs(size=7, channels=8):
+    return tf.random.stateless_normal((4, size, size, channels), (3, 4))
+
+
+@pytest.mark.parametrize("layer", [LearnableBias, RPReLU])
+def test_biases_and_prelu(layer):
+    check_fused_is_plain(layer(), some_inputs())
+
+
+@pytest.mark.parametrize("quantizer", ["ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign"])
+@pytest.mark.parametrize("size, kernel, stride, padding", [(7, 3, 2, "same"), (8, 3, 2, "same"), (5, 1, 1, "valid")])
+@pytest.mark.parametrize("mode", [BINARY, BINARY_ACTIVATIONS])
+def test_binary_convolutions(quantizer, size, kernel, stride, padding, mode):
+    options = Binarisation(mode, quantizer).options()
+    layer = QuantConv2D(16, kernel, strides=stride, padding=padding, use_bias=False, **options)
+    assert layer._can_fuse
+    fused, plain = check_fused_is_plain(layer, some_inputs(size))
+    if mode == BINARY and quantizer != "magnitude_aware_sign":
+        np.testing.assert_array_equal(fused[0], plain[0])  # sums of ±1 are exact
+
+
+def test_zero_counts_as_plus_one():
+    layer = QuantConv2D(8, 3, padding="same", use_bias=False, **Binarisation(BINARY).options())
+    np.testing.assert_array_equal(layer(tf.zeros((1, 4, 4, 8)), training=True), layer(tf.ones((1, 4, 4, 8))))
+
+
+@pytest.mark.parametrize(
+    "options", [dict(padding="same", pad_values=0.0), dict(input_quantizer=None), dict(use_bias=True), dict(groups=2)]
+)
+def test_what_cannot_be_fused_stays_larqs_own(options):
+    of_mode = Binarisation(BINARY).options()
+    options = {"use_bias": False, **of_mode, **options}
+    layer, larqs = QuantConv2D(8, 3, **options), lq.layers.QuantConv2D(8, 3, **options)
+    larqs(some_inputs())
+    assert not layer._can_fuse
+    layer(some_inputs())
+    layer.set_weights(larqs.get_weights())
+    np.testing.assert_array_equal(layer(some_inputs(), training=True), larqs(some_inputs()))
+
+
+def test_layers_that_quantise_alike_share_what_is_compiled():
+    from bssl_tf.models import fused
+
+    layers = [QuantConv2D(8, 3, padding="same", use_bias=False, **Binarisation(BINARY).options()) for _ in range(2)]
+    before = fused._fused_quantizer.cache_info()
+    for layer in layers:
+        layer(some_inputs(), training=True)
+    after = fused._fused_quantizer.cache_info()
+    assert after.hits - before.hits >= 1 and after.misses - before.misses <= 1
+
+
+def test_column_sums_add_up_in_float32():
+    ones = tf.ones((3, 1000, 2), tf.bfloat16)  # which cannot tell 3000 from 2999
+    assert column_sums(ones).dtype == tf.bfloat16
+    np.testing.assert_array_equal(
+        tf.cast(column_sums(ones), tf.float32), tf.cast(tf.cast(3000.0, tf.bfloat16), tf.float32)
+    )
