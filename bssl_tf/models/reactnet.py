@@ -14,6 +14,7 @@ import larq as lq
 import tensorflow as tf
 
 from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
+from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.quantization import Binarisation
 
 REACTNET_A_STEM = 32
@@ -40,10 +41,6 @@ class LearnableBias(tf.keras.layers.Layer):
         return super().get_config()
 
 
-def _batch_norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
-
-
 def _rprelu(x: tf.Tensor) -> tf.Tensor:
     x = LearnableBias()(x)
     x = tf.keras.layers.PReLU(alpha_initializer=tf.keras.initializers.Constant(0.25), shared_axes=(1, 2))(x)
@@ -60,14 +57,14 @@ def _binary_convolution(x: tf.Tensor, size: int, stride: int, binarisation: Bina
         use_bias=False,
         **binarisation.options(),
     )(x)
-    return _batch_norm(x)
+    return batch_norm()(x)
 
 
 def _stem(x: tf.Tensor, channels: int) -> tf.Tensor:
     x = tf.keras.layers.Conv2D(
         channels, 3, strides=stem_stride(x), padding="same", use_bias=False, kernel_initializer="he_normal"
     )(x)
-    return _batch_norm(x)
+    return batch_norm()(x)
 
 
 def _block(x: tf.Tensor, channels: int, stride: int, binarisation: Binarisation) -> tf.Tensor:

@@ -10,6 +10,7 @@ import larq_zoo.sota
 import tensorflow as tf
 from larq_zoo.sota.quicknet import blurpool_initializer
 
+from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.quantization import Binarisation
 
 ZOO = {
@@ -66,6 +67,8 @@ def rebuild(model: tf.keras.Model, binarisation: Binarisation) -> tf.keras.Model
             config.update(binarisation.options())
         elif type(layer) is tf.keras.layers.DepthwiseConv2D:
             config["depthwise_initializer"] = BlurInitializer()
+        elif isinstance(layer, tf.keras.layers.BatchNormalization):
+            return batch_norm(**config)
         return layer.from_config(config)
 
     with warnings.catch_warnings():
