@@ -208,6 +208,30 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
+class DistributionSettings:
+    distribution: str = setting(
+        "one_device",
+        "Where to train. one_device: a GPU, or the CPU where there is none; mirrored: all GPUs of this machine; "
+        "multi_worker: several machines with all their GPUs, the same command on each. --batch_size is that of all "
+        "together.",
+        choices=("one_device", "mirrored", "multi_worker"),
+        changes_result=False,
+    )
+    workers: str = setting(
+        "",
+        "multi_worker: HOST:PORT of every machine, separated by commas, the same list on each. The first one shows "
+        "and writes all. All need the same --workdir, on a disk that they share. TF_CONFIG can say the same.",
+        changes_result=False,
+    )
+    worker_index: int = setting(
+        -1, "multi_worker: place of this machine in --workers: 0 for the first, 1, …", low=-1, changes_result=False
+    )
+    worker_timeout: float = setting(
+        300.0, "multi_worker: seconds to wait at the start until all workers are there.", low=1.0, changes_result=False
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings of a training run, by group. `save`, `load` and the flags share its field names."""
 
@@ -219,6 +243,7 @@ class Config:
     method: MethodSettings = MethodSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     run: RunSettings = RunSettings()
+    distribution: DistributionSettings = DistributionSettings()
 
 
 def define_flags(*groups: type) -> None:
@@ -292,6 +317,10 @@ def validate(config: Config) -> None:
         raise ConfigError(
             f"--warmup_epochs={optimizer.warmup_epochs} leaves nothing of --epochs={optimizer.epochs}: lower it."
         )
+    if config.run.preview_views and config.distribution.distribution != "one_device":
+        raise ConfigError(
+            f"--preview_views draws on one machine: leave --distribution={config.distribution.distribution} out."
+        )
     if simclr.teacher_warmup_epochs >= simclr.teacher_epochs and simclr.teacher_warmup_epochs > 0:
         raise ConfigError(
             f"--teacher_warmup_epochs={simclr.teacher_warmup_epochs} leaves nothing of "
@@ -336,4 +365,4 @@ def save(config: Config, path: Path) -> None:
 def load(path: Path) -> Config:
     """Read a configuration that `save` wrote."""
     groups = json.loads(path.read_text())
-    return Config(**{group.name: group.type(**groups[group.name]) for group in fields(Config)})
+    return Config(**{group.name: group.type(**groups.get(group.name, {})) for group in fields(Config)})

@@ -4,8 +4,12 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
+
+SECONDS_UNTIL_FILES_SHOW = 60.0
+"""Network file systems may take this long to show a file that another machine wrote."""
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -29,6 +33,16 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def appears(path: Path, seconds: float = SECONDS_UNTIL_FILES_SHOW) -> bool:
+    """Whether a file that another machine writes, or has written, shows here in time."""
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def fingerprint(path: Path) -> str:

@@ -38,6 +38,10 @@ def run_entry_point(main: Callable[[], None], usage: str) -> None:
     app.run(guarded)
 
 
-def _fail(message: str, status: int) -> None:
+def print_error(message: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
+
+
+def _fail(message: str, status: int) -> None:
+    print_error(message)
     sys.exit(status)

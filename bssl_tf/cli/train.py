@@ -6,6 +6,7 @@ The same command goes on where it stopped. What lies in the workdir: bssl_tf/tra
 """
 
 import dataclasses
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,40 +15,57 @@ from rich.markup import escape
 
 from bssl_tf import config as configuration
 from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.cli.together import together
 from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
 from bssl_tf.quiet import import_tensorflow
+from bssl_tf.training.cluster import cluster_from
 from bssl_tf.training.phases import Phase, phases
 
 
 def main() -> None:
     # 1. Settings: typed, checked, compared with what the workdir already holds.
     config = configuration.config_from_flags()
+    cluster = cluster_from(config.distribution, os.environ)
+    chief = cluster is None or cluster.chief
     if config.run.dry_run:
         config = configuration.for_dry_run(config)
-        shutil.rmtree(config.run.workdir, ignore_errors=True)
+        if chief:
+            shutil.rmtree(config.run.workdir, ignore_errors=True)
     wanted = phases(config)
-    for phase in wanted:
-        phase.check_settings()
+    if chief:  # the others come once these have been compared with the chief's
+        for phase in wanted:
+            phase.check_settings()
 
     # 2. Finished before? Then say so at once.
-    if all(phase.done for phase in wanted) and not config.run.preview_views:
+    if all(phase.done for phase in wanted) and not config.run.preview_views and not config.run.dry_run:
         _tell_finished(config, wanted)
         return
-    print_settings(config)
+    if chief:
+        print_settings(config)
 
-    # 3. Data. TensorFlow is imported from here on.
-    import_tensorflow()
-    from bssl_tf.data import load_source, readable_data_errors
-
+    # 3. The other machines, if any. TensorFlow is imported from here on.
     workdir = _writable(config)
-    train = load_source(config.data, "train", workdir)
-    test = load_source(config.data, "test", workdir)
-    _tell_skipped_files(train, test, workdir)
-
+    import_tensorflow()
     from bssl_tf.training.checkpoints import Interrupted
+
+    try:
+        with together(config, cluster, workdir) as distribution:
+            _train(config, wanted, workdir, distribution)
+    except Interrupted as interruption:
+        console.print(f"[bold]{interruption}[/]")
+        raise SystemExit(130) from None
+
+
+def _train(config: Config, wanted: list[Phase], workdir: Path, distribution: "Distribution") -> None:  # noqa: F821
+    from bssl_tf.data import load_source, readable_data_errors
     from bssl_tf.training.stages import Inputs, check_all, train_stage, train_teacher
 
+    # 4. Data.
+    train = load_source(config.data, "train", workdir)
+    test = load_source(config.data, "test", workdir)
+    if distribution.chief:
+        _tell_skipped_files(train, test, workdir)
     inputs = Inputs.open(config, train, test)
     console.print(
         f"data: {train.name}, {train.num_examples} training and {test.num_examples} test images, "
@@ -57,32 +75,29 @@ def main() -> None:
     if config.run.preview_views:
         _preview(config, inputs)
         return
-    check_all(config, wanted, inputs)
-    configuration.save(config, workdir / "config.json")
+    check_all(config, wanted, inputs, distribution)
 
-    # 4. What will be deployed, before any time is spent on it.
-    if any(phase.name.startswith("stage") for phase in wanted):
-        _print_deployment_plan(config, inputs)
+    # 5. What will be deployed, before any time is spent on it.
+    if distribution.chief:
+        configuration.save(config, workdir / "config.json")
+        if any(phase.name.startswith("stage") for phase in wanted):
+            _print_deployment_plan(config, inputs)
 
-    # 5. The phases, each from where it stopped. The teacher's fingerprint is known only after it is trained.
-    try:
-        for name in [phase.name for phase in wanted]:
-            phase = next(phase for phase in phases(config) if phase.name == name)
-            phase.check_settings()
-            with readable_data_errors():
-                if phase.done:
-                    console.print(f"{phase.title}: done before ({phase.folder})")
-                    _print_warnings(phase)
-                elif name == "teacher":
-                    train_teacher(config, phase, inputs, console)
-                else:
-                    train_stage(config, phase, int(name[-1]), inputs, console)
-            _print_summary(phase)
-    except Interrupted as interruption:
-        console.print(f"[bold]{interruption}[/]")
-        raise SystemExit(130) from None
+    # 6. The phases, each from where it stopped. The teacher's fingerprint is known only after it is trained.
+    for name in [phase.name for phase in wanted]:
+        phase = next(phase for phase in phases(config) if phase.name == name)
+        phase.check_settings()
+        with readable_data_errors(), distribution.scope():
+            if phase.done:
+                console.print(f"{phase.title}: done before ({phase.folder})")
+                _print_warnings(phase)
+            elif name == "teacher":
+                train_teacher(config, phase, inputs, console, distribution)
+            else:
+                train_stage(config, phase, int(name[-1]), inputs, console, distribution)
+        _print_summary(phase)
 
-    # 6. Where to go from here.
+    # 7. Where to go from here.
     _tell_finished(config, phases(config))
 
 
@@ -107,7 +122,7 @@ def print_settings(config: Config) -> None:
             f"[bold]{escape(f'{name}={value}')}[/]" if value != getattr(usual, name) else f"{name}={value}"
             for name, value in dataclasses.asdict(values).items()
         ]
-        console.print(f"{group.name:>9}: {' '.join(shown)}")
+        console.print(f"{group.name:>12}: {' '.join(shown)}")
 
 
 def _classes(source) -> str:

@@ -5,7 +5,7 @@
         ...
 
 The batch of step s is a pure function of (seed, s): a run resumed at ``start_step`` sees what the
-uninterrupted run would have seen.
+uninterrupted run would have seen, on one machine or on several, each of which takes its part of every batch.
 """
 
 import numpy as np
@@ -50,6 +50,9 @@ def training_views(
     epochs: int,
     start_step: int = 0,
     num_views: int = 2,
+    workers: int = 1,
+    worker: int = 0,
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """Batches of random views, from step ``start_step`` to the end of the last epoch.
 
@@ -59,19 +62,25 @@ def training_views(
         channels: 1 or 3; grey images are repeated, RGB images turned grey, as needed.
         views: strengths and probabilities.
         seed: seed of the run.
-        batch_size: images in a batch.
+        batch_size: images in a batch, on all workers together.
         epochs: passes over the source, counted from step 0.
         start_step: first step wanted; earlier images are passed over without being decoded.
         num_views: views of each image.
+        workers: machines that share every batch, image by image in turn.
+        worker: which of them this is, from 0.
+        replicas: devices of all machines; each takes an equal part of the batch, an element of its own.
 
     Returns:
-        A data set of ``((v1, v2, …),)``, each view float32 of shape (batch_size, image_size, image_size,
-        channels) in 0..255; the i-th rows of all views show the same image.
+        A data set of ``((v1, v2, …),)``, each view float32 of shape (batch_size / replicas, image_size, image_size,
+        channels) in 0..255; the i-th rows of all views show the same image. A step takes replicas / workers
+        elements.
 
     Raises:
         DataError: the source has fewer images than a batch.
-        ValueError: ``start_step`` is outside the run.
+        ValueError: ``start_step`` is outside the run, or the batch cannot be shared out evenly.
     """
+    if batch_size % replicas or replicas % workers or not 0 <= worker < workers:
+        raise ValueError(f"worker {worker} of {workers} with {replicas} devices cannot share batches of {batch_size}.")
     steps = steps_per_epoch(source, batch_size)
     if not 0 <= start_step <= epochs * steps:
         raise ValueError(f"start_step must be in 0 … {epochs * steps} ({epochs} epochs), not {start_step}.")
@@ -82,6 +91,7 @@ def training_views(
         key = epoch_key(seed, epoch, VIEWS)
         skipped = tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
         examples = source.examples(epoch, seed).take(steps * batch_size).skip(skipped)
+        examples = examples.shard(workers, worker)  # every batch starts at a multiple of `workers`
         return examples.map(lambda example: (example["record"], image_key(key, example["id"])))
 
     @tf.autograph.experimental.do_not_convert
@@ -96,9 +106,11 @@ def training_views(
 
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(examples_of_epoch)
     dataset = dataset.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.batch(batch_size, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.batch(batch_size // replicas, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs * steps - start_step))
+    dataset = dataset.apply(
+        tf.data.experimental.assert_cardinality((epochs * steps - start_step) * (replicas // workers))
+    )
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
 

@@ -4,6 +4,8 @@ import abc
 
 import tensorflow as tf
 
+from bssl_tf.methods.replicas import Mean, loss_share, mean_of_terms
+
 
 class Method(tf.keras.Model, abc.ABC):
     """What every method shares: the training step, the metrics, what is checkpointed.
@@ -18,7 +20,8 @@ class Method(tf.keras.Model, abc.ABC):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self._means: dict[str, tf.keras.metrics.Mean] = {}
+        self._means: dict[str, Mean] = {}
+        self.distribute_reduction_method = "first"  # what is reported is the same in all replicas
 
     @property
     @abc.abstractmethod
@@ -27,7 +30,11 @@ class Method(tf.keras.Model, abc.ABC):
 
     @abc.abstractmethod
     def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
-        """Scalars of one batch: ``loss``, which is minimised, and any other to be shown beside it."""
+        """Scalars of one batch: ``loss``, which is minimised, and any other to be shown beside it.
+
+        Under a strategy with several replicas `views` is a replica's part of the batch; a scalar that is a mean
+        over images may be that of this part, any other is to be that of the global batch (`methods.replicas`).
+        """
 
     def trained_by(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Pairs of an optimizer and the variables it updates."""
@@ -45,8 +52,9 @@ class Method(tf.keras.Model, abc.ABC):
         (views,) = data
         with tf.GradientTape() as tape:
             terms = self.loss_terms(views, training=True)
+            loss = loss_share(terms["loss"])
         groups = self.trained_by()
-        gradients = tape.gradient(terms["loss"], [variables for _, variables in groups])
+        gradients = tape.gradient(loss, [variables for _, variables in groups])
         for (optimizer, variables), group_gradients in zip(groups, gradients, strict=True):
             optimizer.apply_gradients(zip(group_gradients, variables, strict=True))
         return self._report(terms)
@@ -58,12 +66,12 @@ class Method(tf.keras.Model, abc.ABC):
     def _report(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Means over the steps since the last reset; a variable (λ) is no measurement and stays as it is."""
         report = {}
-        for name, value in terms.items():
+        for name, value in mean_of_terms(terms).items():
             if isinstance(value, tf.Variable):
                 report[name] = value.read_value()
                 continue
             if name not in self._means:
-                self._means[name] = tf.keras.metrics.Mean(name)
+                self._means[name] = Mean(name)
             self._means[name].update_state(value)
             report[name] = self._means[name].result()
         return report

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bssl_tf.losses import feature_similarity, kl_divergence
 from bssl_tf.methods.base import Method
+from bssl_tf.methods.replicas import batch_mean, batch_variance
 from bssl_tf.models import mlp_head
 
 
@@ -162,13 +163,12 @@ def health_signs(target_logits: tf.Tensor, features: tf.Tensor, temperature: flo
     log_classes = math.log(logits.shape[-1])
     log_target = tf.nn.log_softmax(logits)
     target = tf.exp(log_target)
-    mean_target = tf.reduce_mean(target, axis=0)
+    mean_target = batch_mean(target)
     normalised = tf.math.l2_normalize(tf.stop_gradient(tf.cast(features, tf.float32)), axis=-1)
-    variance = tf.math.reduce_variance(normalised, axis=0)
     return {
         "target_entropy": -tf.reduce_mean(tf.reduce_sum(target * log_target, axis=-1)) / log_classes,
         "target_batch_entropy": -tf.reduce_sum(tf.math.xlogy(mean_target, mean_target)) / log_classes,
-        "feature_std": tf.sqrt(tf.reduce_sum(variance)),
+        "feature_std": tf.sqrt(tf.reduce_sum(batch_variance(normalised))),
     }
 
 

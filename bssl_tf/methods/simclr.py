@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bssl_tf.losses import nt_xent
 from bssl_tf.methods.base import Method
+from bssl_tf.methods.replicas import batch_variance, global_batch
 from bssl_tf.models import mlp_head
 
 
@@ -34,9 +35,9 @@ class SimClr(Method):
     def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
         features = self.backbone(tf.concat(views, axis=0), training=training)
         first, second = tf.split(self.projection(features, training=training), 2)
-        loss = tf.reduce_mean(nt_xent(first, second, self.temperature))
+        loss = tf.reduce_mean(nt_xent(global_batch(first), global_batch(second), self.temperature))
         normalised = tf.math.l2_normalize(tf.stop_gradient(features), axis=-1)
         return {
             "loss": loss,
-            "feature_std": tf.sqrt(tf.reduce_sum(tf.math.reduce_variance(normalised, axis=0))),
+            "feature_std": tf.sqrt(tf.reduce_sum(batch_variance(normalised))),
         }

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from bssl_tf.models.normalisation import batch_norm
+
 
 def _as_in_pytorch() -> tf.keras.initializers.Initializer:
     """Uniform in ±1 / √inputs."""
@@ -25,7 +27,7 @@ def mlp_head(input_width: int, hidden: int, outputs: int, name: str) -> tf.keras
     """
     features = tf.keras.Input((input_width,), name="features", dtype="float32")
     x = tf.keras.layers.Dense(hidden, use_bias=False, kernel_initializer=_as_in_pytorch())(features)
-    x = tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+    x = batch_norm()(x)
     x = tf.keras.layers.ReLU()(x)
     x = tf.keras.layers.Dense(outputs, kernel_initializer=_as_in_pytorch(), dtype="float32")(x)
     return tf.keras.Model(features, x, name=name)

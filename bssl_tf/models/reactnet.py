@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
 from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
+from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.quantization import Binarisation
 
 REACTNET_A_STEM = 32
@@ -21,10 +22,6 @@ REACTNET_A_BLOCKS = (
     *((1024, 2), (1024, 1)),
 )
 """Channels and stride of each block."""
-
-
-def _batch_norm(x: tf.Tensor) -> tf.Tensor:
-    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
 
 
 def _binary_convolution(x: tf.Tensor, size: int, stride: int, binarisation: Binarisation) -> tf.Tensor:
@@ -37,14 +34,14 @@ def _binary_convolution(x: tf.Tensor, size: int, stride: int, binarisation: Bina
         use_bias=False,
         **binarisation.options(),
     )(x)
-    return _batch_norm(x)
+    return batch_norm()(x)
 
 
 def _stem(x: tf.Tensor, channels: int) -> tf.Tensor:
     x = tf.keras.layers.Conv2D(
         channels, 3, strides=stem_stride(x), padding="same", use_bias=False, kernel_initializer="he_normal"
     )(x)
-    return _batch_norm(x)
+    return batch_norm()(x)
 
 
 def _block(x: tf.Tensor, channels: int, stride: int, binarisation: Binarisation) -> tf.Tensor:

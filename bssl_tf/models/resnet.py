@@ -7,6 +7,7 @@ as in PyTorch, whose public weights (MoCo, SwAV, DINO, …) so fit after a trans
 import tensorflow as tf
 
 from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
+from bssl_tf.models.normalisation import batch_norm
 
 RESNET_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 _EXPANSION = 4
@@ -20,7 +21,7 @@ def _convolution(x: tf.Tensor, channels: int, size: int, stride: int = 1) -> tf.
     x = tf.keras.layers.Conv2D(
         channels, size, strides=stride, padding=padding, use_bias=False, kernel_initializer="he_normal"
     )(x)
-    return tf.keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+    return batch_norm()(x)
 
 
 def _relu(x: tf.Tensor) -> tf.Tensor:

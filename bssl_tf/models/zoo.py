@@ -11,6 +11,7 @@ import tensorflow as tf
 from larq_zoo.sota.quicknet import blurpool_initializer
 
 from bssl_tf.models.layers import QuantConv2D
+from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.quantization import Binarisation
 
 ZOO = {
@@ -67,6 +68,8 @@ def rebuild(model: tf.keras.Model, binarisation: Binarisation) -> tf.keras.Model
             return QuantConv2D.from_config({**config, **binarisation.options()})
         if type(layer) is tf.keras.layers.DepthwiseConv2D:
             config["depthwise_initializer"] = BlurInitializer()
+        elif isinstance(layer, tf.keras.layers.BatchNormalization):
+            return batch_norm(**config)
         return layer.from_config(config)
 
     with warnings.catch_warnings():

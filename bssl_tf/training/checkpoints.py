@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bssl_tf.methods.base import Method
+from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 
 
 class Interrupted(Exception):
@@ -17,7 +18,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     """Saves networks, optimizers and step; restores them; saves once more when asked to stop.
 
     TensorFlow writes a checkpoint to temporary files and moves them into place last, so that an
-    interruption at any moment leaves the one before it intact. The two latest are kept.
+    interruption at any moment leaves the one before it intact. The two latest are kept. A checkpoint does not
+    tell how many devices or workers wrote it: the run may go on with any number of them.
 
     The frozen teacher is not part of it: it does not change and is on disk already, and it can be many
     times larger than the student.
@@ -26,32 +28,45 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         folder: the phase's folder.
         method: the compiled method.
         minutes: time between two checkpoints.
+        distribution: of several workers only the chief saves; all of them restore, and all stop where one is asked to.
     """
 
-    def __init__(self, folder: Path, method: Method, minutes: float):
+    def __init__(self, folder: Path, method: Method, minutes: float, distribution: Distribution = ONE_DEVICE):
         super().__init__()
+        self._distribution = distribution
         self.seconds_before = tf.Variable(0.0, trainable=False, dtype=tf.float64)
         for optimizer, variables in method.trained_by():
             optimizer.build(variables)
         parts = method.networks | method.optimizers
         self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
+        _ = self._checkpoint.save_counter  # made at first use: now, on all workers together, not when the chief saves
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(Path(folder) / "checkpoints"), max_to_keep=2)
         self._method, self._minutes = method, minutes
         self._stop_asked = False
         self._handlers = {}
 
     def restore(self) -> int:
-        """Load the latest checkpoint, if there is one; return the step to go on from."""
+        """Load the latest checkpoint, if there is one; return the step to go on from.
+
+        Raises:
+            UserError: the workers have found different checkpoints.
+        """
         latest = self._manager.latest_checkpoint
-        if latest is None:
-            return 0
-        self._checkpoint.restore(latest).assert_existing_objects_matched()
+        if latest is not None:
+            self._checkpoint.restore(latest).assert_existing_objects_matched()
+        self._distribution.check_same(
+            self.step,
+            lambda who: (
+                f"{who} does not see the same latest checkpoint as worker 0 in {self._manager.directory}: the shared "
+                "disk may lag behind. Start again in a minute."
+            ),
+        )
         return self.step
 
     @property
     def step(self) -> int:
         """Steps taken so far."""
-        return int(self._method.optimizer.iterations)
+        return int(self._method.optimizer.iterations.numpy())
 
     @property
     def seconds(self) -> float:
@@ -59,6 +74,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         return float(self.seconds_before) + time.monotonic() - self._started
 
     def save(self) -> None:
+        if not self._distribution.chief:
+            return
         now = time.monotonic()
         self.seconds_before.assign_add(now - self._started)
         self._started = self._saved = now
@@ -70,7 +87,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             self._handlers[number] = signal.signal(number, self._ask_to_stop)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._stop_asked:
+        if self._distribution.anywhere(self._stop_asked):
             self.save()
             self._restore_handlers()
             raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")

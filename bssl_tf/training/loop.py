@@ -9,9 +9,12 @@ import tensorflow as tf
 from rich.console import Console
 
 from bssl_tf.config import RunSettings
-from bssl_tf.files import write_json
+from bssl_tf.errors import UserError
+from bssl_tf.files import appears, write_json
 from bssl_tf.methods.base import Method
+from bssl_tf.models import BackboneSpec, save_backbone
 from bssl_tf.training.checkpoints import PhaseCheckpoint
+from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 from bssl_tf.training.health import BinaryLayerProbe
 from bssl_tf.training.phases import Phase
 from bssl_tf.training.progress import TrainingProgress
@@ -23,18 +26,18 @@ class TrainingData:
     """What the loop needs to know of the data.
 
     Attributes:
-        views_from: step → dataset of ``((view_1, view_2),)`` that starts at that step of the phase.
+        views_from: step → (distributed) dataset of ``((view_1, view_2),)`` that starts at that step of the phase.
         steps_per_epoch: steps of an epoch.
         batch_size: images in a step.
         probe_images: (n, size, size, channels) pixels for the health monitor.
-        knn: backbone → online 20-NN accuracy; None without labels.
+        knn: backbone → what gives its online 20-NN accuracy; None without labels.
     """
 
     views_from: Callable[[int], tf.data.Dataset]
     steps_per_epoch: int
     batch_size: int
     probe_images: np.ndarray
-    knn: Callable[[tf.keras.Model], float] | None
+    knn: Callable[[tf.keras.Model], Callable[[], float]] | None
 
 
 def train_phase(
@@ -46,16 +49,23 @@ def train_phase(
     run: RunSettings,
     console: Console,
     callbacks: tuple[tf.keras.callbacks.Callback, ...] = (),
+    distribution: Distribution = ONE_DEVICE,
 ) -> dict:
     """Train a compiled method to the end of its phase; return the summary (not yet written).
+
+    All workers call it; only the chief shows and writes, and only its summary has content.
 
     Raises:
         Interrupted: stopped by Ctrl-C or SIGTERM; all is saved, the same call goes on.
         FloatingPointError: the loss is no longer finite.
     """
-    phase.save_settings()
-    checkpoint = PhaseCheckpoint(phase.folder, method, run.checkpoint_minutes)
+    checkpoint = PhaseCheckpoint(phase.folder, method, run.checkpoint_minutes, distribution)
     start, total = checkpoint.restore(), epochs * data.steps_per_epoch
+    probe = BinaryLayerProbe(method, data.probe_images)  # a model: its variables have to be made on all workers alike
+    if not distribution.chief:
+        _fit(method, data, start, epochs, [*callbacks, checkpoint])
+        return {}
+    phase.save_settings()
     if start:
         console.print(f"{phase.title}: going on from step {start} of {total}")
     progress = TrainingProgress(
@@ -73,8 +83,8 @@ def train_phase(
         total_steps=total,
         steps_per_epoch=data.steps_per_epoch,
         log_every=run.log_every,
-        probe=BinaryLayerProbe(method, data.probe_images),
-        knn=data.knn and (lambda: data.knn(method.backbone)),
+        probe=probe,
+        knn=data.knn and data.knn(method.backbone),
         knn_every=run.knn_every,
         progress=progress,
         console=console,
@@ -96,9 +106,20 @@ def train_phase(
     }
 
 
-def finish_phase(phase: Phase, summary: dict) -> None:
-    """Mark a phase as done: written after its results, so that what is marked is complete."""
-    write_json(phase.folder / "summary.json", summary)
+def finish_phase(
+    phase: Phase, backbone: tf.keras.Model, spec: BackboneSpec, summary: dict, distribution: Distribution
+) -> None:
+    """Write the result of a phase, and last the mark that it is done; the other workers wait until they see it.
+
+    Raises:
+        UserError: a worker does not see what the chief has written.
+    """
+    if distribution.chief:
+        save_backbone(backbone, spec, phase.folder)
+        write_json(phase.folder / "summary.json", summary)
+    distribution.wait_for_all()
+    if not appears(phase.folder / "summary.json"):
+        raise UserError(f"{phase.folder} does not show what worker 0 has written there: is the disk still shared?")
 
 
 def _fit(method: Method, data: TrainingData, start: int, epochs: int, callbacks: list) -> None:

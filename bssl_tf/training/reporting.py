@@ -94,4 +94,4 @@ class Reporter(tf.keras.callbacks.Callback):
             self._console.print(f"[bold yellow]warning[/] ({self._title}, step {self._step}): {warning}")
 
     def _learning_rate(self) -> float:
-        return float(self.model.optimizer.learning_rate)
+        return float(self.model.optimizer.learning_rate.numpy())

@@ -1,8 +1,10 @@
 """What each phase trains: SimCLR on the teacher, BSSL on the student in one or two stages."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -11,9 +13,10 @@ from bssl_tf.data import Source, evaluation_images, pixel_statistics, resolve_im
 from bssl_tf.evaluation import extract_features, knn_accuracy
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.methods.simclr import SimClr
-from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, FLOAT, BackboneSpec, build_backbone, load_teacher, save_backbone
+from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, FLOAT, BackboneSpec, build_backbone, load_teacher
 from bssl_tf.training.balance import BalanceSchedule
 from bssl_tf.training.checkpoints import restore_networks
+from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 from bssl_tf.training.loop import TrainingData, finish_phase, train_phase
 from bssl_tf.training.phases import Phase, teacher_path
 
@@ -73,24 +76,34 @@ def student_spec(config: Config, inputs: Inputs, mode: str) -> BackboneSpec:
     )
 
 
-def check_all(config: Config, wanted: list[Phase], inputs: Inputs) -> None:
+def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution: Distribution) -> None:
     """Find out now, not after hours, that a later phase cannot work with these images and settings.
 
     Raises:
         UserError: names the flag and the remedy.
     """
+    distribution.check_same(
+        (inputs.train.num_examples, inputs.image_size, inputs.channels, inputs.mean),
+        lambda who: (
+            f"--dataset={config.data.dataset} has other images on {who} than on worker 0: copy one to the other."
+        ),
+    )
     if any(phase.name == "teacher" for phase in wanted):
         steps_per_epoch(inputs.train, config.simclr.teacher_batch_size, "--teacher_batch_size")
+        distribution.check_batch(config.simclr.teacher_batch_size, "--teacher_batch_size")
         teacher_spec(config, inputs)
     else:
         _load_teacher(config, inputs)
     for number in (int(phase.name[-1]) for phase in wanted if phase.name != "teacher"):
         steps_per_epoch(inputs.train, config.optimizer.batch_size)
+        distribution.check_batch(config.optimizer.batch_size, "--batch_size")
         student_spec(config, inputs, STAGE_MODES[number])
 
 
-def train_teacher(config: Config, phase: Phase, inputs: Inputs, console: Console) -> None:
-    """Pretrain the float teacher by SimCLR."""
+def train_teacher(
+    config: Config, phase: Phase, inputs: Inputs, console: Console, distribution: Distribution = ONE_DEVICE
+) -> None:
+    """Pretrain the float teacher by SimCLR; within the scope of `distribution`."""
     simclr = config.simclr
     tf.keras.utils.set_random_seed(config.run.seed)
     spec = teacher_spec(config, inputs)
@@ -99,13 +112,19 @@ def train_teacher(config: Config, phase: Phase, inputs: Inputs, console: Console
         build_backbone(spec), projection_size=simclr.projection_size, temperature=simclr.contrastive_temperature
     )
     method.compile(_adam(simclr.teacher_learning_rate, data, simclr.teacher_epochs, simclr.teacher_warmup_epochs))
-    summary = train_phase(phase, method, data, epochs=simclr.teacher_epochs, run=config.run, console=console)
-    save_backbone(method.backbone, spec, phase.folder)
-    finish_phase(phase, summary)
+    summary = train_phase(
+        phase, method, data, epochs=simclr.teacher_epochs, run=config.run, console=console, distribution=distribution
+    )
+    finish_phase(phase, method.backbone, spec, summary, distribution)
 
 
-def train_stage(config: Config, phase: Phase, number: int, inputs: Inputs, console: Console) -> None:
-    """Train the student: stage 1 with float weights, stage 2 fully binary, from stage 1 where there is one."""
+def train_stage(
+    config: Config, phase: Phase, number: int, inputs: Inputs, console: Console, distribution: Distribution = ONE_DEVICE
+) -> None:
+    """Train the student: stage 1 with float weights, stage 2 fully binary, from stage 1 where there is one.
+
+    Within the scope of `distribution`.
+    """
     optimizer, run = config.optimizer, config.run
     tf.keras.utils.set_random_seed(run.seed + number)
     data = _training_data(config, inputs, optimizer.batch_size, optimizer.epochs, stream=number)
@@ -122,9 +141,17 @@ def train_stage(config: Config, phase: Phase, number: int, inputs: Inputs, conso
         target_optimizer=_adam(rate * multiplier, data, optimizer.epochs, warmup) if separate else None,
     )
     balance = BalanceSchedule(optimizer.epochs * data.steps_per_epoch, *config.method.balance_ends)
-    summary = train_phase(phase, method, data, epochs=optimizer.epochs, run=run, console=console, callbacks=(balance,))
-    save_backbone(method.backbone, spec, phase.folder)
-    finish_phase(phase, summary)
+    summary = train_phase(
+        phase,
+        method,
+        data,
+        epochs=optimizer.epochs,
+        run=run,
+        console=console,
+        callbacks=(balance,),
+        distribution=distribution,
+    )
+    finish_phase(phase, method.backbone, spec, summary, distribution)
 
 
 def _load_teacher(config: Config, inputs: Inputs) -> tf.keras.Model:
@@ -160,19 +187,28 @@ def _carry_over(config: Config, teacher: tf.keras.Model, spec: BackboneSpec, fol
 
 
 def _training_data(config: Config, inputs: Inputs, batch_size: int, epochs: int, stream: int) -> TrainingData:
-    """Views for a phase; every phase draws its own stream of them."""
+    """Views for a phase, shared out by the strategy in scope; every phase draws its own stream of them."""
+    strategy = tf.distribute.get_strategy()
 
     def views_from(step: int) -> tf.data.Dataset:
-        return training_views(
-            inputs.train,
-            image_size=inputs.image_size,
-            channels=inputs.channels,
-            views=config.views,
-            seed=4 * config.run.seed + stream,
-            batch_size=batch_size,
-            epochs=epochs,
-            start_step=step,
-        )
+        def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            views = training_views(
+                inputs.train,
+                image_size=inputs.image_size,
+                channels=inputs.channels,
+                views=config.views,
+                seed=4 * config.run.seed + stream,
+                batch_size=batch_size,
+                epochs=epochs,
+                start_step=step,
+                workers=context.num_input_pipelines,
+                worker=context.input_pipeline_id,
+                replicas=context.num_replicas_in_sync,
+            )
+            # Of data without an end the workers need not ask each other, at every step, whether all have some left.
+            return views.repeat() if context.num_replicas_in_sync > 1 else views
+
+        return strategy.distribute_datasets_from_function(share)
 
     probe = next(iter(inputs.images(inputs.train, every=max(1, inputs.train.num_examples // PROBE_IMAGES))))
     knn_wanted = config.run.knn_every > 0 and inputs.train.labels is not None and inputs.test.labels is not None
@@ -185,23 +221,35 @@ def _training_data(config: Config, inputs: Inputs, batch_size: int, epochs: int,
     )
 
 
-def _online_knn(inputs: Inputs):
+class _InTraining:
+    """Features of a backbone that is being trained. Keras's `predict` would ask all workers; this computes alone."""
+
+    def __init__(self, backbone: tf.keras.Model):
+        signature = [tf.TensorSpec(backbone.input_shape, tf.float32)]
+        self._function = tf.function(lambda pixels: backbone(pixels, training=False), input_signature=signature)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        return self._function(images.astype(np.float32)).numpy()
+
+
+def _online_knn(inputs: Inputs) -> Callable[[tf.keras.Model], Callable[[], float]]:
     """20-NN accuracy on about 1 000 test images, neighbours among about 5 000 training images."""
     every_train = max(1, inputs.train.num_examples // ONLINE_KNN_TRAIN)
     every_test = max(1, inputs.test.num_examples // ONLINE_KNN_TEST)
     train, test = inputs.images(inputs.train, every_train).cache(), inputs.images(inputs.test, every_test).cache()
     train_labels, test_labels = inputs.train.labels[::every_train], inputs.test.labels[::every_test]
 
-    def knn(backbone: tf.keras.Model) -> float:
-        return knn_accuracy(
-            extract_features(backbone, train),
+    def knn_of(backbone: tf.keras.Model) -> Callable[[], float]:
+        network = _InTraining(backbone)
+        return lambda: knn_accuracy(
+            extract_features(network, train),
             train_labels,
-            extract_features(backbone, test),
+            extract_features(network, test),
             test_labels,
             k=min(20, len(train_labels)),
         )
 
-    return knn
+    return knn_of
 
 
 def _adam(rate: float, data: TrainingData, epochs: int, warmup_epochs: int) -> tf.keras.optimizers.Optimizer:

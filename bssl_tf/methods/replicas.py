@@ -1,0 +1,72 @@
+"""What a training step needs to know of the replicas it runs on: the whole batch, and its share of the loss.
+
+Under a `tf.distribute` strategy with n replicas every replica computes with its own n-th of the global batch.
+Two rules make the result that of one replica with the whole batch:
+
+- Optimizers *sum* gradients over the replicas, so each of them minimises `loss_share`, an n-th of its loss.
+- What is no mean over images is computed from all images: `batch_mean` for moments, `global_batch` for
+  contrastive negatives. Both hand gradients back to the replicas that the rows came from.
+
+With one replica, or without a strategy, all of this is what it is on one device.
+"""
+
+import tensorflow as tf
+
+MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
+
+
+def loss_share(loss: tf.Tensor) -> tf.Tensor:
+    """What a replica minimises of its loss, which is a mean over its own images or over all: the n-th part."""
+    return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def batch_mean(rows: tf.Tensor) -> tf.Tensor:
+    """Mean over the global batch: (batch / n, …) → (…)."""
+    return _reduce(MEAN, tf.reduce_mean(rows, axis=0))
+
+
+def batch_variance(rows: tf.Tensor) -> tf.Tensor:
+    """Variance over the global batch: (batch / n, …) → (…)."""
+    return batch_mean(tf.square(rows - batch_mean(rows)))
+
+
+def global_batch(rows: tf.Tensor) -> tf.Tensor:
+    """The rows of all replicas, in the order of the replicas: (batch / n, …) → (batch, …).
+
+    A sum of blocks that are zero but for the own rows: one collective forward and one backward, where
+    `ReplicaContext.all_gather` has several more because it allows for replicas with unequally many rows.
+    """
+    if not _several():
+        return rows
+    place = tf.one_hot(
+        tf.distribute.get_replica_context().replica_id_in_sync_group,
+        tf.distribute.get_strategy().num_replicas_in_sync,
+        dtype=rows.dtype,
+    )
+    blocks = _reduce(SUM, tf.tensordot(place, rows, axes=0))
+    return tf.reshape(blocks, tf.concat([[-1], tf.shape(rows)[1:]], axis=0))
+
+
+def mean_of_terms(terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Scalars to report, each the mean over the replicas, in one collective; variables stay as they are."""
+    if not _several():
+        return terms
+    names = [name for name, value in terms.items() if not isinstance(value, tf.Variable)]
+    means = tf.unstack(_reduce(MEAN, tf.stack([tf.cast(terms[name], tf.float32) for name in names])))
+    return terms | dict(zip(names, means, strict=True))
+
+
+class Mean(tf.keras.metrics.Mean):
+    """A mean of values that are the same in all replicas: read without a collective, by any worker on its own."""
+
+    def add_weight(self, *args, **options):
+        return super().add_weight(*args, **{**options, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA})
+
+
+def _several() -> bool:
+    """Whether this code runs in one of several replicas (not on behalf of all of them, as when evaluating)."""
+    return tf.distribute.get_replica_context() is not None and tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def _reduce(operation: tf.distribute.ReduceOp, value: tf.Tensor) -> tf.Tensor:
+    return tf.distribute.get_replica_context().all_reduce(operation, value) if _several() else value
