@@ -8,6 +8,7 @@ is asked for now.
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ STUDENTS = (
     "binary_resnet_e18",
 )
 QUANTIZERS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
+OPTIMIZERS = ("adam", "adamw", "sgd", "lars")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 TEACHERS = ("resnet_small", "resnet18", "resnet34", "resnet50")
 
 
@@ -122,7 +125,9 @@ class TeacherSettings:
 class SimclrSettings:
     teacher_epochs: int = setting(100, "Epochs of SimCLR pretraining for the teacher.", low=1)
     teacher_batch_size: int = setting(256, "Images (two views each) in a teacher's step.", low=2)
-    teacher_learning_rate: float = setting(1e-3, "Peak learning rate of the teacher (Adam).", low=0.0)
+    teacher_optimizer: str = setting("adam", "Optimizer of the teacher.", choices=OPTIMIZERS)
+    teacher_learning_rate: float = setting(1e-3, "Peak learning rate of the teacher; falls to 0 as a cosine.", low=0.0)
+    teacher_weight_decay: float = setting(0.0, "Weight decay of the teacher's kernels (not with adam).", low=0.0)
     teacher_warmup_epochs: int = setting(5, "Epochs of linear warm-up of the teacher's learning rate.", low=0)
     contrastive_temperature: float = setting(0.2, "Temperature of SimCLR's loss.", low=1e-3)
     projection_size: int = setting(128, "Outputs of SimCLR's projection head.", low=2)
@@ -176,8 +181,32 @@ class MethodSettings:
 class OptimizerSettings:
     epochs: int = setting(100, "Epochs of each stage.", low=1)
     batch_size: int = setting(256, "Images (two views each) in a step.", low=2)
-    learning_rate: float = setting(1e-3, "Peak learning rate (Adam); falls to 0 as a cosine.", low=0.0)
+    micro_batches: int = setting(
+        1,
+        "Parts in which a step's batch is computed, one after another (gradient accumulation): the memory of one part. "
+        "All but batch norm, which sees the parts, is as if the batch were whole.",
+        low=1,
+    )
+    optimizer: str = setting(
+        "adam", "Optimizer of the student and its target. adamw and lars suit large batches.", choices=OPTIMIZERS
+    )
+    learning_rate: float = setting(1e-3, "Peak learning rate; falls to 0 as a cosine.", low=0.0)
+    weight_decay: float = setting(
+        0.0, "Weight decay of kernels, not of biases and batch norms (not with adam). The paper has none.", low=0.0
+    )
+    momentum: float = setting(0.9, "Momentum of sgd and lars, the teacher's too.", low=0.0, high=1.0)
     warmup_epochs: int = setting(5, "Epochs of linear warm-up of the learning rate.", low=0)
+
+
+@dataclass(frozen=True)
+class PrecisionSettings:
+    precision: str = setting(
+        "float32",
+        "Numbers that networks compute with in training. Mixed: convolutions in 16 bits; weights, losses, "
+        "classifiers and normalisation in float32. mixed_bfloat16 suits recent CPUs, TPUs and GPUs, mixed_float16 "
+        "(with a loss scale) other GPUs.",
+        choices=PRECISIONS,
+    )
 
 
 @dataclass(frozen=True)
@@ -242,6 +271,7 @@ class Config:
     simclr: SimclrSettings = SimclrSettings()
     method: MethodSettings = MethodSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+    precision: PrecisionSettings = PrecisionSettings()
     run: RunSettings = RunSettings()
     distribution: DistributionSettings = DistributionSettings()
 
@@ -313,6 +343,18 @@ def validate(config: Config) -> None:
         raise ConfigError(
             "--balance=cosine contradicts --ablation=similarity, whose λ is constant: use --ablation=balancing."
         )
+    for decay, optimizer_name, of in (
+        (optimizer.weight_decay, optimizer.optimizer, ""),
+        (simclr.teacher_weight_decay, simclr.teacher_optimizer, "teacher_"),
+    ):
+        if decay and optimizer_name == "adam":
+            raise ConfigError(
+                f"--{of}weight_decay={decay} does nothing with --{of}optimizer=adam: use --{of}optimizer=adamw."
+            )
+    if optimizer.batch_size % optimizer.micro_batches:
+        raise ConfigError(
+            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly."
+        )
     if optimizer.warmup_epochs >= optimizer.epochs and optimizer.warmup_epochs > 0:
         raise ConfigError(
             f"--warmup_epochs={optimizer.warmup_epochs} leaves nothing of --epochs={optimizer.epochs}: lower it."
@@ -336,7 +378,13 @@ def for_dry_run(config: Config) -> Config:
         data=replace(config.data, max_train_images=32, max_test_images=32),
         simclr=replace(config.simclr, teacher_epochs=1, teacher_batch_size=16, teacher_warmup_epochs=0),
         method=replace(config.method, pseudo_classes=min(config.method.pseudo_classes, 64)),
-        optimizer=replace(config.optimizer, epochs=1, batch_size=16, warmup_epochs=0),
+        optimizer=replace(
+            config.optimizer,
+            epochs=1,
+            batch_size=16,
+            warmup_epochs=0,
+            micro_batches=math.gcd(config.optimizer.micro_batches, 16),
+        ),
         run=replace(config.run, workdir=str(Path(config.run.workdir) / "dry_run"), log_every=1),
     )
 

@@ -47,8 +47,11 @@ def main() -> None:
     # 3. The other machines, if any. TensorFlow is imported from here on.
     workdir = _writable(config)
     import_tensorflow()
+    import tensorflow as tf
+
     from bssl_tf.training.checkpoints import Interrupted
 
+    tf.keras.mixed_precision.set_global_policy(config.precision.precision)
     try:
         with together(config, cluster, workdir) as distribution:
             _train(config, wanted, workdir, distribution)

@@ -10,18 +10,35 @@ from bssl_tf.methods.replicas import Mean, loss_share, mean_of_terms
 class Method(tf.keras.Model, abc.ABC):
     """What every method shares: the training step, the metrics, what is checkpointed.
 
-    A method says which networks it has (`networks`), what its loss is (`loss_terms`) and, where not
-    all of them follow the main optimizer, who trains what (`trained_by`). Keras does the rest:
+    A method says which networks it has (`networks`), what its loss is (`loss_terms`), what it reports (`reported`)
+    and, where not all of them follow the main optimizer, who trains what (`trained_by`). Keras does the rest:
     `compile` and `fit` on a dataset of ``((view_1, view_2),)``, each view (batch, size, size,
     channels) float32 pixels in 0..255. Calling a method gives the features of its backbone.
     """
+
+    reported: tuple[str, ...] = ("loss",)
+    """Names of the scalars that `loss_terms` gives."""
 
     backbone: tf.keras.Model
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self._means: dict[str, Mean] = {}
+        self._means = {name: Mean(name) for name in self.reported}
+        self._micro_batches = 1
         self.distribute_reduction_method = "first"  # what is reported is the same in all replicas
+
+    def compile(self, optimizer="adam", *, micro_batches: int = 1, **kwargs):
+        """Configure training.
+
+        Args:
+            optimizer: trains every network that `trained_by` gives to no other.
+            micro_batches: equal parts in which a batch is computed, one after another, before the optimizers step with
+                the mean of their gradients. It saves memory. Batch norm sees the parts; all else is as if the batch
+                were whole, where the loss is a mean over images.
+            **kwargs: as `tf.keras.Model.compile`.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self._micro_batches = micro_batches
 
     @property
     @abc.abstractmethod
@@ -29,11 +46,12 @@ class Method(tf.keras.Model, abc.ABC):
         """Name → network (or variable) that belongs in a checkpoint: all that is trained."""
 
     @abc.abstractmethod
-    def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         """Scalars of one batch: ``loss``, which is minimised, and any other to be shown beside it.
 
         Under a strategy with several replicas `views` is a replica's part of the batch; a scalar that is a mean
         over images may be that of this part, any other is to be that of the global batch (`methods.replicas`).
+        A method whose dataset holds more than views takes that as further arguments.
         """
 
     def trained_by(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
@@ -49,32 +67,63 @@ class Method(tf.keras.Model, abc.ABC):
         return self.backbone(images, training=training)
 
     def train_step(self, data):
-        (views,) = data
-        with tf.GradientTape() as tape:
-            terms = self.loss_terms(views, training=True)
-            loss = loss_share(terms["loss"])
         groups = self.trained_by()
-        gradients = tape.gradient(loss, [variables for _, variables in groups])
-        for (optimizer, variables), group_gradients in zip(groups, gradients, strict=True):
-            optimizer.apply_gradients(zip(group_gradients, variables, strict=True))
-        return self._report(terms)
+        variables = [variable for _, group in groups for variable in group]
+        if self._micro_batches == 1:
+            gradients = self._gradients(data, variables)
+        else:
+            gradients = self._accumulated_gradients(data, variables)
+        gradients = iter(gradients)
+        for optimizer, group in groups:
+            optimizer.apply_gradients([(next(gradients), variable) for variable in group])
+        return self._report()
 
     def test_step(self, data):
-        (views,) = data
-        return self._report(self.loss_terms(views, training=False))
+        self._record(self.loss_terms(*data, training=False))
+        return self._report()
 
-    def _report(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Means over the steps since the last reset; a variable (λ) is no measurement and stays as it is."""
-        report = {}
+    def _gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
+        """Gradients of the replica's share of the loss, in float32; the terms of the loss are recorded."""
+        scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        with tf.GradientTape() as tape:
+            terms = self.loss_terms(*data, training=True)
+            loss = loss_share(terms["loss"])
+            if scaled:
+                loss = self.optimizer.get_scaled_loss(loss)
+        self._record(terms)
+        gradients = tape.gradient(loss, variables)
+        return self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients
+
+    def _accumulated_gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
+        """Mean of the gradients of the micro batches; a loop of the graph, so that one part is in memory at a time."""
+        count = self._micro_batches
+
+        def part_of(tensor, index):
+            if tensor.shape[0] is not None and tensor.shape[0] % count:
+                raise ValueError(f"A batch of {tensor.shape[0]} images cannot be split into {count} equal parts.")
+            size = tf.shape(tensor)[0] // count
+            part = tensor[index * size : (index + 1) * size]
+            return tf.ensure_shape(part, (tensor.shape[0] and tensor.shape[0] // count, *tensor.shape[1:]))
+
+        def add_part(index, *sums):
+            part = tf.nest.map_structure(lambda tensor: part_of(tensor, index), data)
+            return index + 1, *(
+                total + gradient / count for total, gradient in zip(sums, self._gradients(part, variables))
+            )
+
+        zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
+        _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *zeros], parallel_iterations=1)
+        return gradients
+
+    def _record(self, terms: dict[str, tf.Tensor]) -> None:
+        if set(terms) != set(self._means):
+            raise ValueError(f"{type(self).__name__} reports {sorted(self._means)}, but gave {sorted(terms)}.")
         for name, value in mean_of_terms(terms).items():
-            if isinstance(value, tf.Variable):
-                report[name] = value.read_value()
-                continue
-            if name not in self._means:
-                self._means[name] = Mean(name)
             self._means[name].update_state(value)
-            report[name] = self._means[name].result()
-        return report
+
+    def _report(self) -> dict[str, tf.Tensor]:
+        """Means over the steps since the last reset."""
+        return {name: mean.result() for name, mean in self._means.items()}
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:

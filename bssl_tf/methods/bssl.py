@@ -4,12 +4,13 @@ The symbols are the paper's: h_ζ the frozen float feature extractor (`teacher`)
 top of it (`target_classifier`), k_φ the binary feature extractor (`backbone`), l_φ its classifier
 (`classifier`).
 
-    model = Bssl(teacher, backbone, pseudo_classes=2000)
+    model = Bssl(teacher, backbone, pseudo_classes=2000, balance=CosineBalance(total_steps))
     model.compile(tf.keras.optimizers.Adam(1e-3))
-    model.fit(views, epochs=100, callbacks=[BalanceSchedule(total_steps)])
+    model.fit(views, epochs=100)
 """
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -22,8 +23,9 @@ from bssl_tf.models import mlp_head
 class Bssl(Method):
     """Binary student and float classifier, trained jointly against a frozen feature extractor.
 
-    The loss is ``(1 - λ)·L_KL + λ·L_FS``; λ is the variable `balance`, set every step by
-    `bssl_tf.training.balance.BalanceSchedule` or left as given.
+    The loss is ``(1 - λ)·L_KL + λ·L_FS``. A batch is ``((view_1, view_2),)``, or ``((view_1, view_2), features)``
+    where the teacher's features of both views are known (`bssl_tf.training.feature_cache`): float16 of shape
+    (batch, 2, width).
 
     Args:
         teacher: h_ζ, pixels (batch, size, size, channels) → features (batch, width). It runs in
@@ -39,11 +41,14 @@ class Bssl(Method):
             authors' recipe; "same": both see the same view.
         train_target: train g_θ with the student; False leaves θ as it is (its batch norm still uses the
             statistics of the batch, so that its random logits differ between images).
-        balance: λ to start with; 0 is joint classifier training alone.
+        balance: λ, a number or a function of the step (`bssl_tf.balancing.CosineBalance`); 0 is joint classifier
+            training alone.
 
     Raises:
         ValueError: `similarity` or `views` is not one of the above.
     """
+
+    reported = ("loss", "kl", "similarity", "balance", "target_entropy", "target_batch_entropy", "feature_std")
 
     def __init__(
         self,
@@ -55,7 +60,7 @@ class Bssl(Method):
         similarity: str = "features",
         views: str = "swapped",
         train_target: bool = True,
-        balance: float = 0.9,
+        balance: float | Callable[[tf.Tensor], tf.Tensor] = 0.9,
         name: str = "bssl",
     ):
         super().__init__(name=name)
@@ -77,16 +82,16 @@ class Bssl(Method):
                 [tf.keras.Input((width,)), tf.keras.layers.Dense(teacher_width, use_bias=False, dtype="float32")],
                 name="feature_map",
             )
-        self.balance = tf.Variable(balance, trainable=False, dtype=tf.float32, name="balance")
+        self._balance_at = balance if callable(balance) else lambda step: tf.constant(balance, tf.float32)
         self.target_optimizer = None
 
-    def compile(self, optimizer="adam", target_optimizer=None, **kwargs):
+    def compile(self, optimizer="adam", *, target_optimizer=None, **kwargs):
         """Configure training.
 
         Args:
             optimizer: trains the student, and g_θ too unless `target_optimizer` is given.
             target_optimizer: trains g_θ, for instance with a learning rate of its own.
-            **kwargs: as `tf.keras.Model.compile`.
+            **kwargs: as `Method.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.target_optimizer = tf.keras.optimizers.get(target_optimizer) if target_optimizer is not None else None
@@ -119,9 +124,12 @@ class Bssl(Method):
             return [(self.optimizer, student + target)]
         return [(self.optimizer, student), (self.target_optimizer, target)]
 
-    def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views, known_features=None, *, training: bool) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
-        teacher_features = self._teacher_features(images)
+        if known_features is None:
+            teacher_features = self._teacher_features(images)
+        else:
+            teacher_features = tf.concat(tf.unstack(tf.cast(known_features, tf.float32), axis=1), axis=0)
         target_logits = self.target_classifier(teacher_features, training=training)
         features = self.backbone(images, training=training)
         student_logits = self.classifier(features, training=training)
@@ -135,11 +143,12 @@ class Bssl(Method):
             similarity = feature_similarity(teacher_features, mapped)
         kl = tf.reduce_mean(kl_divergence(target_logits, student_logits, self.temperature))
         similarity = tf.reduce_mean(similarity)
+        balance = self._balance_at(self.optimizer.iterations if self.optimizer else 0)
         return {
-            "loss": (1.0 - self.balance) * kl + self.balance * similarity,
+            "loss": (1.0 - balance) * kl + balance * similarity,
             "kl": kl,
             "similarity": similarity,
-            "balance": self.balance,
+            "balance": balance,
             **health_signs(target_logits, features, self.temperature),
         }
 

@@ -21,6 +21,8 @@ class SimClr(Method):
         temperature: of the loss.
     """
 
+    reported = ("loss", "feature_std")
+
     def __init__(self, backbone: tf.keras.Model, *, projection_size=128, temperature=0.2, name="simclr"):
         super().__init__(name=name)
         width = backbone.output_shape[-1]
@@ -32,7 +34,7 @@ class SimClr(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"backbone": self.backbone, "projection": self.projection}
 
-    def loss_terms(self, views: tuple[tf.Tensor, ...], training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         features = self.backbone(tf.concat(views, axis=0), training=training)
         first, second = tf.split(self.projection(features, training=training), 2)
         loss = tf.reduce_mean(nt_xent(global_batch(first), global_batch(second), self.temperature))

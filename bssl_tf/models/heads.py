@@ -23,11 +23,11 @@ def mlp_head(input_width: int, hidden: int, outputs: int, name: str) -> tf.keras
         name: name of the model.
 
     Returns:
-        A model from (None, input_width) to (None, outputs) float32, under every precision policy.
+        A model from (None, input_width) to (None, outputs), in float32 under every precision policy.
     """
     features = tf.keras.Input((input_width,), name="features", dtype="float32")
-    x = tf.keras.layers.Dense(hidden, use_bias=False, kernel_initializer=_as_in_pytorch())(features)
-    x = batch_norm()(x)
-    x = tf.keras.layers.ReLU()(x)
+    x = tf.keras.layers.Dense(hidden, use_bias=False, kernel_initializer=_as_in_pytorch(), dtype="float32")(features)
+    x = batch_norm(dtype="float32")(x)
+    x = tf.keras.layers.ReLU(dtype="float32")(x)
     x = tf.keras.layers.Dense(outputs, kernel_initializer=_as_in_pytorch(), dtype="float32")(x)
     return tf.keras.Model(features, x, name=name)

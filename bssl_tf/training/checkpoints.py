@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bssl_tf.methods.base import Method
 from bssl_tf.training.distribution import ONE_DEVICE, Distribution
+from bssl_tf.training.optimizers import exempt_from_weight_decay
 
 
 class Interrupted(Exception):
@@ -36,6 +37,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._distribution = distribution
         self.seconds_before = tf.Variable(0.0, trainable=False, dtype=tf.float64)
         for optimizer, variables in method.trained_by():
+            exempt_from_weight_decay(optimizer, variables)
             optimizer.build(variables)
         parts = method.networks | method.optimizers
         self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)

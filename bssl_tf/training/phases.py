@@ -130,11 +130,14 @@ def teacher_path(config: Config) -> Path:
 def _teacher_phase(config: Config) -> Phase:
     settings = result_settings(config.data, config.views, config.teacher, config.simclr)
     del settings["teacher_pixels"]
+    settings |= {"precision": config.precision.precision, "momentum": config.optimizer.momentum}
     return Phase("teacher", Path(config.run.workdir), settings | {"seed": config.run.seed})
 
 
 def _stage_phase(config: Config, number: int) -> Phase:
-    settings = result_settings(config.data, config.views, config.student, config.method, config.optimizer)
+    settings = result_settings(
+        config.data, config.views, config.student, config.method, config.optimizer, config.precision
+    )
     for shorthand in ("ablation", "stages", "balance"):
         del settings[shorthand]
     settings["balance_start"], settings["balance_end"] = config.method.balance_ends

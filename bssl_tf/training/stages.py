@@ -8,16 +8,17 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
+from bssl_tf.balancing import CosineBalance
 from bssl_tf.config import Config
 from bssl_tf.data import Source, evaluation_images, pixel_statistics, resolve_image, steps_per_epoch, training_views
 from bssl_tf.evaluation import extract_features, knn_accuracy
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.methods.simclr import SimClr
 from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, FLOAT, BackboneSpec, build_backbone, load_teacher
-from bssl_tf.training.balance import BalanceSchedule
 from bssl_tf.training.checkpoints import restore_networks
 from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 from bssl_tf.training.loop import TrainingData, finish_phase, train_phase
+from bssl_tf.training.optimizers import build_optimizer, warmup_cosine
 from bssl_tf.training.phases import Phase, teacher_path
 
 STAGE_MODES = {1: BINARY_ACTIVATIONS, 2: BINARY}
@@ -111,7 +112,18 @@ def train_teacher(
     method = SimClr(
         build_backbone(spec), projection_size=simclr.projection_size, temperature=simclr.contrastive_temperature
     )
-    method.compile(_adam(simclr.teacher_learning_rate, data, simclr.teacher_epochs, simclr.teacher_warmup_epochs))
+    steps = data.steps_per_epoch
+    rate = warmup_cosine(
+        simclr.teacher_learning_rate, simclr.teacher_epochs * steps, simclr.teacher_warmup_epochs * steps
+    )
+    method.compile(
+        build_optimizer(
+            simclr.teacher_optimizer,
+            rate,
+            weight_decay=simclr.teacher_weight_decay,
+            momentum=config.optimizer.momentum,
+        )
+    )
     summary = train_phase(
         phase, method, data, epochs=simclr.teacher_epochs, run=config.run, console=console, distribution=distribution
     )
@@ -130,17 +142,11 @@ def train_stage(
     data = _training_data(config, inputs, optimizer.batch_size, optimizer.epochs, stream=number)
     teacher = _load_teacher(config, inputs)
     spec = student_spec(config, inputs, STAGE_MODES[number])
-    method = _bssl(config, teacher, spec)
+    balance = CosineBalance(optimizer.epochs * data.steps_per_epoch, *config.method.balance_ends)
+    method = _bssl(config, teacher, spec, balance)
     if phase.settings["starts_from"] == "stage1":
         _carry_over(config, teacher, dataclasses.replace(spec, mode=STAGE_MODES[1]), phase.workdir / "stage1", method)
-    multiplier = config.method.target_learning_rate_multiplier
-    rate, warmup = optimizer.learning_rate, optimizer.warmup_epochs
-    separate = config.method.train_target and multiplier != 1.0
-    method.compile(
-        _adam(rate, data, optimizer.epochs, warmup),
-        target_optimizer=_adam(rate * multiplier, data, optimizer.epochs, warmup) if separate else None,
-    )
-    balance = BalanceSchedule(optimizer.epochs * data.steps_per_epoch, *config.method.balance_ends)
+    _compile(config, method, data.steps_per_epoch)
     summary = train_phase(
         phase,
         method,
@@ -148,10 +154,26 @@ def train_stage(
         epochs=optimizer.epochs,
         run=run,
         console=console,
-        callbacks=(balance,),
         distribution=distribution,
     )
     finish_phase(phase, method.backbone, spec, summary, distribution)
+
+
+def _compile(config: Config, method: Bssl, steps_per_epoch: int) -> None:
+    optimizer, multiplier = config.optimizer, config.method.target_learning_rate_multiplier
+
+    def optimizer_at(peak: float) -> tf.keras.optimizers.Optimizer:
+        rate = warmup_cosine(peak, optimizer.epochs * steps_per_epoch, optimizer.warmup_epochs * steps_per_epoch)
+        return build_optimizer(
+            optimizer.optimizer, rate, weight_decay=optimizer.weight_decay, momentum=optimizer.momentum
+        )
+
+    separate = config.method.train_target and multiplier != 1.0
+    method.compile(
+        optimizer_at(optimizer.learning_rate),
+        target_optimizer=optimizer_at(optimizer.learning_rate * multiplier) if separate else None,
+        micro_batches=optimizer.micro_batches,
+    )
 
 
 def _load_teacher(config: Config, inputs: Inputs) -> tf.keras.Model:
@@ -164,7 +186,7 @@ def _load_teacher(config: Config, inputs: Inputs) -> tf.keras.Model:
     return teacher
 
 
-def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec) -> Bssl:
+def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec, balance=0.0) -> Bssl:
     method = config.method
     return Bssl(
         teacher,
@@ -174,7 +196,7 @@ def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec) -> Bssl:
         similarity=method.similarity,
         views=method.views,
         train_target=method.train_target,
-        balance=method.balance_ends[0],
+        balance=balance,
     )
 
 
@@ -250,16 +272,3 @@ def _online_knn(inputs: Inputs) -> Callable[[tf.keras.Model], Callable[[], float
         )
 
     return knn_of
-
-
-def _adam(rate: float, data: TrainingData, epochs: int, warmup_epochs: int) -> tf.keras.optimizers.Optimizer:
-    """Adam with linear warm-up from 0 and a cosine to 0, set per step."""
-    warmup = warmup_epochs * data.steps_per_epoch
-    total = epochs * data.steps_per_epoch
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else rate,
-        decay_steps=max(total - warmup, 1),
-        warmup_target=rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    return tf.keras.optimizers.Adam(schedule)

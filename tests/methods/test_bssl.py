@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bssl_tf.balancing import CosineBalance
 from bssl_tf.losses import feature_similarity, kl_divergence
 from bssl_tf.methods.bssl import Bssl, health_signs
 from bssl_tf.models import BackboneSpec, build_backbone
-from bssl_tf.training.balance import BalanceSchedule
 
 
 def backbone(name, mode, width, stages=1):
@@ -124,19 +124,34 @@ def test_the_teacher_is_not_saved_with_the_student(teacher, tmp_path):
     assert saved < 3.2 * of_student  # weights and Adam's two moments; the teacher would not fit in
 
 
-def test_balance_schedule_sets_lambda_before_every_step(teacher):
+def test_lambda_follows_the_optimizers_steps(teacher):
     seen = []
 
     class Watch(tf.keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(float(self.model.balance.numpy()))
+            seen.append(logs["balance"])
+            self.model.reset_metrics()
 
-    model = bssl(teacher)
+    model = bssl(teacher, balance=CosineBalance(4))
     model.compile("adam")
-    model.fit(dataset(4), callbacks=[BalanceSchedule(4), Watch()], verbose=0)
+    model.fit(dataset(4), callbacks=[Watch()], verbose=0)
     np.testing.assert_allclose(
         seen, [0.9, 0.7 + 0.2 * (np.cos(np.pi / 4) + 1) / 2, 0.8, 0.7 + 0.1 * (1 - 2**-0.5)], rtol=1e-5
     )
+
+
+def test_known_features_take_the_teachers_place(teacher):
+    model, (first, second) = bssl(teacher), views()
+    known = tf.stack([teacher(first), teacher(second)], axis=1)
+    computed = model.loss_terms((first, second), training=False)
+    cached = model.loss_terms((first, second), tf.cast(known, tf.float16), training=False)
+    for name in ("loss", "kl", "similarity"):
+        assert cached[name].numpy() == pytest.approx(computed[name].numpy(), rel=5e-4)
+    others = tf.random.stateless_normal(known.shape, (0, 1))
+    student = [model.feature_map(model.backbone(view)) for view in (first, second)]
+    expected = [feature_similarity(others[:, 1], student[0]), feature_similarity(others[:, 0], student[1])]
+    terms = model.loss_terms((first, second), others, training=False)
+    assert terms["similarity"].numpy() == pytest.approx(np.mean(expected), rel=1e-4)
 
 
 def test_compile_and_evaluate_and_predict_as_any_keras_model(teacher):
