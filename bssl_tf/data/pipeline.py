@@ -14,7 +14,14 @@ import tensorflow as tf
 from bssl_tf.config import ViewSettings
 from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.source import DataError, Source, readable_data_errors
-from bssl_tf.data.views import draw_views, finish_views, random_crops
+from bssl_tf.data.views import (
+    are_small,
+    draw_views,
+    finish_batch,
+    finish_views,
+    random_crops,
+    random_crops_of_batch,
+)
 
 _EVALUATION_MARGIN = 256 / 224
 _DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
@@ -50,6 +57,7 @@ def training_views(
     epochs: int,
     start_step: int = 0,
     num_views: int = 2,
+    finish: bool = True,
 ) -> tf.data.Dataset:
     """Batches of random views, from step ``start_step`` to the end of the last epoch.
 
@@ -63,10 +71,14 @@ def training_views(
         epochs: passes over the source, counted from step 0.
         start_step: first step wanted; earlier images are passed over without being decoded.
         num_views: views of each image.
+        finish: False: leave jitter, grey and blur to `finish_batch`, which may run on an accelerator.
 
     Returns:
         A data set of ``((v1, v2, …),)``, each view float32 of shape (batch_size, image_size, image_size,
-        channels) in 0..255; the i-th rows of all views show the same image.
+        channels) in 0..255; the i-th rows of all views show the same image. Without ``finish`` of
+        ``(crops, draws)``: uint8 of shape (batch_size, num_views, image_size, image_size, channels) and float32
+        of shape (batch_size, num_views, len(DRAWS)), from which ``finish_batch(crops, draws, views)`` makes the
+        same views.
 
     Raises:
         DataError: the source has fewer images than a batch.
@@ -77,27 +89,39 @@ def training_views(
         raise ValueError(f"start_step must be in 0 … {epochs * steps} ({epochs} epochs), not {start_step}.")
     first_epoch, first_batch = divmod(start_step, steps)
 
+    at_once = source.decodes_batches and are_small(source.image_shape, image_size)
+
     @tf.autograph.experimental.do_not_convert
     def examples_of_epoch(epoch):
         key = epoch_key(seed, epoch, VIEWS)
         skipped = tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
         examples = source.examples(epoch, seed).take(steps * batch_size).skip(skipped)
-        return examples.map(lambda example: (example["record"], image_key(key, example["id"])))
+        if at_once:
+            examples = examples.batch(batch_size, drop_remainder=True)
+        return examples.map(lambda example: (example["record"], example["id"], key))
 
     @tf.autograph.experimental.do_not_convert
-    def crop(record, key):
+    def one_image(record, image_id, key):
         image = to_channels(source.decode(record, short_side=_DECODED_PER_SIZE * image_size), channels)
-        draws = draw_views(key, num_views)
-        return random_crops(image, draws, image_size, views), draws
+        draws = draw_views(image_key(key, image_id), num_views)
+        crops = random_crops(image, draws, image_size, views)
+        if not finish:
+            return crops, draws
+        each = [slice(view, view + 1) for view in range(num_views)]
+        return (tuple(finish_views(crops[view], draws[view], views)[0] for view in each),)
 
     @tf.autograph.experimental.do_not_convert
-    def finish(crops, draws):
-        return (tuple(finish_views(crops[:, view], draws[:, view], views) for view in range(num_views)),)
+    def whole_batch(records, image_ids, key):
+        images = to_channels(source.decode(records), channels)
+        draw = lambda image_id: draw_views(image_key(key, image_id), num_views)  # noqa: E731
+        draws = tf.map_fn(draw, image_ids, fn_output_signature=tf.float32)
+        crops = random_crops_of_batch(images, draws, image_size, views)
+        return (finish_batch(crops, draws, views),) if finish else (crops, draws)
 
     dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(examples_of_epoch)
-    dataset = dataset.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.batch(batch_size, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(whole_batch if at_once else one_image, num_parallel_calls=tf.data.AUTOTUNE)
+    if not at_once:
+        dataset = dataset.batch(batch_size, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs * steps - start_step))
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
