@@ -9,7 +9,7 @@ from bssl_tf.data.source import Source, epoch_order
 
 
 class ArraySource(Source):
-    """Images in memory.
+    """Images in memory; `decode` also takes a batch of records.
 
     Args:
         name: short name.
@@ -17,6 +17,8 @@ class ArraySource(Source):
         labels: int of shape (n,), or None.
         class_names: names of the classes, or None.
     """
+
+    decodes_batches = True
 
     def __init__(
         self,
@@ -46,4 +48,4 @@ class ArraySource(Source):
         return tf.data.Dataset.from_tensor_slices(dict(id=order, record=order))
 
     def decode(self, record, short_side=None):
-        return tf.ensure_shape(tf.gather(self._images, record), self.image_shape)
+        return tf.gather(self._images, record)

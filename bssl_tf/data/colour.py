@@ -36,7 +36,8 @@ def adjust_brightness(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Ten
 
 def adjust_contrast(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Tensor]:
     """Stretch around the mean luma of each image; a factor of 0 gives that mean."""
-    offset = tf.reduce_mean(luma(planes), axis=(1, 2), keepdims=True) * (1.0 - factor)
+    means = [tf.reduce_mean(plane, axis=(1, 2), keepdims=True) for plane in planes]
+    offset = luma(means) * (1.0 - factor)
     return [_clip(plane * factor + offset) for plane in planes]
 
 
@@ -50,7 +51,8 @@ def shift_hue(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.Tensor]:
     """Turn the hue by ``shift`` of the full circle, in HSV. RGB only."""
     red, green, blue = planes
     value = tf.maximum(tf.maximum(red, green), blue)
-    chroma = value - tf.minimum(tf.minimum(red, green), blue)
+    lowest = tf.minimum(tf.minimum(red, green), blue)
+    chroma = value - lowest
     per_chroma = tf.math.divide_no_nan(1.0, chroma)
     hue = tf.where(
         value == red,
@@ -58,13 +60,12 @@ def shift_hue(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.Tensor]:
         tf.where(value == green, 2.0 + (blue - red) * per_chroma, 4.0 + (red - green) * per_chroma),
     )
     hue += 6.0 * shift
+    hue -= 6.0 * tf.floor(hue * (1.0 / 6.0))
 
-    def plane(offset):
-        angle = hue + offset
-        angle -= 6.0 * tf.floor(angle * (1.0 / 6.0))
-        return value - chroma * tf.clip_by_value(2.0 - tf.abs(angle - 2.0), 0.0, 1.0)
+    def plane(share):
+        return lowest + chroma * tf.clip_by_value(share, 0.0, 1.0)
 
-    return [plane(5.0), plane(3.0), plane(1.0)]
+    return [plane(tf.abs(hue - 3.0) - 1.0), plane(2.0 - tf.abs(hue - 2.0)), plane(2.0 - tf.abs(hue - 4.0))]
 
 
 def _clip(plane: tf.Tensor) -> tf.Tensor:

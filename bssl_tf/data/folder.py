@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from bssl_tf.data.folder_scan import ScanReport, printable, scan_folder
-from bssl_tf.data.image_files import UnreadableImage, read_image
+from bssl_tf.data.image_files import UnreadableImage, read_image, read_intact_jpeg
+from bssl_tf.data.jpeg import decode_jpeg
 from bssl_tf.data.source import DataError, Source, epoch_order, mark
 
 _TEST_NAMES = ("test", "val", "validation")
@@ -94,6 +95,7 @@ class FolderSource(Source):
         files = [os.fsencode(os.path.join(report.root, path)) for path in paths]
         with tf.device("CPU:0"):
             self._files = tf.constant(files)
+            self._are_plain = tf.constant([report.images[path].is_plain_jpeg for path in paths])
             self._ids = tf.constant([_hash(path, b"id") for path in paths], tf.int64)
 
     @property
@@ -105,20 +107,34 @@ class FolderSource(Source):
 
     def examples(self, epoch=None, seed=0):
         order = epoch_order(self.num_examples, epoch, seed)
-        return tf.data.Dataset.from_tensor_slices(
-            dict(id=tf.gather(self._ids, order), record=tf.gather(self._files, order))
-        )
+        record = dict(file=tf.gather(self._files, order), is_plain_jpeg=tf.gather(self._are_plain, order))
+        return tf.data.Dataset.from_tensor_slices(dict(id=tf.gather(self._ids, order), record=record))
 
     def decode(self, record, short_side=None):
+        """Plain JPEG files are decoded by TensorFlow; all others, and those found broken, by Pillow."""
         height, width, channels = self.image_shape
-        image = tf.numpy_function(lambda path: _read(path, channels, short_side), [record], tf.uint8)
+        file = record["file"]
+        jpeg = tf.numpy_function(_plain_jpeg, [file, record["is_plain_jpeg"]], tf.string)
+        image = tf.cond(
+            tf.strings.length(jpeg) > 0,
+            lambda: decode_jpeg(jpeg, channels, short_side),
+            lambda: tf.numpy_function(lambda path: _read(path, channels, short_side), [file], tf.uint8),
+        )
         is_whole = short_side is None or height is None or min(height, width) <= short_side
         return tf.ensure_shape(image, (height, width, channels) if is_whole else (None, None, channels))
 
 
+def _plain_jpeg(path: Union[bytes, np.ndarray], is_plain: bool) -> bytes:
+    return read_intact_jpeg(_as_bytes(path)) if is_plain else b""
+
+
+def _as_bytes(path: Union[bytes, np.ndarray]) -> bytes:
+    """A file name as tf.numpy_function gives it: an array outside of a graph."""
+    return path.item() if isinstance(path, np.ndarray) else path
+
+
 def _read(path: Union[bytes, np.ndarray], channels: int, short_side: Optional[int]) -> np.ndarray:
-    if isinstance(path, np.ndarray):  # what tf.numpy_function gives outside of a graph
-        path = path.item()
+    path = _as_bytes(path)
     try:
         return read_image(path, channels, short_side)
     except UnreadableImage as reason:

@@ -20,7 +20,7 @@ from bssl_tf.data.image_files import NOW_UNREADABLE, ImageInfo, UnreadableImage,
 from bssl_tf.data.source import DataError
 from bssl_tf.files import write_text
 
-_CACHE_VERSION = 1  # raise it when image_files.py comes to other verdicts
+_CACHE_VERSION = 2  # raise it when image_files.py comes to other verdicts
 _THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 

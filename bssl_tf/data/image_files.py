@@ -20,7 +20,8 @@ NOW_UNREADABLE = "cannot be read"  # begins the reasons that lie in the file sys
 
 _WHITE = (255, 255, 255, 255)
 _GREY_MODES = ("1", "L")
-_EXIF_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)
+_EXIF_ORIENTATION, _UPRIGHT, _QUARTER_TURNS = 0x0112, 1, (5, 6, 7, 8)
+_JPEG_END = b"\xff\xd9"
 _SHRINKABLE_FORMATS = ("JPEG", "MPO")  # MPO: JPEG files of phones that hold more than one picture
 _FORMATS_OF_16_BITS = ("PNG", "PPM")  # Pillow opens some of their 16-bit grey images in the 32-bit mode
 
@@ -33,11 +34,19 @@ class UnreadableImage(Exception):
 
 
 class ImageInfo(NamedTuple):
-    """Height and width in pixels (after EXIF rotation), and the number of channels (1 or 3)."""
+    """What a file holds.
+
+    Attributes:
+        height: in pixels, after EXIF rotation.
+        width: likewise.
+        channels: 1 or 3.
+        is_plain_jpeg: a baseline JPEG file, grey or RGB, that is not to be rotated: any decoder can read it.
+    """
 
     height: int
     width: int
     channels: int
+    is_plain_jpeg: bool = False
 
 
 def read_image(path: AnyPath, channels: int, short_side: Optional[int] = None) -> np.ndarray:
@@ -58,6 +67,16 @@ def read_image(path: AnyPath, channels: int, short_side: Optional[int] = None) -
     image, _ = _load(path, short_side)
     image = image.convert("L" if channels == 1 else "RGB")
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def read_intact_jpeg(path: AnyPath) -> bytes:
+    """The bytes of a JPEG file; none if it cannot be read or does not end as it should."""
+    try:
+        with open(path, "rb") as file:
+            contents = file.read()
+    except OSError:
+        return b""
+    return contents if contents.endswith(_JPEG_END) else b""
 
 
 def check_image(path: AnyPath) -> ImageInfo:
@@ -83,6 +102,7 @@ def _load(path: AnyPath, short_side: Optional[int]) -> tuple[Image.Image, ImageI
                 raise UnreadableImage(f"too large: {file.width}×{file.height} pixels, over {limit} million")
             file.load()
             info_size = _size_after_rotation(file, full_size)
+            is_plain_jpeg = _is_plain_jpeg(file)
             image = _to_8_bits(ImageOps.exif_transpose(file), file.format)
     except UnreadableImage:
         raise
@@ -97,12 +117,21 @@ def _load(path: AnyPath, short_side: Optional[int]) -> tuple[Image.Image, ImageI
             raise UnreadableImage(f"{NOW_UNREADABLE}: {error.strerror}") from None
         detail = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImage(f"broken or truncated: {detail}") from None
-    info = ImageInfo(info_size[1], info_size[0], 1 if image.mode == "L" else 3)
+    info = ImageInfo(info_size[1], info_size[0], 1 if image.mode == "L" else 3, is_plain_jpeg)
     return _shrink(image, short_side), info
 
 
 def _size_after_rotation(file: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
     return size[::-1] if file.getexif().get(_EXIF_ORIENTATION) in _QUARTER_TURNS else size
+
+
+def _is_plain_jpeg(file: Image.Image) -> bool:
+    return (
+        file.format in _SHRINKABLE_FORMATS
+        and file.mode in ("L", "RGB")
+        and "progressive" not in file.info
+        and file.getexif().get(_EXIF_ORIENTATION, _UPRIGHT) == _UPRIGHT
+    )
 
 
 def _to_8_bits(image: Image.Image, file_format: str) -> Image.Image:

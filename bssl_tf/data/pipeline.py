@@ -8,13 +8,24 @@ The batch of step s is a pure function of (seed, s): a run resumed at ``start_st
 uninterrupted run would have seen, on one machine or on several, each of which takes its part of every batch.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Optional
+
 import numpy as np
 import tensorflow as tf
 
 from bssl_tf.config import ViewSettings
 from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.source import DataError, Source, readable_data_errors
-from bssl_tf.data.views import draw_views, finish_views, random_crops
+from bssl_tf.data.views import (
+    are_small,
+    draw_views,
+    finish_batch,
+    finish_views,
+    random_crops,
+    random_crops_of_batch,
+)
 
 _EVALUATION_MARGIN = 256 / 224
 _DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
@@ -50,6 +61,10 @@ def training_views(
     epochs: int,
     start_step: int = 0,
     num_views: int = 2,
+    view_seed: Optional[int] = None,
+    view_cycle: int = 0,
+    known: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
+    finish: bool = True,
     workers: int = 1,
     worker: int = 0,
     replicas: int = 1,
@@ -61,11 +76,15 @@ def training_views(
         image_size: height and width of the views.
         channels: 1 or 3; grey images are repeated, RGB images turned grey, as needed.
         views: strengths and probabilities.
-        seed: seed of the run.
+        seed: seed of the order.
         batch_size: images in a batch, on all workers together.
         epochs: passes over the source, counted from step 0.
         start_step: first step wanted; earlier images are passed over without being decoded.
         num_views: views of each image.
+        view_seed: seed of the views; that of the order by default.
+        view_cycle: epochs after which the views (not their order) repeat; 0: never.
+        known: epoch, ids (batch,) → what is known of the views of these images; follows the views in each element.
+        finish: False: leave jitter, grey and blur to `finish_batch`, which may run on an accelerator.
         workers: machines that share every batch, image by image in turn.
         worker: which of them this is, from 0.
         replicas: devices of all machines; each takes an equal part of the batch, an element of its own.
@@ -73,7 +92,9 @@ def training_views(
     Returns:
         A data set of ``((v1, v2, …),)``, each view float32 of shape (batch_size / replicas, image_size, image_size,
         channels) in 0..255; the i-th rows of all views show the same image. A step takes replicas / workers
-        elements.
+        elements. Without ``finish`` of ``((crops, draws),)``: uint8 of shape (batch_size / replicas, num_views,
+        image_size, image_size, channels) and float32 of shape (batch_size / replicas, num_views, len(DRAWS)), from
+        which ``finish_batch(crops, draws, views)`` makes the same views.
 
     Raises:
         DataError: the source has fewer images than a batch.
@@ -85,33 +106,82 @@ def training_views(
     if not 0 <= start_step <= epochs * steps:
         raise ValueError(f"start_step must be in 0 … {epochs * steps} ({epochs} epochs), not {start_step}.")
     first_epoch, first_batch = divmod(start_step, steps)
+    view_seed = seed if view_seed is None else view_seed
 
     @tf.autograph.experimental.do_not_convert
-    def examples_of_epoch(epoch):
-        key = epoch_key(seed, epoch, VIEWS)
+    def batches_of_epoch(epoch):
         skipped = tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
         examples = source.examples(epoch, seed).take(steps * batch_size).skip(skipped)
         examples = examples.shard(workers, worker)  # every batch starts at a multiple of `workers`
-        return examples.map(lambda example: (example["record"], image_key(key, example["id"])))
+        key = epoch_key(view_seed, epoch % view_cycle if view_cycle else epoch, VIEWS)
+        return examples.map(lambda example: (example["record"], example["id"], key, epoch))
 
     @tf.autograph.experimental.do_not_convert
-    def crop(record, key):
-        image = to_channels(source.decode(record, short_side=_DECODED_PER_SIZE * image_size), channels)
-        draws = draw_views(key, num_views)
-        return random_crops(image, draws, image_size, views), draws
+    def add_known(made, ids, epochs_of_images):
+        return (made,) if known is None else (made, known(epochs_of_images[0], ids))
 
-    @tf.autograph.experimental.do_not_convert
-    def finish(crops, draws):
-        return (tuple(finish_views(crops[:, view], draws[:, view], views) for view in range(num_views)),)
-
-    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(examples_of_epoch)
-    dataset = dataset.map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.batch(batch_size // replicas, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-    dataset = dataset.apply(
-        tf.data.experimental.assert_cardinality((epochs * steps - start_step) * (replicas // workers))
-    )
+    examples = tf.data.Dataset.range(first_epoch, epochs).flat_map(batches_of_epoch)
+    maker = _ViewMaker(source, image_size, channels, views, num_views, finish)
+    dataset = maker.batches(examples, batch_size // replicas).map(add_known, num_parallel_calls=tf.data.AUTOTUNE)
+    elements = (epochs * steps - start_step) * (replicas // workers)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(elements))
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+
+def views_in_order(
+    source: Source, *, image_size: int, channels: int, views: ViewSettings, seed: int, epoch: int, start: int = 0
+) -> tf.data.Dataset:
+    """The two views that `training_views` makes of every image in one epoch, in the fixed order of the source.
+
+    Args:
+        source, image_size, channels, views: as in `training_views`.
+        seed: its ``view_seed``.
+        epoch: which epoch's views, from 0.
+        start: image to begin with.
+
+    Returns:
+        A data set of ``(v1, v2)``, batches of up to 256.
+    """
+    key = epoch_key(seed, epoch, VIEWS)
+    examples = source.examples().skip(start).map(lambda example: (example["record"], example["id"], key, epoch))
+    dataset = _ViewMaker(source, image_size, channels, views).batches(examples, 256, drop_remainder=False)
+    return dataset.map(lambda made, ids, epochs: made).with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+
+@dataclass(frozen=True)
+class _ViewMaker:
+    source: Source
+    image_size: int
+    channels: int
+    views: ViewSettings
+    num_views: int = 2
+    finish: bool = True
+
+    def batches(self, examples: tf.data.Dataset, size: int, drop_remainder: bool = True) -> tf.data.Dataset:
+        """From (record, id, key, epoch) of single images to batches of (views, ids, epochs)."""
+        parallel = dict(num_parallel_calls=tf.data.AUTOTUNE)
+        batched = dict(batch_size=size, drop_remainder=drop_remainder)
+        if self.source.decodes_batches and are_small(self.source.image_shape, self.image_size):
+            return examples.batch(**batched).map(self._of_batch, **parallel)
+        return examples.map(self._of_image, **parallel).batch(**batched, **parallel)
+
+    @tf.autograph.experimental.do_not_convert
+    def _of_image(self, record, image_id, key, epoch):
+        image = self.source.decode(record, short_side=_DECODED_PER_SIZE * self.image_size)
+        draws = draw_views(image_key(key, image_id), self.num_views)
+        crops = random_crops(to_channels(image, self.channels), draws, self.image_size, self.views)
+        if not self.finish:
+            return (crops, draws), image_id, epoch
+        each = [slice(view, view + 1) for view in range(self.num_views)]
+        return tuple(finish_views(crops[view], draws[view], self.views)[0] for view in each), image_id, epoch
+
+    @tf.autograph.experimental.do_not_convert
+    def _of_batch(self, records, image_ids, keys, epochs):
+        images = to_channels(self.source.decode(records), self.channels)
+        draw = lambda image_id: draw_views(image_key(keys[0], image_id), self.num_views)  # noqa: E731
+        draws = tf.map_fn(draw, image_ids, fn_output_signature=tf.float32)
+        crops = random_crops_of_batch(images, draws, self.image_size, self.views)
+        return (finish_batch(crops, draws, self.views) if self.finish else (crops, draws)), image_ids, epochs
 
 
 def evaluation_images(

@@ -28,12 +28,14 @@ class Source(abc.ABC):
         num_examples: number of images.
         class_names: names of the classes, or None without labels.
         image_shape: (height, width, channels) of decoded images; height and width are None where they vary.
+        decodes_batches: whether `decode` also takes a batch of records, all of one size.
     """
 
     name: str
     num_examples: int
     class_names: Optional[list[str]]
     image_shape: tuple[Optional[int], Optional[int], int]
+    decodes_batches = False
     report = None  # a `ScanReport` where files had to be looked at one by one
 
     @property

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from bssl_tf.data.arrays import ArraySource
+from bssl_tf.data.jpeg import decode_jpeg
 from bssl_tf.data.randomness import ORDER, epoch_key, key_to_seed
 from bssl_tf.data.source import DataError, Source
 
@@ -103,7 +104,14 @@ class StreamingSource(Source):
         )
 
     def decode(self, record, short_side=None):
-        return tf.ensure_shape(self._image.decode_example(record), self.image_shape)
+        height, width, channels = self.image_shape
+        image = tf.cond(
+            tf.io.is_jpeg(record),
+            lambda: decode_jpeg(record, channels, short_side),
+            lambda: self._image.decode_example(record),
+        )
+        is_whole = short_side is None or height is None or min(height, width) < 2 * short_side
+        return tf.ensure_shape(image, self.image_shape if is_whole else (None, None, channels))
 
     def in_memory(self) -> ArraySource:
         """The same images in the same fixed order, all decoded; for images of one size."""

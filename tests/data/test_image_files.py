@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.data.image_files import ImageInfo, UnreadableImage, check_image, read_image
+from bssl_tf.data.image_files import ImageInfo, UnreadableImage, check_image, read_image, read_intact_jpeg
 
 
 def save(tmp_path, image, name="image.png", **options):
@@ -73,16 +73,34 @@ def test_large_images_are_shrunk_to_the_short_side_and_small_ones_are_not(tmp_pa
     assert read_image(path, 3, short_side=64).shape == (64, 96, 3)
     assert read_image(path, 3, short_side=600).shape == (600, 900, 3)
     assert read_image(path, 3, short_side=601).shape == (600, 900, 3)
-    assert check_image(path) == ImageInfo(600, 900, 3)
+    assert check_image(path) == ImageInfo(600, 900, 3, is_plain_jpeg=name.endswith("jpg"))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path):
     path = save(tmp_path, Image.new("L", (10_000, 9_000), 99), "image.jpg")
-    assert check_image(path) == ImageInfo(9_000, 10_000, 1)
+    assert check_image(path) == ImageInfo(9_000, 10_000, 1, is_plain_jpeg=True)
     assert read_image(path, 1, short_side=448).shape == (448, 498, 1)
     with pytest.raises(UnreadableImage, match="too large: 10000×9000"):
         read_image(path, 1)
+
+
+def test_only_upright_baseline_jpegs_of_grey_or_rgb_are_plain(tmp_path):
+    def is_plain(mode="RGB", name="image.jpg", **options):
+        return check_image(save(tmp_path, Image.new(mode, (16, 8)), name, **options)).is_plain_jpeg
+
+    upright, turned = Image.Exif(), Image.Exif()
+    upright[0x0112], turned[0x0112] = 1, 3
+    assert is_plain() and is_plain("L") and is_plain(exif=upright)
+    assert not (is_plain(exif=turned) or is_plain("CMYK") or is_plain(progressive=True) or is_plain(name="image.png"))
+
+
+def test_bytes_of_a_broken_or_missing_jpeg_are_none(tmp_path):
+    path = save(tmp_path, Image.new("RGB", (16, 8)), "image.jpg")
+    whole = path.read_bytes()
+    assert read_intact_jpeg(path) == whole
+    path.write_bytes(whole[:-20])
+    assert read_intact_jpeg(path) == read_intact_jpeg(tmp_path / "gone.jpg") == b""
 
 
 def test_grey_asked_for_rgb_and_back(tmp_path):

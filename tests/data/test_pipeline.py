@@ -79,7 +79,7 @@ def test_skipped_images_are_not_decoded(grey_source):
 
     class Watched(ArraySource):
         def decode(self, record, short_side=None):
-            tf.py_function(lambda index: decoded.append(int(index)), [record], [])
+            tf.py_function(lambda indices: decoded.extend(np.ravel(indices)), [record], [])
             return super().decode(record)
 
     images = np.zeros((48, 12, 12, 1), np.uint8)

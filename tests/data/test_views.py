@@ -11,7 +11,8 @@ from bssl_tf.config import ViewSettings
 from bssl_tf.data import colour
 from bssl_tf.data.blur import gaussian_blur
 from bssl_tf.data.randomness import ORDER, VIEWS, epoch_key, image_key
-from bssl_tf.data.views import DRAWS, crop_boxes, draw_views, finish_views, random_crops
+from bssl_tf.data.resample import crop_one
+from bssl_tf.data.views import DRAWS, crop_boxes, draw_views, finish_views, random_crops, random_crops_of_batch
 
 PLAIN = ViewSettings(crop_min=1.0, flip=False, jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
 
@@ -60,35 +61,58 @@ def test_crop_boxes_lie_inside_and_have_allowed_areas_and_ratios(height, width):
         assert 0.2 - 1e-4 < area.min() < 0.21 and 0.98 < area.max() < 1 + 1e-4
 
 
-def test_whole_image_at_its_own_size_is_unchanged():
-    image = smooth_image(20, 20, 3)
-    crops = random_crops(image, random_draws(2), 20, PLAIN)
-    np.testing.assert_allclose(crops, np.stack([image, image]), atol=1e-3)
+@pytest.mark.parametrize("side", [20, 80])
+def test_whole_image_at_its_own_size_is_unchanged(side):
+    image = tf.round(smooth_image(side, side, 3))
+    crops = random_crops(image, random_draws(2), side, PLAIN)
+    np.testing.assert_array_equal(crops, np.stack([image, image]))
     np.testing.assert_allclose(finish_views(crops, random_draws(2), PLAIN), crops)
 
 
-def test_crop_agrees_with_an_independent_resize():
-    image = np.asarray(smooth_image(48, 64, 3))
+@pytest.mark.parametrize("height, width, size", [(48, 64, 16), (48, 64, 60), (192, 256, 64), (192, 256, 224)])
+def test_crop_agrees_with_an_independent_resize(height, width, size):
+    image = np.asarray(smooth_image(height, width, 3))
     draws = random_draws(4)
-    top_left, size = (each.numpy() for each in crop_boxes(tf.constant([48.0, 64.0]), draws, 0.2))
-    crops = random_crops(tf.constant(image), draws, 16, ViewSettings()).numpy()
-    for crop, (top, left), (height, width) in zip(crops, top_left, size):
+    top_left, box_size = (each.numpy() for each in crop_boxes(tf.constant([height, width], tf.float32), draws, 0.2))
+    crops = random_crops(tf.constant(image), draws, size, ViewSettings(flip=False)).numpy()
+    for crop, (top, left), (box_height, box_width) in zip(crops, top_left, box_size):
         for channel in range(3):
             expected = Image.fromarray(image[..., channel]).resize(
-                (16, 16), Image.Resampling.BICUBIC, box=(left, top, left + width, top + height)
+                (size, size), Image.Resampling.BICUBIC, box=(left, top, left + box_width, top + box_height)
             )
-            np.testing.assert_allclose(crop[..., channel], np.clip(expected, 0, 255), atol=1.5)
+            np.testing.assert_allclose(crop[..., channel], np.clip(expected, 0, 255), atol=2)
 
 
-def test_flip_mirrors_half_of_the_views():
+@pytest.mark.parametrize("channels, size", [(1, 28), (3, 20)])
+def test_small_images_cropped_by_the_batch_and_large_ones_one_by_one_give_the_same(channels, size):
+    images = tf.stack([smooth_image(24, 30, channels, seed) for seed in range(5)])
+    draws = tf.reshape(random_draws(10), (5, 2, -1))
+    crops = random_crops_of_batch(images, draws, size, ViewSettings())
+    top_left, box_size = crop_boxes(tf.constant([24.0, 30.0]), draws, 0.2)
+    flip = draws[..., DRAWS.index("flip")] < 0.5
+    for image, view in np.ndindex(5, 2):
+        box = (each[image, view] for each in (top_left, box_size, flip))
+        np.testing.assert_allclose(crops[image, view], np.clip(crop_one(images[image], *box, size), 0, 255), atol=0.51)
+
+
+@pytest.mark.parametrize("side", [8, 80])
+def test_flip_mirrors_half_of_the_views(side):
     settings = dataclasses.replace(PLAIN, flip=True)
-    draws = random_draws(200)
-    images = tf.tile(smooth_image(8, 8, 1)[tf.newaxis], (200, 1, 1, 1))
-    flipped = finish_views(images, draws, settings).numpy()
+    draws = random_draws(100)
+    image = np.round(smooth_image(side, side, 1))
     chosen = draws.numpy()[:, DRAWS.index("flip")] < 0.5
-    np.testing.assert_array_equal(flipped[chosen], images.numpy()[chosen][:, :, ::-1])
-    np.testing.assert_array_equal(flipped[~chosen], images.numpy()[~chosen])
-    assert 70 < chosen.sum() < 130
+    for mirrored, crop in zip(chosen, random_crops(tf.constant(image), draws, side, settings).numpy()):
+        np.testing.assert_array_equal(crop, image[:, ::-1] if mirrored else image)
+    assert 30 < chosen.sum() < 70
+
+
+def test_views_made_one_by_one_are_those_of_the_batch():
+    images = tf.stack([smooth_image(64, 64, 3, seed) for seed in range(12)])
+    draws = random_draws(12)
+    batch = finish_views(images, draws, ViewSettings())
+    for row in range(12):
+        one = finish_views(images[row : row + 1], draws[row : row + 1], ViewSettings())
+        np.testing.assert_allclose(one[0], batch[row], atol=1e-2)
 
 
 def apply(operation, images, *arguments):
