@@ -199,6 +199,25 @@ class OptimizerSettings:
 
 
 @dataclass(frozen=True)
+class FeatureCacheSettings:
+    view_cycle: int = setting(
+        0,
+        "Epochs after which a student's views repeat, in both stages; the teacher's features are then computed once "
+        "and kept on disk. 0: new views at every epoch. What it costs in accuracy: docs/results.md.",
+        low=0,
+    )
+    feature_cache: bool = setting(
+        True, "With --view_cycle: keep the teacher's features on disk; off: compute them.", changes_result=False
+    )
+    feature_cache_dir: str = setting(
+        "",
+        "Where these features are kept (2 views × width × 2 bytes an image and epoch of the cycle). Empty: in the "
+        "teacher's workdir, so that all runs with this teacher share them; beside a saved Keras model: in --workdir.",
+        changes_result=False,
+    )
+
+
+@dataclass(frozen=True)
 class PrecisionSettings:
     precision: str = setting(
         "float32",
@@ -271,6 +290,7 @@ class Config:
     simclr: SimclrSettings = SimclrSettings()
     method: MethodSettings = MethodSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+    cache: FeatureCacheSettings = FeatureCacheSettings()
     precision: PrecisionSettings = PrecisionSettings()
     run: RunSettings = RunSettings()
     distribution: DistributionSettings = DistributionSettings()
@@ -351,6 +371,11 @@ def validate(config: Config) -> None:
             raise ConfigError(
                 f"--{of}weight_decay={decay} does nothing with --{of}optimizer=adam: use --{of}optimizer=adamw."
             )
+    if config.cache.feature_cache_dir and not (config.cache.view_cycle and config.cache.feature_cache):
+        raise ConfigError(
+            f"--feature_cache_dir={config.cache.feature_cache_dir} needs --view_cycle (and not --nofeature_cache): "
+            "only views that repeat can be kept."
+        )
     if optimizer.batch_size % optimizer.micro_batches:
         raise ConfigError(
             f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly."
@@ -372,7 +397,8 @@ def validate(config: Config) -> None:
 
 def for_dry_run(config: Config) -> Config:
     """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes."""
-    replace = dataclasses.replace
+    replace, workdir = dataclasses.replace, Path(config.run.workdir) / "dry_run"
+    caches = config.cache.view_cycle > 0 and config.cache.feature_cache
     return replace(
         config,
         data=replace(config.data, max_train_images=32, max_test_images=32),
@@ -385,7 +411,8 @@ def for_dry_run(config: Config) -> Config:
             warmup_epochs=0,
             micro_batches=math.gcd(config.optimizer.micro_batches, 16),
         ),
-        run=replace(config.run, workdir=str(Path(config.run.workdir) / "dry_run"), log_every=1),
+        cache=replace(config.cache, feature_cache_dir=str(workdir / "features") if caches else ""),
+        run=replace(config.run, workdir=str(workdir), log_every=1),
     )
 
 

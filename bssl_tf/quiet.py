@@ -39,3 +39,11 @@ def import_tensorflow() -> None:
             tf.config.list_physical_devices()
         except Exception as error:
             raise ImportError(f"TensorFlow cannot be imported: {error}\n{last_lines(log)}") from error
+
+
+def start_xla() -> None:
+    """Let XLA tell that it has started, which it does once, while nobody listens."""
+    import tensorflow as tf
+
+    with held_back_stderr():
+        tf.function(lambda: tf.zeros([]) + 1.0, jit_compile=True)()

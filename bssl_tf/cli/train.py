@@ -18,7 +18,7 @@ from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.cli.together import together
 from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.quiet import import_tensorflow, start_xla
 from bssl_tf.training.cluster import cluster_from
 from bssl_tf.training.phases import Phase, phases
 
@@ -62,9 +62,11 @@ def main() -> None:
 
 def _train(config: Config, wanted: list[Phase], workdir: Path, distribution: "Distribution") -> None:  # noqa: F821
     from bssl_tf.data import load_source, readable_data_errors
-    from bssl_tf.training.stages import Inputs, check_all, train_stage, train_teacher
+    from bssl_tf.training.inputs import Inputs
+    from bssl_tf.training.stages import check_all, train_stage, train_teacher
 
     # 4. Data.
+    start_xla()
     train = load_source(config.data, "train", workdir)
     test = load_source(config.data, "test", workdir)
     if distribution.chief:
@@ -160,7 +162,7 @@ def _preview(config: Config, inputs) -> None:
 def _print_deployment_plan(config: Config, inputs) -> None:
     from bssl_tf.deploy import deployment_plan
     from bssl_tf.models import build_backbone
-    from bssl_tf.training.stages import student_spec
+    from bssl_tf.training.inputs import student_spec
 
     console.print("[bold]what will be deployed[/]")
     console.print(deployment_plan(build_backbone(student_spec(config, inputs, "binary"))).render())

@@ -1,5 +1,6 @@
 """A data set that lies in memory as one array."""
 
+import hashlib
 from typing import Optional, Sequence
 
 import numpy as np
@@ -42,6 +43,15 @@ class ArraySource(Source):
     @property
     def labels(self):
         return self._labels
+
+    @property
+    def ids(self):
+        return np.arange(self.num_examples)
+
+    @property
+    def fingerprint(self):
+        images = self._images.numpy()
+        return f"{images.shape} {hashlib.blake2b(images, digest_size=16).hexdigest()}"
 
     def examples(self, epoch=None, seed=0):
         order = epoch_order(self.num_examples, epoch, seed)

@@ -105,6 +105,19 @@ class FolderSource(Source):
         index = {name: number for number, name in enumerate(self.class_names)}
         return np.array([index[path.split("/")[0]] for path in self.paths], np.int64)
 
+    @property
+    def ids(self):
+        return self._ids.numpy()
+
+    @property
+    def fingerprint(self):
+        """Of names, sizes and times of change, not of the content, which would take long to read."""
+        digest = hashlib.blake2b(digest_size=16)
+        for path in self.paths:
+            status = os.stat(os.path.join(self.report.root, path))
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
     def examples(self, epoch=None, seed=0):
         order = epoch_order(self.num_examples, epoch, seed)
         record = dict(file=tf.gather(self._files, order), is_plain_jpeg=tf.gather(self._are_plain, order))

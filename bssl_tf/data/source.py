@@ -43,6 +43,16 @@ class Source(abc.ABC):
     def labels(self) -> Optional[np.ndarray]:
         """Class of every image, int64 of shape (num_examples,), in the fixed order; None without labels."""
 
+    @property
+    @abc.abstractmethod
+    def ids(self) -> np.ndarray:
+        """Ids of all images, int64 of shape (num_examples,), in the fixed order."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """A text that changes when the images, their ids or their order change."""
+
     @abc.abstractmethod
     def examples(self, epoch=None, seed: int = 0) -> tf.data.Dataset:
         """Every image once, not yet decoded.

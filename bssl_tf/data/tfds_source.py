@@ -94,6 +94,19 @@ class StreamingSource(Source):
         batches = self._read({"label": True}).batch(_BATCH).as_numpy_iterator()
         return _labels_or_none(np.concatenate([batch["label"] for batch in batches]))
 
+    @cached_property
+    def ids(self) -> np.ndarray:
+        """Read on first use, without decoding images."""
+        batches = self.examples().map(lambda example: example["id"]).batch(_BATCH).as_numpy_iterator()
+        return np.concatenate(list(batches))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the name, with its version, and of the sizes of the files: a prepared data set does not change."""
+        infos = self._builder.info.splits.values()
+        sizes = {info.name: (list(info.shard_lengths), info.num_bytes) for info in infos}
+        return f"{self.name} {self.num_examples} {sizes}"
+
     def examples(self, epoch=None, seed=0):
         shuffle_seed = None if epoch is None else key_to_seed(epoch_key(seed, epoch, ORDER))
         dataset = self._read({"image": True}, {"image": tfds.decode.SkipDecoding()}, shuffle_seed)

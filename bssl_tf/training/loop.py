@@ -1,10 +1,7 @@
 """Trains one phase from wherever it stopped to its end, and writes its result."""
 
-import dataclasses
 import time
-from typing import Callable
 
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -19,25 +16,7 @@ from bssl_tf.training.health import BinaryLayerProbe
 from bssl_tf.training.phases import Phase
 from bssl_tf.training.progress import TrainingProgress
 from bssl_tf.training.reporting import Reporter
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """What the loop needs to know of the data.
-
-    Attributes:
-        views_from: step → (distributed) dataset of ``((view_1, view_2),)`` that starts at that step of the phase.
-        steps_per_epoch: steps of an epoch.
-        batch_size: images in a step.
-        probe_images: (n, size, size, channels) pixels for the health monitor.
-        knn: backbone → what gives its online 20-NN accuracy; None without labels.
-    """
-
-    views_from: Callable[[int], tf.data.Dataset]
-    steps_per_epoch: int
-    batch_size: int
-    probe_images: np.ndarray
-    knn: Callable[[tf.keras.Model], Callable[[], float]] | None
+from bssl_tf.training.training_data import TrainingData
 
 
 def train_phase(

@@ -136,7 +136,13 @@ def _teacher_phase(config: Config) -> Phase:
 
 def _stage_phase(config: Config, number: int) -> Phase:
     settings = result_settings(
-        config.data, config.views, config.student, config.method, config.optimizer, config.precision
+        config.data,
+        config.views,
+        config.student,
+        config.method,
+        config.optimizer,
+        config.cache,
+        config.precision,
     )
     for shorthand in ("ablation", "stages", "balance"):
         del settings[shorthand]

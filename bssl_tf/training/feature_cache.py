@@ -1,0 +1,221 @@
+"""The teacher's features on disk, so that the frozen network runs once for each view and not at every epoch.
+
+With ``--view_cycle=K`` the views of epoch e are those of epoch e mod K, in both stages. The teacher is frozen, so its
+features repeat too. They are computed before a stage begins, and read from then on::
+
+    WORKDIR_OF_THE_TEACHER/features/KEY/
+        about.json          what the key is made of
+        cycle-0000.npy      (n, 2, width) float16: views of epoch 0, K, 2·K, …
+        cycle-0001.partial  being written; its .rows file says how much of it is done
+
+The key is a hash of all that shapes a feature: teacher, images, views, seed, precision. Runs that share it share the
+features: both stages, and every row of an ablation with the same teacher. A cycle does not depend on K, so a
+larger K adds to what is there. g_θ keeps training on top.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import write_json, write_text
+
+VIEWS = 2
+_BYTES = np.dtype(np.float16).itemsize
+_ROWS_BETWEEN_MARKS = 4096
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Features of `cycles` epochs of views.
+
+    Attributes:
+        folder: where they lie; made from the key by `folder_of`.
+        images: number of images, n.
+        width: of the teacher's features.
+        cycles: K.
+    """
+
+    folder: Path
+    images: int
+    width: int
+    cycles: int
+
+    @property
+    def missing(self) -> list[int]:
+        """Cycles that are not on disk, or not whole.
+
+        Raises:
+            UserError: a file has another shape than it should.
+        """
+        for cycle in range(self.cycles):
+            path = self._path(cycle)
+            if path.exists() and np.load(path, mmap_mode="r").shape != (self.images, VIEWS, self.width):
+                raise UserError(f"{path} is not what its name says: delete {self.folder}, it will be made again.")
+        return [cycle for cycle in range(self.cycles) if not self._path(cycle).exists()]
+
+    @property
+    def total_bytes(self) -> int:
+        return self.cycles * self.images * VIEWS * self.width * _BYTES
+
+    @property
+    def missing_bytes(self) -> int:
+        """What has yet to be written."""
+        return len(self.missing) * self.total_bytes // self.cycles
+
+    def fill(
+        self,
+        features: Callable[[np.ndarray], np.ndarray],
+        views_from: Callable[[int, int], Iterable[tuple[np.ndarray, ...]]],
+        console: Console,
+    ) -> None:
+        """Compute what is missing; goes on where an earlier call was interrupted.
+
+        Args:
+            features: (batch, size, size, channels) pixels → (batch, width) float32.
+            views_from: cycle, first image → batches of ``(view_1, view_2)`` in the source's fixed order.
+            console: for the progress bar.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self.folder, console):
+            missing = self.missing
+            with _progress(console) as progress:
+                for number, cycle in enumerate(missing):
+                    title = f"teacher's features, views {number + 1}/{len(missing)}"
+                    task = progress.add_task(title, total=self.images)
+                    self._fill_cycle(cycle, features, views_from, lambda row: progress.update(task, completed=row))
+
+    def _fill_cycle(self, cycle, features, views_from, tell) -> None:
+        partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
+        row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
+        shape = (self.images, VIEWS, self.width)
+        mode = dict(mode="r+") if row else dict(mode="w+", dtype=np.float16, shape=shape)
+        rows = np.lib.format.open_memmap(partial, **mode)
+        marked = row
+        for views in views_from(cycle, row):
+            batch = np.stack([features(view) for view in views], axis=1)
+            with np.errstate(over="ignore"):  # it is looked for below
+                rows[row : row + len(batch)] = batch
+            row += len(batch)
+            tell(row)
+            if row - marked >= _ROWS_BETWEEN_MARKS:
+                rows.flush()
+                write_text(mark, str(row))
+                marked = row
+        if row != self.images:
+            raise UserError(f"{row} images were read, but there should be {self.images}: did the data set change?")
+        if not np.isfinite(rows).all():
+            raise UserError(
+                "Features of the teacher are beyond float16's range (65504) or not finite, so they cannot be cached: "
+                "train with --nofeature_cache."
+            )
+        rows.flush()
+        os.replace(partial, self._path(cycle))
+        mark.unlink(missing_ok=True)
+
+    def lookup(self, ids: np.ndarray) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """A function for `Dataset.map`: epoch and ids (batch,) of images → (batch, 2, width) float16.
+
+        Args:
+            ids: (n,) the ids of all images in the source's fixed order.
+        """
+        cycles = [np.load(self._path(cycle), mmap_mode="r") for cycle in range(self.cycles)]
+        order = np.argsort(ids)
+        sorted_ids = ids[order]
+
+        def read(epoch, wanted):
+            return cycles[epoch % self.cycles][order[np.searchsorted(sorted_ids, wanted)]]
+
+        def features(epoch, wanted):
+            known = tf.numpy_function(read, [epoch, wanted], tf.float16, stateful=False)
+            return tf.ensure_shape(known, (*wanted.shape, VIEWS, self.width))
+
+        return features
+
+    def _path(self, cycle: int) -> Path:
+        return self.folder / f"cycle-{cycle:04}.npy"
+
+
+def folder_of(parent: Path, about: dict[str, Any]) -> Path:
+    """The folder of one key below `parent`, with its about.json.
+
+    Args:
+        parent: folder of all keys.
+        about: everything that shapes a feature, as JSON takes it.
+
+    Raises:
+        UserError: the folder says that it holds something else.
+    """
+    text = json.dumps(about, sort_keys=True)
+    folder = Path(parent) / hashlib.sha256(text.encode()).hexdigest()[:16]
+    note = folder / "about.json"
+    if not note.exists():
+        write_json(note, about)
+    elif json.dumps(json.loads(note.read_text()), sort_keys=True) != text:
+        raise UserError(f"{note} is not what its folder's name says: delete {folder}, it will be made again.")
+    return folder
+
+
+def check_space(folder: Path, needed: int, cycles: int) -> None:
+    """Refuse before anything is written what would fill the disk.
+
+    Raises:
+        ConfigError: names the space needed, the space there is, and the flags.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > 0.95 * free:
+        raise ConfigError(
+            f"--view_cycle={cycles} needs {size_text(needed)} for the teacher's features in {folder}, where "
+            f"{size_text(free)} are free: lower --view_cycle, name another disk with --feature_cache_dir, or compute "
+            "the features at every step with --nofeature_cache."
+        )
+
+
+def others_text(folder: Path) -> str | None:
+    """What is said of the features of other settings beside `folder`, if there are any."""
+    others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    if not others:
+        return None
+    size = sum(file.stat().st_size for path in others for file in path.iterdir())
+    return (
+        f"{folder.parent} also holds features of {len(others)} other settings ({size_text(size)}; about.json in each "
+        "folder says of which): delete what you no longer need"
+    )
+
+
+def size_text(count: float) -> str:
+    """A number of bytes for people: '3.1 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, console: Console) -> Iterator[None]:
+    """Of two runs that need the same features the second waits for the first."""
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"waiting for another run that computes the same features in {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)

@@ -1,0 +1,120 @@
+"""The teacher's features of a run: where they are kept, what they depend on, how they get there."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+from rich.console import Console
+
+from bssl_tf import __version__
+from bssl_tf.config import Config
+from bssl_tf.data import views_in_order
+from bssl_tf.errors import ConfigError
+from bssl_tf.models import build_backbone
+from bssl_tf.models.spec import SPEC_FILE
+from bssl_tf.training.distribution import Distribution
+from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, others_text, size_text
+from bssl_tf.training.inputs import Inputs, teacher_spec
+from bssl_tf.training.phases import Phase, teacher_path
+from bssl_tf.training.training_data import LocalFeatures, view_seed
+
+
+def is_wanted(config: Config) -> bool:
+    return config.cache.view_cycle > 0 and config.cache.feature_cache
+
+
+def check_before_training(config: Config, inputs: Inputs, teacher: tf.keras.Model | None) -> None:
+    """Find out before the first phase whether the features of the last will fit on the disk.
+
+    Args:
+        config: the run's.
+        inputs: its images.
+        teacher: None where it is yet to be trained.
+
+    Raises:
+        ConfigError: they will not, or their folder cannot be written.
+    """
+    model = teacher or build_backbone(teacher_spec(config, inputs))
+    cycles = min(config.cache.view_cycle, config.optimizer.epochs)
+    cache = FeatureCache(_parent(config), inputs.train.num_examples, model.output_shape[-1], cycles)
+    check_space(_parent(config), cache.total_bytes, cycles)
+
+
+def known_features(
+    config: Config,
+    phase: Phase,
+    inputs: Inputs,
+    teacher: tf.keras.Model,
+    console: Console,
+    distribution: Distribution,
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Fill the cache where something is missing (the chief does), and give the function that reads it.
+
+    Returns:
+        epoch, ids (batch,) → (batch, 2, width) float16.
+
+    Raises:
+        ConfigError: the disk is too small, or the folder cannot be written.
+    """
+    images, settings = inputs.train, config.cache
+    about = {
+        "teacher": phase.settings["teacher_fingerprint"],
+        "teacher_pixels": config.teacher.teacher_pixels,
+        "images": images.fingerprint,
+        "image_size": inputs.image_size,
+        "channels": inputs.channels,
+        "views": dataclasses.asdict(config.views),
+        "view_seed": view_seed(config),
+        "precision": config.precision.precision,
+        "bssl_tf": __version__,
+    }
+    cache = FeatureCache(
+        folder_of(_parent(config), about),
+        images.num_examples,
+        teacher.output_shape[-1],
+        min(settings.view_cycle, config.optimizer.epochs),
+    )
+    if distribution.chief:
+        _fill(config, inputs, teacher, cache, console)
+    distribution.wait_for_all()
+    return cache.lookup(images.ids)
+
+
+def _fill(config: Config, inputs: Inputs, teacher: tf.keras.Model, cache: FeatureCache, console: Console) -> None:
+    missing = len(cache.missing)
+    kept = f"teacher's features of {cache.cycles} epochs of views, {size_text(cache.total_bytes)} in {cache.folder}"
+    if not missing:
+        console.print(f"{kept}: there already", markup=False)
+        return
+    check_space(cache.folder, cache.missing_bytes, cache.cycles)
+    console.print(f"{kept}: {missing} of {cache.cycles} to be computed", markup=False)
+    if others := others_text(cache.folder):
+        console.print(others, markup=False)
+
+    def views_from(cycle: int, start: int):
+        return views_in_order(
+            inputs.train,
+            image_size=inputs.image_size,
+            channels=inputs.channels,
+            views=config.views,
+            seed=view_seed(config),
+            epoch=cycle,
+            start=start,
+        ).as_numpy_iterator()
+
+    cache.fill(LocalFeatures(teacher).features, views_from, console)
+
+
+def _parent(config: Config) -> Path:
+    teacher = teacher_path(config)
+    beside_teacher = teacher.parent if (teacher / SPEC_FILE).exists() else Path(config.run.workdir)
+    folder = Path(config.cache.feature_cache_dir or beside_teacher / "features")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The teacher's features cannot be kept in {folder} ({error.strerror}): name another folder with "
+            "--feature_cache_dir."
+        ) from None
+    return folder

@@ -1,0 +1,170 @@
+"""The cached features are the teacher's, of exactly the views that training sees, or there is an error."""
+
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from bssl_tf.config import ViewSettings
+from bssl_tf.data import training_views, views_in_order
+from bssl_tf.data.arrays import ArraySource
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.methods.bssl import Bssl
+from bssl_tf.models import BackboneSpec, build_backbone
+from bssl_tf.training import feature_cache
+from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, size_text
+from bssl_tf.training.training_data import LocalFeatures
+
+SPEC = dict(image_size=8, channels=1, mean=(100.0,), std=(60.0,), stages=1)
+VIEW = dict(image_size=8, channels=1, views=ViewSettings(flip=False))
+IMAGES, BATCH = 37, 10
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    return build_backbone(BackboneSpec("resnet_small", width=16, mode="float", **SPEC))
+
+
+@pytest.fixture(scope="module")
+def source():
+    return ArraySource("noise", np.random.default_rng(0).integers(0, 256, (IMAGES, 8, 8, 1), dtype=np.uint8))
+
+
+@pytest.fixture
+def cache(tmp_path, teacher):
+    return FeatureCache(tmp_path, IMAGES, teacher.output_shape[-1], cycles=2)
+
+
+def in_order(source, seed=5):
+    return lambda cycle, start: views_in_order(source, seed=seed, epoch=cycle, start=start, **VIEW).as_numpy_iterator()
+
+
+def fill(cache, teacher, source):
+    cache.fill(LocalFeatures(teacher).features, in_order(source), Console(quiet=True))
+
+
+def training(source, known=None):
+    options = dict(seed=1, view_seed=5, view_cycle=2, batch_size=BATCH, epochs=5, known=known)
+    return training_views(source, **VIEW, **options)
+
+
+def test_every_view_of_training_comes_with_the_teachers_features(cache, teacher, source):
+    fill(cache, teacher, source)
+    assert not cache.missing and cache.missing_bytes == 0
+    elements = list(training(source, cache.lookup(source.ids)))
+    assert len(elements) == 15
+    for views, known in elements:
+        assert known.shape == (BATCH, 2, 32) and known.dtype == tf.float16
+        for number, view in enumerate(views):
+            np.testing.assert_allclose(known[:, number], teacher(view), rtol=2e-3, atol=2e-3)
+    assert np.ptp(elements[0][1]) > 0.1  # features that differ, so that a wrong row would show
+
+
+def test_views_repeat_after_the_cycle_in_another_order(source):
+    epochs = [
+        [views[0].numpy() for ((views),) in list(training(source))[3 * epoch : 3 * epoch + 3]] for epoch in range(3)
+    ]
+    images = [{image.tobytes() for batch in epoch for image in batch} for epoch in epochs]
+    assert not images[0] & images[1]
+    assert len(images[0] & images[2]) >= 2 * 3 * BATCH - IMAGES  # all but those left over in one of the two
+    assert not np.array_equal(epochs[0][0], epochs[2][0])
+
+
+def test_losses_are_the_same_with_and_without_cache(cache, teacher, source):
+    fill(cache, teacher, source)
+
+    def losses(known):
+        tf.keras.utils.set_random_seed(0)
+        student = build_backbone(BackboneSpec("reactnet_small", width=32, mode="binary_activations", **SPEC))
+        model = Bssl(teacher, student, pseudo_classes=8)
+        model.compile(tf.keras.optimizers.Adam(1e-4))
+        history = []
+        log = tf.keras.callbacks.LambdaCallback(
+            on_batch_end=lambda batch, logs: (history.append([logs["kl"], logs["similarity"]]), model.reset_metrics())
+        )
+        model.fit(training(source, known).take(6), verbose=0, callbacks=[log])
+        return history
+
+    np.testing.assert_allclose(losses(cache.lookup(source.ids)), losses(None), rtol=5e-3)
+
+
+def test_an_interrupted_fill_goes_on_where_it_was_marked(cache, teacher, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_cache, "_ROWS_BETWEEN_MARKS", 1)
+
+    def small(cycle, start):  # batches of 5
+        views = views_in_order(source, seed=5, epoch=cycle, start=start, **VIEW)
+        return views.unbatch().batch(5).as_numpy_iterator()
+
+    features, seen = LocalFeatures(teacher).features, []
+
+    def failing(pixels):
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+        seen.append(len(pixels))
+        return features(pixels)
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.fill(failing, small, Console(quiet=True))
+    assert cache.missing == [0, 1] and (tmp_path / "cycle-0000.rows").read_text() == "20"
+    starts = []
+    cache.fill(
+        features, lambda cycle, start: (starts.append((cycle, start)), small(cycle, start))[1], Console(quiet=True)
+    )
+    assert starts == [(0, 20), (1, 0)] and not cache.missing
+    assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob("*.rows"))
+    for cycle in range(2):
+        views = [np.concatenate(view) for view in zip(*in_order(source)(cycle, 0))]
+        expected = np.stack([teacher(view) for view in views], axis=1)
+        np.testing.assert_allclose(np.load(tmp_path / f"cycle-000{cycle}.npy"), expected, rtol=2e-3, atol=2e-3)
+
+
+def test_a_longer_cycle_adds_to_what_is_there(cache, teacher, source):
+    fill(cache, teacher, source)
+    longer = FeatureCache(cache.folder, IMAGES, cache.width, cycles=3)
+    assert longer.missing == [2] and longer.missing_bytes == IMAGES * 2 * 32 * 2
+
+
+def test_damage_is_told(cache, teacher, source, tmp_path):
+    np.save(tmp_path / "cycle-0001.npy", np.zeros((3, 2, 32), np.float16))
+    with pytest.raises(UserError, match="cycle-0001.npy is not what its name says: delete"):
+        cache.missing
+    (tmp_path / "cycle-0001.npy").unlink()
+    with pytest.raises(UserError, match="beyond float16's range"):
+        cache.fill(lambda pixels: np.full((len(pixels), 32), 1e6), in_order(source), Console(quiet=True))
+    assert cache.missing == [0, 1]
+    fewer = FeatureCache(tmp_path / "fewer", IMAGES + 1, 32, cycles=1)
+    with pytest.raises(UserError, match="37 images were read, but there should be 38"):
+        fill(fewer, teacher, source)
+
+
+def test_the_key_is_all_that_shapes_a_feature(tmp_path):
+    folder = folder_of(tmp_path, {"teacher": "a", "seed": 0})
+    assert folder_of(tmp_path, {"seed": 0, "teacher": "a"}) == folder
+    assert folder_of(tmp_path, {"seed": 1, "teacher": "a"}) != folder
+    (folder / "about.json").write_text('{"teacher": "b"}')
+    with pytest.raises(UserError, match="not what its folder's name says"):
+        folder_of(tmp_path, {"teacher": "a", "seed": 0})
+
+
+def test_a_disk_too_small_is_refused_with_the_sizes(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2e9, 1e9, 1e9))
+    check_space(tmp_path, int(0.9e9), 10)
+    with pytest.raises(ConfigError, match="--view_cycle=10 needs 1.2 GB .* 1 GB are free"):
+        check_space(tmp_path, int(1.2e9), 10)
+
+
+def test_sizes_are_told_in_units_of_people():
+    assert [size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
+        "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
+    ]  # fmt: skip
+
+
+def test_sources_know_their_ids_and_when_they_change(source):
+    images = source._images.numpy()
+    same, other = ArraySource("again", images), ArraySource("noise", images[::-1])
+    assert same.fingerprint == source.fingerprint != other.fingerprint
+    np.testing.assert_array_equal(source.ids, [example["id"] for example in source.examples()])
