@@ -2,10 +2,10 @@
 
     python -m benchmarks.step [--networks=reactnet_small,quicknet,reactnet_a] [--repeats=7]
 
-The step is BSSL's stage 2 with both views. The float twin is the same network without quantizers. *Plain* layers are
-Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`. The floor is the multiply-accumulates of all
-convolutions and dense layers (three times those of a forward pass where there are gradients), divided by the
-rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
+The step is BSSL's stage 2 with both views. The float twin is the same network without quantizers. *Plain* layers
+are Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`. The floor is the multiply-accumulates
+of all convolutions and dense layers (three times those of a forward pass where there are gradients), divided by
+the rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from typing import Callable, Iterator
 from absl import app, flags
 from rich.console import Console
 
-from benchmarks.report import Result, Table
+from benchmarks.report import Result, Table, best_seconds
+from bssl_tf.config import PRECISIONS
+from bssl_tf.quiet import import_tensorflow
 
 NETWORKS = flags.DEFINE_list("networks", ["reactnet_small", "quicknet", "reactnet_a"], "Students to measure.")
 REPEATS = flags.DEFINE_integer("repeats", 7, "Timings of each part, the shortest of which counts.")
@@ -39,7 +41,8 @@ SETUPS = {
     "quicknet": Setup(224, 3, 16, "resnet18", 1000),
     "reactnet_a": Setup(224, 3, 8, "resnet50", 2000),
 }
-PARTS = ("step", "step, features cached", "teacher", "student forward", "student forward + backward")
+VARIANTS = ("float32", "plain layers", "4 micro batches", "mixed_bfloat16")
+_BATCHES_OF_VIEWS = 40
 
 
 def measure(name: str, repeats: int) -> dict:
@@ -59,9 +62,8 @@ def measure(name: str, repeats: int) -> dict:
             for part in parts if not variant else ("step, features cached", "student forward + backward"):
                 timed[part + variant] = parts[part]
                 parts[part]()  # traced here, with these layers
-    timed["input pipeline"] = _pipeline(setup)
     square = tf.random.normal((2048, 2048))
-    timed["matrix product"] = tf.function(lambda: tf.matmul(square, square))
+    timed["matrix product"] = tf.function(lambda: tf.matmul(square, square), autograph=False)
     seconds = dict.fromkeys(timed, float("inf"))
     for _ in range(repeats + 1):
         for part, run in timed.items():
@@ -71,28 +73,29 @@ def measure(name: str, repeats: int) -> dict:
     student_macs, teacher_macs = (_macs(model) for model in (_student(name, setup, BINARY), teacher))
     per_mac = seconds["matrix product"] / 2048**3
     return seconds | {
+        "input pipeline": _seconds_of_views(setup),
         "student floor": 3 * student_macs * 2 * setup.batch * per_mac,
         "teacher floor": teacher_macs * 2 * setup.batch * per_mac,
         "gflops": 2e-9 / per_mac,
     }
 
 
-def peak_memory(name: str, variant: str) -> float:
-    """Peak of a process's memory in GB after three steps; runs in a process of its own."""
+def of_variant(name: str, variant: str, repeats: int) -> tuple[float, float]:
+    """Seconds of a step with cached features, and the peak of the process's memory in GB; in a process of its own."""
     import tensorflow as tf
 
     from bssl_tf.models import BINARY
 
-    if variant == "mixed_bfloat16":
+    if variant in PRECISIONS:
         tf.keras.mixed_precision.set_global_policy(variant)
     setup = SETUPS[name]
     images = tf.random.uniform((2 * setup.batch, setup.image_size, setup.image_size, setup.channels), 0, 255)
     with _plain_layers() if variant == "plain layers" else contextlib.nullcontext():
         micro_batches = 4 if variant == "4 micro batches" else 1
-        step = _parts(setup, _teacher(setup), _student(name, setup, BINARY), images, micro_batches)["step"]
-        for _ in range(3):
-            step()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        student = _student(name, setup, BINARY)
+        step = _parts(setup, _teacher(setup), student, images, micro_batches)["step, features cached"]
+        seconds = best_seconds(step, repeats)
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _spec(name: str, setup: Setup, mode: str):
@@ -128,23 +131,23 @@ def _parts(setup: Setup, teacher, student, images, micro_batches: int = 1) -> di
     views = (images[: setup.batch], images[setup.batch :])
     known = tf.cast(tf.stack([teacher(view) for view in views], axis=1), tf.float16)
 
-    @tf.function
+    @tf.function(autograph=False)
     def forward_and_backward():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(student(images, training=True)))
         return [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, student.trainable_variables)]
 
     return {
-        "step": tf.function(lambda: method.train_step((views,))),
-        "step, features cached": tf.function(lambda: method.train_step((views, known))),
-        "teacher": tf.function(lambda: teacher(images, training=False)),
-        "student forward": tf.function(lambda: student(images, training=True)),
+        "step": tf.function(lambda: method.train_step((views,)), autograph=False),
+        "step, features cached": tf.function(lambda: method.train_step((views, known)), autograph=False),
+        "teacher": tf.function(lambda: teacher(images, training=False), autograph=False),
+        "student forward": tf.function(lambda: student(images, training=True), autograph=False),
         "student forward + backward": forward_and_backward,
     }
 
 
-def _pipeline(setup: Setup) -> Callable[[], None]:
-    """A batch of views from decoded images in memory."""
+def _seconds_of_views(setup: Setup) -> float:
+    """For a batch of views of decoded images in memory."""
     import numpy as np
 
     from bssl_tf.config import ViewSettings
@@ -156,12 +159,11 @@ def _pipeline(setup: Setup) -> Callable[[], None]:
     options = dict(image_size=setup.image_size, channels=setup.channels, views=ViewSettings())
     batches = iter(training_views(source, seed=0, batch_size=setup.batch, epochs=100_000, **options))
 
-    def eight() -> None:  # more than are prefetched
-        for _ in range(8):
+    def many() -> None:  # far more than are prefetched
+        for _ in range(_BATCHES_OF_VIEWS):
             next(batches)
 
-    eight()
-    return eight
+    return best_seconds(many, repeats=2) / _BATCHES_OF_VIEWS
 
 
 @contextlib.contextmanager
@@ -189,7 +191,6 @@ def _macs(model) -> int:
 def _table(name: str, seconds: dict) -> Table:
     setup, step = SETUPS[name], seconds["step"]
     cached, both = seconds["step, features cached"], seconds["student forward + backward"]
-    pipeline = seconds["input pipeline"] / 8
     rows = [
         ("step", step, None),
         ("teacher forward", seconds["teacher"], seconds["teacher floor"]),
@@ -199,25 +200,33 @@ def _table(name: str, seconds: dict) -> Table:
         ("step with cached teacher's features", cached, seconds["student floor"]),
         ("float twin's step, features cached", seconds["step, features cached twin"], seconds["student floor"]),
         ("plain layers' step, features cached", seconds["step, features cached plain"], seconds["student floor"]),
-        ("input pipeline alone, from arrays", pipeline, None),
+        ("input pipeline alone, from arrays", seconds["input pipeline"], None),
     ]
     ratio = cached / seconds["step, features cached twin"]
     return Table(
-        f"Training step: {name}, {setup.image_size}×{setup.image_size}×{setup.channels}, {setup.batch} images × 2 views, "
-        f"teacher {setup.teacher}, K = {setup.pseudo_classes}",
+        f"Training step: {name}, {setup.image_size}×{setup.image_size}×{setup.channels}, {setup.batch} images × 2 "
+        f"views, teacher {setup.teacher}, K = {setup.pseudo_classes}",
         ("part", "ms", "of the step", "× floor", "images/s"),
         [
             (part, 1e3 * value, f"{100 * value / step:.0f} %", floor and value / floor, setup.batch / value)
             for part, value, floor in rows
         ],
         notes=(
-            f"Binary step {ratio:.2f} × its float twin's, {cached / seconds['step, features cached plain']:.2f} × that of "
-            f"plain layers. Matrix product: {seconds['gflops']:.0f} GFLOP/s.",
+            f"Binary step {ratio:.2f} × its float twin's, "
+            f"{cached / seconds['step, features cached plain']:.2f} × that of plain layers. "
+            f"Matrix product: {seconds['gflops']:.0f} GFLOP/s.",
         ),
     )
 
 
-VARIANTS = ("as it is", "plain layers", "4 micro batches", "mixed_bfloat16")
+def _variants_table(measured: dict[tuple[str, str], tuple[float, float]]) -> Table:
+    rows = [(name, variant, 1e3 * seconds, memory) for (name, variant), (seconds, memory) in measured.items()]
+    return Table(
+        "Variants of the step, teacher's features cached, each in a process of its own",
+        ("student", "variant", "ms", "peak memory, GB"),
+        rows,
+        notes=("Memory is that of the whole process, of which TensorFlow itself takes about half a GB.",),
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -227,14 +236,14 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"--networks: no setup for {', '.join(unknown)}; there are {', '.join(SETUPS)}.")
 
     def alone(function: Callable, *arguments):
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
+        with multiprocessing.get_context("spawn").Pool(1, import_tensorflow) as pool:
             return pool.apply(function, arguments)
 
     for name in NETWORKS.value:
         tables.append(_table(name, alone(measure, name, REPEATS.value)))
         Result("step", tables[-1:]).show(console)
-    memory = [(name, *(alone(peak_memory, name, variant) for variant in VARIANTS)) for name in NETWORKS.value]
-    tables.append(Table("Peak memory of training, GB, the process as a whole", ("student", *VARIANTS), memory))
+    variants = [(name, variant) for name in NETWORKS.value for variant in VARIANTS]
+    tables.append(_variants_table({each: alone(of_variant, *each, REPEATS.value) for each in variants}))
     result = Result("step", tables)
     Result("step", tables[-1:]).show(console)
     if SAVE.value:

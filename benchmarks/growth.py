@@ -1,0 +1,119 @@
+"""How time and memory grow with the number of images, epochs, pseudo-classes and the batch.
+
+    python -m benchmarks.growth [--quick]
+
+Each row is a process of its own, so that its peak of memory is its own.
+"""
+
+import multiprocessing
+import resource
+import time
+
+from absl import app, flags
+from rich.console import Console
+
+from benchmarks.report import Result, Table, best_seconds
+from bssl_tf.quiet import import_tensorflow
+
+QUICK = flags.DEFINE_bool("quick", False, "Small sizes only, nothing saved: seconds instead of minutes.")
+_PIXELS, _BATCH = 8, 256
+_STEP_PIXELS = 28
+
+
+def of_images(count: int) -> tuple:
+    """The pipeline on `count` images of 8×8 pixels in memory."""
+    return (f"{count:,}".replace(",", " "), *_pipeline(count, start_epoch=0))
+
+
+def of_epochs(epoch: int) -> tuple:
+    """The pipeline when a run is resumed in the middle of an epoch, 100 000 images of 8×8 pixels."""
+    return (epoch, *_pipeline(100_000, start_epoch=epoch))
+
+
+def of_step(batch: int, pseudo_classes: int) -> tuple:
+    """A step of reactnet_small at 28×28 with cached features."""
+    import tensorflow as tf
+
+    from bssl_tf.methods.bssl import Bssl
+    from bssl_tf.models import BINARY, FLOAT, BackboneSpec, build_backbone
+
+    pixels = dict(image_size=_STEP_PIXELS, channels=1, mean=(70.0,), std=(90.0,))
+    student = build_backbone(BackboneSpec("reactnet_small", mode=BINARY, **pixels))
+    method = Bssl(
+        build_backbone(BackboneSpec("resnet_small", mode=FLOAT, **pixels)), student, pseudo_classes=pseudo_classes
+    )
+    method.compile(tf.keras.optimizers.Adam(1e-4))
+    views = tuple(tf.random.uniform((batch, _STEP_PIXELS, _STEP_PIXELS, 1), 0, 255) for _ in range(2))
+    known = tf.random.normal((batch, 2, student.output_shape[-1]), dtype=tf.float16)
+    step = tf.function(lambda: method.train_step((views, known)), autograph=False)
+    seconds = best_seconds(step, repeats=7)
+    return batch, pseudo_classes, 1e3 * seconds, batch / seconds, _peak_gb()
+
+
+def _pipeline(count: int, start_epoch: int) -> tuple[float, float, float]:
+    """Seconds to the first batch from the middle of an epoch, images a second, peak memory in GB."""
+    import numpy as np
+
+    from bssl_tf.config import ViewSettings
+    from bssl_tf.data import steps_per_epoch, training_views
+    from bssl_tf.data.arrays import ArraySource
+
+    images = np.random.default_rng(0).integers(0, 256, (count, _PIXELS, _PIXELS, 1), dtype=np.uint8)
+    source = ArraySource("noise", images)
+    steps = steps_per_epoch(source, _BATCH)
+    start = time.perf_counter()
+    batches = iter(
+        training_views(
+            source,
+            image_size=_PIXELS,
+            channels=1,
+            views=ViewSettings(),
+            seed=0,
+            batch_size=_BATCH,
+            epochs=start_epoch + 1000,
+            start_step=start_epoch * steps + steps // 2,
+        )
+    )
+    next(batches)
+    first = time.perf_counter() - start
+
+    def many() -> None:
+        for _ in range(40):
+            next(batches)
+
+    return first, 40 * _BATCH / best_seconds(many, repeats=3), _peak_gb()
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def main(argv: list[str]) -> None:
+    def rows(function, *sizes) -> list[tuple]:
+        measured = []
+        for size in sizes[:2] if QUICK.value else sizes:
+            with multiprocessing.get_context("spawn").Pool(1, import_tensorflow) as pool:
+                measured.append(pool.apply(function, size if isinstance(size, tuple) else (size,)))
+        return measured
+
+    pipeline = ("to the first batch, s", "images/s", "peak memory, GB")
+    step = ("batch", "K", "ms", "images/s", "peak memory, GB")
+    of_pipeline = f"images of {_PIXELS}×{_PIXELS} in memory, two views, batch {_BATCH}, from the middle of an epoch"
+    of_network = "Step of reactnet_small at 28×28, teacher's features cached"
+    by_images, by_epoch = rows(of_images, 10**3, 10**4, 10**5, 10**6), rows(of_epochs, 0, 10, 1000)
+    by_batch = rows(of_step, (32, 256), (128, 256), (512, 256))
+    by_classes = rows(of_step, (128, 256), (128, 2000), (128, 8000))
+    tables = [
+        Table(f"Pipeline by number of images: {of_pipeline}", ("images", *pipeline), by_images),
+        Table(f"Pipeline by epoch resumed in: 100 000 {of_pipeline}", ("epoch", *pipeline), by_epoch),
+        Table(f"{of_network}, by batch", step, by_batch),
+        Table(f"{of_network}, by pseudo-classes", step, by_classes),
+    ]
+    result, console = Result("growth", tables), Console()
+    result.show(console)
+    if not QUICK.value:
+        console.print(result.save())
+
+
+if __name__ == "__main__":
+    app.run(main)
