@@ -58,6 +58,8 @@ def together(config: Config, cluster: Cluster | None, workdir: Path) -> Iterator
             time.sleep(SECONDS_TO_LEARN_WHO)  # it may be a consequence of what ended another worker
         team.leave(str(error) or type(error).__name__)
         raise
+    finally:
+        console.quiet = False
     team.leave()
 
 

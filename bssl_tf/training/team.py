@@ -1,9 +1,9 @@
 """Brings the workers of a run together, and tells those that are left when one of them is gone.
 
 Before TensorFlow starts, every worker opens a connection to the chief, on the chief's own port, and the chief sees
-that all have come, with the same settings and the same workdir. The connections stay open while the run lasts: the
-death of a process closes its connection at once, and that of a machine within half a minute (TCP keep-alive). No
-collective operation needs to time out for that.
+that all have come, with the same settings and the same workdir. The connections stay open while the run lasts. The
+death of a process closes its connection at once; of one that hangs, or of a machine that cannot be reached, nothing
+is heard for half a minute. Nobody has to wait for a collective operation to time out.
 """
 
 import json
@@ -21,37 +21,29 @@ from bssl_tf.files import SECONDS_UNTIL_FILES_SHOW, appears
 from bssl_tf.training.cluster import Cluster
 
 SECONDS_FOR_A_GREETING = 10.0
-_KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}  # seconds, seconds, times
+SECONDS_BETWEEN_BEATS, SECONDS_OF_SILENCE = 5.0, 30.0
 
 
 class _Line:
     """A connection that carries one JSON object a line."""
 
     def __init__(self, connection: socket.socket):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEP_ALIVE.items():
-            if hasattr(socket, option):  # not on every system
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         self._connection, self._reader = connection, connection.makefile("r", encoding="utf-8")
 
     def send(self, **message: Any) -> None:
         self._connection.sendall((json.dumps(message) + "\n").encode())
 
-    def receive(self, seconds: float | None = None) -> dict[str, Any]:
+    def receive(self, seconds: float) -> dict[str, Any]:
         """The next message.
 
         Raises:
-            OSError: the connection is closed, or silent for so many seconds.
+            OSError: the connection is closed, or (TimeoutError) silent for so many seconds.
         """
         self._connection.settimeout(seconds)
         line = self._reader.readline()
         if not line.endswith("\n"):
             raise ConnectionError("connection closed")
         return json.loads(line)
-
-    def close(self) -> None:
-        self._reader.close()
-        self._connection.close()
 
 
 class Team:
@@ -67,6 +59,7 @@ class Team:
         Args:
             lost: gets what happened, as "worker 1 (host:port) …".
         """
+        threading.Thread(target=self._beat, daemon=True).start()
         for index, line in self._lines.items():
             threading.Thread(target=self._listen, args=(index, line, lost), daemon=True).start()
 
@@ -76,11 +69,20 @@ class Team:
             me = self._cluster.name(self._cluster.index)
             _tell(self._lines.values(), {"stopped": f"{me} stopped: {reason}"} if reason else {})
 
+    def _beat(self) -> None:
+        while not self._leaving.locked():
+            _tell(self._lines.values(), {"alive": True})
+            time.sleep(SECONDS_BETWEEN_BEATS)
+
     def _listen(self, index: int, line: _Line, lost: Callable[[str], None]) -> None:
+        who = self._cluster.name(index)
         try:
-            message = line.receive()
+            while "alive" in (message := line.receive(SECONDS_OF_SILENCE)):
+                pass
+        except TimeoutError:
+            message = {"stopped": f"{who} has been silent for {SECONDS_OF_SILENCE:.0f} s: it hangs or is out of reach"}
         except (OSError, ValueError):
-            message = {"stopped": f"{self._cluster.name(index)} is gone: its process or its machine has died"}
+            message = {"stopped": f"{who} is gone: its process or its machine has died"}
         if "stopped" in message and self._leaving.acquire(blocking=False):
             _tell(self._lines.values(), message)
             lost(message["stopped"])
@@ -156,6 +158,7 @@ def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
                 raise refuse(UserError, f"{cluster.name(index)} is gone before the start ({error}).") from None
             if "stopped" in answer:
                 raise refuse(ConfigError, answer["stopped"])
+    _tell(lines.values(), {"go": True})
     return Team(cluster, lines)
 
 
@@ -163,14 +166,19 @@ def _as_member(cluster, settings, workdir, seconds, say) -> Team:
     chief, deadline = cluster.name(0), time.monotonic() + seconds
     say(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
     line = _call(cluster, deadline)
+
+    def answer_within(seconds: float) -> dict[str, Any]:
+        try:
+            answer = line.receive(seconds + SECONDS_FOR_A_GREETING)
+        except OSError as error:
+            raise UserError(f"{chief} has not answered ({error}): look at what it says.") from None
+        if "refused" in answer:
+            raise ConfigError(answer["refused"])
+        return answer
+
     line.send(index=cluster.index, settings=settings)
-    try:
-        answer = line.receive(max(deadline - time.monotonic(), 0.0) + SECONDS_FOR_A_GREETING)
-    except OSError as error:
-        raise UserError(f"{chief} has not answered ({error}): look at what it says.") from None
-    if "refused" in answer:
-        raise ConfigError(answer["refused"])
-    if not appears(workdir / answer["token"]):
+    answer = answer_within(max(deadline - time.monotonic(), 0.0))
+    if not appears(workdir / answer["token"], SECONDS_UNTIL_FILES_SHOW):
         message = (
             f"--workdir={workdir} on {cluster.name(cluster.index)} is not the folder of {chief}: all workers need the "
             "same one, on a disk that they share."
@@ -178,6 +186,7 @@ def _as_member(cluster, settings, workdir, seconds, say) -> Team:
         line.send(stopped=message)
         raise ConfigError(message)
     line.send(ready=True)
+    answer_within(SECONDS_UNTIL_FILES_SHOW + SECONDS_FOR_A_GREETING)
     return Team(cluster, {0: line})
 
 

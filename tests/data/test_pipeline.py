@@ -115,6 +115,33 @@ def test_views_under_a_distribution_strategy(grey_source):
     np.testing.assert_array_equal(distributed, [first for first, _ in grey_views(grey_source, epochs=1)])
 
 
+@pytest.mark.parametrize("workers, replicas", [(2, 2), (4, 4), (2, 8), (1, 2)])
+def test_workers_share_every_batch_without_overlap_or_loss(grey_source, workers, replicas):
+    whole = shown_images(grey_source, batch_size=16, epochs=2, start_step=2)
+    elements = replicas // workers
+    shares = [
+        shown_images(
+            grey_source, batch_size=16, epochs=2, start_step=2, workers=workers, worker=worker, replicas=replicas
+        )
+        for worker in range(workers)
+    ]
+    assert [len(share) for share in shares] == [elements * len(whole)] * workers
+    assert {len(rows) for share in shares for rows in share} == {16 // replicas}
+    for step, batch in enumerate(whole):
+        rows = [sum(share[step * elements : (step + 1) * elements], []) for share in shares]
+        assert sorted(sum(rows, [])) == sorted(batch)
+
+
+def test_shared_views_are_those_of_the_whole_batch(grey_source, whole_run):
+    second = grey_views(grey_source, workers=2, worker=1, replicas=2)
+    np.testing.assert_array_equal([view for view, _ in second], [view[1::2] for view, _ in whole_run])
+
+
+def test_a_batch_that_cannot_be_shared_out_is_an_error(grey_source):
+    with pytest.raises(ValueError, match="cannot share batches of 8"):
+        grey_views(grey_source, workers=3, replicas=3)
+
+
 def test_photos_of_all_sizes(nasty_folder):
     source = load_folder(nasty_folder, "train", holdout=0.0, progress=False)
     dataset = training_views(
