@@ -129,7 +129,7 @@ def references(path: Path, seconds: float, our_rate: float) -> Table:
 
 
 def main(_) -> None:
-    seconds = 1.5 if QUICK.value else 9.0
+    seconds = 1.5 if QUICK.value else 6.0
     with tempfile.TemporaryDirectory() as path:
         write_photos(Path(path), 64 if QUICK.value else 256)
         photos = folder.load(Path(path), "train", holdout=1e-9, progress=False)

@@ -68,6 +68,12 @@ class DataSettings:
     channels: int = setting(0, "1 (grey) or 3 (RGB); 0: as the data set has them.", choices=(0, 1, 3))
     max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0)
     max_test_images: int = setting(0, "Use only the first so many test images; 0: all.", low=0, changes_result=False)
+    decoded_cache_mb: int = setting(
+        2048,
+        "Keep the training images decoded in memory if they take at most so many MiB; 0: never.",
+        low=0,
+        changes_result=False,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The same command goes on where it stopped. What lies in the workdir: bssl_tf/tra
 """
 
 import dataclasses
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -45,6 +46,7 @@ def main() -> None:
     test = load_source(config.data, "test", workdir)
     _tell_skipped_files(train, test, workdir)
 
+    train = _kept_decoded(config, train)
     from bssl_tf.training.checkpoints import Interrupted
     from bssl_tf.training.stages import Inputs, check_all, train_stage, train_teacher
 
@@ -108,6 +110,17 @@ def print_settings(config: Config) -> None:
             for name, value in dataclasses.asdict(values).items()
         ]
         console.print(f"{group.name:>9}: {' '.join(shown)}")
+
+
+def _kept_decoded(config: Config, train):
+    """The training images decoded in memory, if they fit; not for a picture of some of them."""
+    from bssl_tf.data import keep_decoded, resolve_image
+
+    if config.run.preview_views:
+        return train
+    image_size, _ = resolve_image(config.data, train)
+    tell = functools.partial(console.print, markup=False)
+    return keep_decoded(train, image_size=image_size, limit_mb=config.data.decoded_cache_mb, tell=tell)
 
 
 def _classes(source) -> str:
