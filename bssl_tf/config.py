@@ -71,6 +71,12 @@ class DataSettings:
     channels: int = setting(0, "1 (grey) or 3 (RGB); 0: as the data set has them.", choices=(0, 1, 3))
     max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0)
     max_test_images: int = setting(0, "Use only the first so many test images; 0: all.", low=0, changes_result=False)
+    decoded_cache_mb: int = setting(
+        2048,
+        "Keep the training images decoded in memory if they take at most so many MiB; 0: never.",
+        low=0,
+        changes_result=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -218,13 +224,20 @@ class FeatureCacheSettings:
 
 
 @dataclass(frozen=True)
-class PrecisionSettings:
+class ComputeSettings:
     precision: str = setting(
         "float32",
         "Numbers that networks compute with in training. Mixed: convolutions in 16 bits; weights, losses, "
         "classifiers and normalisation in float32. mixed_bfloat16 suits recent CPUs, TPUs and GPUs, mixed_float16 "
         "(with a loss scale) other GPUs.",
         choices=PRECISIONS,
+    )
+    augment_on: str = setting(
+        "host",
+        "Where jitter, grey and blur of the views are computed: host: in the input pipeline; device: in the training "
+        "step, on the accelerator, which helps where the CPU cannot keep up with it. The views are the same.",
+        choices=("host", "device"),
+        changes_result=False,
     )
 
 
@@ -291,7 +304,7 @@ class Config:
     method: MethodSettings = MethodSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     cache: FeatureCacheSettings = FeatureCacheSettings()
-    precision: PrecisionSettings = PrecisionSettings()
+    compute: ComputeSettings = ComputeSettings()
     run: RunSettings = RunSettings()
     distribution: DistributionSettings = DistributionSettings()
 

@@ -6,6 +6,7 @@ The same command goes on where it stopped. What lies in the workdir: bssl_tf/tra
 """
 
 import dataclasses
+import functools
 import os
 import shutil
 import tempfile
@@ -51,7 +52,7 @@ def main() -> None:
 
     from bssl_tf.training.checkpoints import Interrupted
 
-    tf.keras.mixed_precision.set_global_policy(config.precision.precision)
+    tf.keras.mixed_precision.set_global_policy(config.compute.precision)
     try:
         with together(config, cluster, workdir) as distribution:
             _train(config, wanted, workdir, distribution)
@@ -71,6 +72,7 @@ def _train(config: Config, wanted: list[Phase], workdir: Path, distribution: "Di
     test = load_source(config.data, "test", workdir)
     if distribution.chief:
         _tell_skipped_files(train, test, workdir)
+    train = _kept_decoded(config, train)
     inputs = Inputs.open(config, train, test)
     console.print(
         f"data: {train.name}, {train.num_examples} training and {test.num_examples} test images, "
@@ -128,6 +130,17 @@ def print_settings(config: Config) -> None:
             for name, value in dataclasses.asdict(values).items()
         ]
         console.print(f"{group.name:>12}: {' '.join(shown)}")
+
+
+def _kept_decoded(config: Config, train):
+    """The training images decoded in memory, if they fit; not for a picture of some of them."""
+    from bssl_tf.data import keep_decoded, resolve_image
+
+    if config.run.preview_views:
+        return train
+    image_size, _ = resolve_image(config.data, train)
+    tell = functools.partial(console.print, markup=False)
+    return keep_decoded(train, image_size=image_size, limit_mb=config.data.decoded_cache_mb, tell=tell)
 
 
 def _classes(source) -> str:

@@ -28,7 +28,7 @@ from bssl_tf.data.views import (
 )
 
 _EVALUATION_MARGIN = 256 / 224
-_DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
+DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
 
 
 def steps_per_epoch(source: Source, batch_size: int, flag: str = "--batch_size") -> int:
@@ -167,7 +167,7 @@ class _ViewMaker:
 
     @tf.autograph.experimental.do_not_convert
     def _of_image(self, record, image_id, key, epoch):
-        image = self.source.decode(record, short_side=_DECODED_PER_SIZE * self.image_size)
+        image = self.source.decode(record, short_side=DECODED_PER_SIZE * self.image_size)
         draws = draw_views(image_key(key, image_id), self.num_views)
         crops = random_crops(to_channels(image, self.channels), draws, self.image_size, self.views)
         if not self.finish:
@@ -205,7 +205,7 @@ def evaluation_images(
 
     @tf.autograph.experimental.do_not_convert
     def load(example):
-        image = source.decode(example["record"], short_side=_DECODED_PER_SIZE * image_size)
+        image = source.decode(example["record"], short_side=DECODED_PER_SIZE * image_size)
         return centre(to_channels(image, channels), image_size)
 
     dataset = source.examples().shard(every, 0).map(load, num_parallel_calls=tf.data.AUTOTUNE)
@@ -269,6 +269,7 @@ def centre(image: tf.Tensor, image_size: int) -> tf.Tensor:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
+    options.threading.max_intra_op_parallelism = 1  # images are shared out among the cores, not rows of one image
     # The sources do not read files that could be shared out among workers, so workers share out elements.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

@@ -1,6 +1,7 @@
 """The common form of a self-supervised method: a Keras model that learns from batches of views."""
 
 import abc
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -24,10 +25,10 @@ class Method(tf.keras.Model, abc.ABC):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self._means = {name: Mean(name) for name in self.reported}
-        self._micro_batches = 1
+        self._micro_batches, self._make_views = 1, None
         self.distribute_reduction_method = "first"  # what is reported is the same in all replicas
 
-    def compile(self, optimizer="adam", *, micro_batches: int = 1, **kwargs):
+    def compile(self, optimizer="adam", *, micro_batches: int = 1, make_views: Callable | None = None, **kwargs):
         """Configure training.
 
         Args:
@@ -35,10 +36,12 @@ class Method(tf.keras.Model, abc.ABC):
             micro_batches: equal parts in which a batch is computed, one after another, before the optimizers step with
                 the mean of their gradients. It saves memory. Batch norm sees the parts; all else is as if the batch
                 were whole, where the loss is a mean over images.
+            make_views: where the dataset has something else in place of the views: what makes views of it, on the
+                device that trains. For instance of crops and draws, see `data.pipeline.training_views`.
             **kwargs: as `tf.keras.Model.compile`.
         """
         super().compile(optimizer=optimizer, **kwargs)
-        self._micro_batches = micro_batches
+        self._micro_batches, self._make_views = micro_batches, make_views
 
     @property
     @abc.abstractmethod
@@ -79,14 +82,14 @@ class Method(tf.keras.Model, abc.ABC):
         return self._report()
 
     def test_step(self, data):
-        self._record(self.loss_terms(*data, training=False))
+        self._record(self._terms(data, training=False))
         return self._report()
 
     def _gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
         """Gradients of the replica's share of the loss, in float32; the terms of the loss are recorded."""
         scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
-            terms = self.loss_terms(*data, training=True)
+            terms = self._terms(data, training=True)
             loss = loss_share(terms["loss"])
             if scaled:
                 loss = self.optimizer.get_scaled_loss(loss)
@@ -114,6 +117,12 @@ class Method(tf.keras.Model, abc.ABC):
         zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
         _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *zeros], parallel_iterations=1)
         return gradients
+
+    def _terms(self, data, training: bool) -> dict[str, tf.Tensor]:
+        views, *more = data
+        if self._make_views is not None:
+            views = self._make_views(*views)
+        return self.loss_terms(views, *more, training=training)
 
     def _record(self, terms: dict[str, tf.Tensor]) -> None:
         if set(terms) != set(self._means):

@@ -66,7 +66,7 @@ def known_features(
         "channels": inputs.channels,
         "views": dataclasses.asdict(config.views),
         "view_seed": view_seed(config),
-        "precision": config.precision.precision,
+        "precision": config.compute.precision,
         "bssl_tf": __version__,
     }
     cache = FeatureCache(

@@ -130,7 +130,7 @@ def teacher_path(config: Config) -> Path:
 def _teacher_phase(config: Config) -> Phase:
     settings = result_settings(config.data, config.views, config.teacher, config.simclr)
     del settings["teacher_pixels"]
-    settings |= {"precision": config.precision.precision, "momentum": config.optimizer.momentum}
+    settings |= {"precision": config.compute.precision, "momentum": config.optimizer.momentum}
     return Phase("teacher", Path(config.run.workdir), settings | {"seed": config.run.seed})
 
 
@@ -142,7 +142,7 @@ def _stage_phase(config: Config, number: int) -> Phase:
         config.method,
         config.optimizer,
         config.cache,
-        config.precision,
+        config.compute,
     )
     for shorthand in ("ablation", "stages", "balance"):
         del settings[shorthand]

@@ -19,7 +19,7 @@ from bssl_tf.training.inputs import Inputs, student_spec, teacher_spec
 from bssl_tf.training.loop import finish_phase, train_phase
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine
 from bssl_tf.training.phases import Phase, teacher_path
-from bssl_tf.training.training_data import training_data
+from bssl_tf.training.training_data import make_views, training_data
 
 STAGE_MODES = {1: BINARY_ACTIVATIONS, 2: BINARY}
 
@@ -72,7 +72,8 @@ def train_teacher(
             rate,
             weight_decay=simclr.teacher_weight_decay,
             momentum=config.optimizer.momentum,
-        )
+        ),
+        make_views=make_views(config),
     )
     summary = train_phase(
         phase, method, data, epochs=simclr.teacher_epochs, run=config.run, console=console, distribution=distribution
@@ -125,6 +126,7 @@ def _compile(config: Config, method: Bssl, steps_per_epoch: int) -> None:
         optimizer_at(optimizer.learning_rate),
         target_optimizer=optimizer_at(optimizer.learning_rate * multiplier) if separate else None,
         micro_batches=optimizer.micro_batches,
+        make_views=make_views(config),
     )
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bssl_tf.config import Config
 from bssl_tf.data import steps_per_epoch, training_views
+from bssl_tf.data.views import finish_batch
 from bssl_tf.evaluation import extract_features, knn_accuracy
 from bssl_tf.training.inputs import Inputs
 
@@ -36,6 +37,13 @@ class TrainingData:
 def view_seed(config: Config) -> int:
     """Seed of views that repeat, the same in both stages."""
     return 4 * config.run.seed + 3
+
+
+def make_views(config: Config) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]] | None:
+    """What is left to do in the training step to have views: nothing, or what --augment_on=device asks for."""
+    if config.compute.augment_on == "host":
+        return None
+    return lambda crops, draws: finish_batch(crops, draws, config.views)
 
 
 def training_data(
@@ -72,6 +80,7 @@ def training_data(
                 view_seed=view_seed(config) if cycle else None,
                 view_cycle=cycle,
                 known=known,
+                finish=config.compute.augment_on == "host",
                 batch_size=batch_size,
                 epochs=epochs,
                 start_step=step,

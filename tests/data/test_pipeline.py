@@ -8,6 +8,7 @@ from bssl_tf.data.arrays import ArraySource
 from bssl_tf.data.folder import load as load_folder
 from bssl_tf.data.pipeline import evaluation_images, pixel_statistics, steps_per_epoch, training_views
 from bssl_tf.data.source import DataError
+from bssl_tf.data.views import finish_batch
 
 UNCHANGED = ViewSettings(crop_min=1.0, flip=False, jitter_probability=0.0, grey_probability=0.0)
 
@@ -210,3 +211,14 @@ def test_pixel_statistics(colour_source, max_images):
 def test_deviation_of_a_constant_image_can_be_divided_by():
     source = ArraySource("black", np.zeros((3, 8, 8, 1), np.uint8))
     assert pixel_statistics(source, image_size=8, channels=1) == ((0.0,), (1.0,))
+
+
+@pytest.mark.parametrize("size", [32, 80], ids=["by the batch", "one by one"])
+def test_views_finished_later_are_the_same(colour_source, size):
+    arguments = dict(image_size=size, channels=3, views=ViewSettings(), seed=2, batch_size=10, epochs=1)
+    finished = training_views(colour_source, **arguments)
+    unfinished = training_views(colour_source, **arguments, finish=False)
+    assert unfinished.element_spec[0] == tf.TensorSpec((10, 2, size, size, 3), tf.uint8)
+    for (views,), (crops, draws) in zip(finished, unfinished, strict=True):
+        for view, later in zip(views, finish_batch(crops, draws, ViewSettings()), strict=True):
+            np.testing.assert_allclose(view, later, atol=0.05)

@@ -74,3 +74,17 @@ def test_mixed_precision_learns_the_same_to_its_accuracy(policy, micro_batches):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours, expected, atol=0.02)
         assert not np.array_equal(ours, expected)
+
+
+def test_views_can_be_made_in_the_step():
+    views = tuple(tf.random.stateless_normal((12, 4), (view, 1)) for view in range(2))
+    stacked = tf.stack(views, axis=1)
+    expected, _ = trained()
+    tf.keras.utils.set_random_seed(0)
+    model = ToTarget()
+    model.compile(
+        build_optimizer("sgd", 0.1), micro_batches=3, make_views=lambda both, sign: tf.unstack(both * sign, axis=1)
+    )
+    model.fit(tf.data.Dataset.from_tensors(((stacked, tf.ones((12, 1, 1))),)).repeat(4), verbose=0)
+    for theirs, ours in zip(expected, model.backbone.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)

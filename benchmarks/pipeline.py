@@ -1,0 +1,145 @@
+"""How many images a second the input pipeline turns into two views, where its time goes, and what others need.
+
+    python -m benchmarks.pipeline [--quick] [--torch_python=PATH]
+
+Photos are JPEG files of 500×375 pixels, quality 90, written to a temporary folder. All rows are measured in one
+run on the same cores; do nothing else on the machine meanwhile. torchvision is an optional extra:
+pip install bssl_tf[benchmark].
+"""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from rich.console import Console
+
+from benchmarks.photos import write_photos
+from benchmarks.reference_views import KINDS
+from benchmarks.report import Result, Table
+from bssl_tf.config import ViewSettings
+from bssl_tf.data import Source, folder, training_views
+from bssl_tf.data.arrays import ArraySource
+
+QUICK = flags.DEFINE_bool("quick", False, "A fraction of the time, for a first impression; the numbers are rough.")
+TORCH_PYTHON = flags.DEFINE_string(
+    "torch_python", sys.executable, "Python that has torch and torchvision, to measure these in its environment."
+)
+PLAIN = ViewSettings(jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
+CORES = len(os.sched_getaffinity(0))
+
+
+def rates(dataset: tf.data.Dataset, seconds: float) -> tuple[float, float]:
+    """Elements of a dataset's batches a second, and milliseconds of processor time for each: the best of three."""
+    batches = iter(dataset)
+    found = []
+    for _ in range(2):
+        next(batches)
+    for _ in range(3):
+        count, start, start_cpu = 0, time.perf_counter(), time.process_time()
+        while time.perf_counter() < start + seconds / 3:
+            count += len(tf.nest.flatten(next(batches))[0])
+        found.append((count / (time.perf_counter() - start), 1e3 * (time.process_time() - start_cpu) / count))
+    return max(rate for rate, _ in found), min(cost for _, cost in found)
+
+
+def views_of(source: Source, image_size: int, channels: int, views=ViewSettings(), batch_size=32, **options):
+    return training_views(
+        source,
+        image_size=image_size,
+        channels=channels,
+        views=views,
+        seed=0,
+        batch_size=batch_size,
+        epochs=10_000,
+        **options,
+    )
+
+
+def ours(photos: folder.FolderSource, seconds: float) -> Table:
+    """Our pipeline, from files and from arrays."""
+    rng = np.random.default_rng(0)
+    decoded = np.stack([photos.decode(example["record"]) for example in photos.examples().take(64)])
+    small = ArraySource("small", rng.integers(0, 256, (20_000, 28, 28, 1), dtype=np.uint8))
+    cases = (
+        ("JPEG files, 224 RGB", views_of(photos, 224, 3)),
+        ("JPEG files, 96 RGB", views_of(photos, 96, 3)),
+        ("decoded arrays, 224 RGB", views_of(ArraySource("decoded", decoded), 224, 3)),
+        ("arrays, 28 grey", views_of(small, 28, 1, batch_size=256)),
+        ("JPEG files, 224 RGB, jitter and blur left to the accelerator", views_of(photos, 224, 3, finish=False)),
+        (
+            "arrays, 28 grey, jitter and blur left to the accelerator",
+            views_of(small, 28, 1, batch_size=256, finish=False),
+        ),
+    )
+    rows = [(name, *rates(dataset, seconds)) for name, dataset in cases]
+    return Table(
+        f"Input pipeline: images a second, two views each, {CORES} cores", ("from", "images/s", "CPU ms/image"), rows
+    )
+
+
+def stages(photos: folder.FolderSource, seconds: float) -> Table:
+    """Processor time of each step at 224 RGB, as the difference that adding it makes."""
+
+    @tf.autograph.experimental.do_not_convert
+    def decode(example):
+        return photos.decode(example["record"], 448)[:1, :1]  # small, so that batching costs nothing
+
+    decoded = tf.data.Dataset.range(10_000).flat_map(photos.examples).map(decode, tf.data.AUTOTUNE).batch(32)
+    coloured = dataclasses.replace(ViewSettings(), blur_probability=0.0)
+    cases = (
+        ("read and decode", decoded),
+        ("crop and resize, twice", views_of(photos, 224, 3, finish=False)),
+        ("to float, into batches", views_of(photos, 224, 3, PLAIN)),
+        ("jitter and grey", views_of(photos, 224, 3, coloured)),
+        ("blur", views_of(photos, 224, 3)),
+    )
+    costs = [rates(dataset, seconds)[1] for _, dataset in cases]
+    steps = np.diff([0.0, *costs]).tolist()
+    rows = [(name, step, 100 * step / costs[-1]) for (name, _), step in zip(cases, steps, strict=True)]
+    return Table("Input pipeline: where the time goes, JPEG to 224 RGB", ("step", "CPU ms/image", "%"), rows)
+
+
+def references(path: Path, seconds: float, our_rate: float) -> Table:
+    """The same recipe in other hands, each in processes of its own."""
+    names = {
+        "pillow": "Pillow and NumPy",
+        "torchvision": "torchvision, DataLoader",
+        "torchvision_pillow_blur": "torchvision with Pillow's blur, DataLoader",
+    }
+    rows, notes = [("bssl_tf", CORES, our_rate, 1.0)], []
+    for kind in KINDS:
+        python = sys.executable if kind == "pillow" else TORCH_PYTHON.value
+        if kind != "pillow" and subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode:
+            notes = ["torchvision is left out, as it is not installed: pip install bssl_tf[benchmark]."]
+            continue
+        for workers in sorted({1, CORES}):
+            program = Path(__file__).with_name("reference_views.py")
+            command = [python, program, kind, str(workers), str(seconds), path]
+            rate = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            rows.append((names[kind], workers, rate, our_rate / rate))
+    columns = ("what", "processes", "images/s", "bssl_tf is faster by")
+    return Table("Two views at 224 RGB from JPEG files, on the same cores", columns, rows, tuple(notes))
+
+
+def main(_) -> None:
+    seconds = 1.5 if QUICK.value else 6.0
+    with tempfile.TemporaryDirectory() as path:
+        write_photos(Path(path), 64 if QUICK.value else 256)
+        photos = folder.load(Path(path), "train", holdout=1e-9, progress=False)
+        table = ours(photos, seconds)
+        tables = [table, stages(photos, seconds), references(Path(path), seconds / 2, table.rows[0][1])]
+    result = Result("pipeline_quick" if QUICK.value else "pipeline", tables)
+    result.show(Console())
+    if not QUICK.value:
+        result.save()
+
+
+if __name__ == "__main__":
+    app.run(main)
