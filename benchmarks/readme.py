@@ -1,4 +1,4 @@
-"""Writes the performance section of README.md from the saved results.
+"""Writes what was measured into docs/performance.md, and the main tables into README.md's performance section.
 
 python -m benchmarks.readme
 """
@@ -8,18 +8,21 @@ from pathlib import Path
 from benchmarks.report import RESULTS, Result
 from bssl_tf.files import write_text
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, ALL = ROOT / "README.md", ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- performance: begin (python -m benchmarks.readme) -->", "<!-- performance: end -->"
+HEADING = "# Performance\n\nWritten by `python -m benchmarks.readme` from `benchmarks/results/`."
 
 
-def section(folder: Path = RESULTS) -> str:
-    """Markdown of all results in a folder, in the order of their names."""
+def section(folder: Path = RESULTS, everything: bool = False) -> str:
+    """Markdown of the saved results, in the order of their names: the tables for the README, or all."""
     parts = []
     for path in sorted(folder.glob("*.json")):
         result = Result.load(path)
-        versions = ", ".join(f"{name} {number}" for name, number in result.versions.items())
-        parts += [table.markdown() for table in result.tables]
-        parts.append(f"`{result.command}`, {result.date}, {result.hardware}; {versions}.")
+        tables = [table.markdown() for table in result.tables if everything or table.in_readme]
+        if tables:
+            versions = ", ".join(f"{name} {number}" for name, number in result.versions.items())
+            parts += [*tables, f"`{result.command}`, {result.date}, {result.hardware}; {versions}."]
     return "\n\n".join(parts)
 
 
@@ -32,3 +35,4 @@ def rewritten(text: str, new: str) -> str:
 
 if __name__ == "__main__":
     write_text(README, rewritten(README.read_text(), section()))
+    write_text(ALL, f"{HEADING}\n\n{section(everything=True)}\n")

@@ -34,12 +34,14 @@ class Table:
         columns: names, with units.
         rows: one value a column; numbers are shown with three significant digits.
         notes: sentences below the table.
+        in_readme: whether README.md shows it; docs/performance.md shows all.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple]
     notes: tuple[str, ...] = ()
+    in_readme: bool = False
 
     def cells(self) -> list[list[str]]:
         return [[_shown(value) for value in row] for row in self.rows]
@@ -90,8 +92,15 @@ class Result:
     def load(cls, path: Path) -> "Result":
         content = json.loads(path.read_text())
         tables = [
-            Table(t["title"], tuple(t["columns"]), [tuple(row) for row in t["rows"]], tuple(t["notes"]))
-            for t in content.pop("tables")
+            Table(
+                **{
+                    **table,
+                    "columns": tuple(table["columns"]),
+                    "rows": [tuple(row) for row in table["rows"]],
+                    "notes": tuple(table["notes"]),
+                }
+            )
+            for table in content.pop("tables")
         ]
         return cls(tables=tables, **content)
 

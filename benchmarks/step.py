@@ -219,6 +219,34 @@ def _table(name: str, seconds: dict) -> Table:
     )
 
 
+def _summary(measured: dict[str, dict]) -> Table:
+    rows = []
+    for name, seconds in measured.items():
+        setup, step, cached = SETUPS[name], seconds["step"], seconds["step, features cached"]
+        rows.append(
+            (
+                f"{name}, {setup.image_size}×{setup.image_size}, teacher {setup.teacher}",
+                1e3 * step,
+                f"{100 * seconds['teacher'] / step:.0f} %",
+                1e3 * cached,
+                setup.batch / cached,
+                cached / seconds["step, features cached twin"],
+                cached / seconds["step, features cached plain"],
+                cached / seconds["student floor"],
+            )
+        )
+    return Table(
+        "Training step of BSSL, both views, float32",
+        (
+            *("student", "step, ms", "of it the teacher", "teacher's features cached, ms", "images/s"),
+            *("× float twin", "× plain layers", "× arithmetic floor"),
+        ),
+        rows,
+        notes=("The last four columns are of the step with cached features.",),
+        in_readme=True,
+    )
+
+
 def _variants_table(measured: dict[tuple[str, str], tuple[float, float]]) -> Table:
     rows = [(name, variant, 1e3 * seconds, memory) for (name, variant), (seconds, memory) in measured.items()]
     return Table(
@@ -230,7 +258,7 @@ def _variants_table(measured: dict[tuple[str, str], tuple[float, float]]) -> Tab
 
 
 def main(argv: list[str]) -> None:
-    console, tables = Console(), []
+    console, tables, measured = Console(), [], {}
     unknown = set(NETWORKS.value) - set(SETUPS)
     if unknown:
         raise app.UsageError(f"--networks: no setup for {', '.join(unknown)}; there are {', '.join(SETUPS)}.")
@@ -240,11 +268,12 @@ def main(argv: list[str]) -> None:
             return pool.apply(function, arguments)
 
     for name in NETWORKS.value:
-        tables.append(_table(name, alone(measure, name, REPEATS.value)))
+        measured[name] = alone(measure, name, REPEATS.value)
+        tables.append(_table(name, measured[name]))
         Result("step", tables[-1:]).show(console)
     variants = [(name, variant) for name in NETWORKS.value for variant in VARIANTS]
     tables.append(_variants_table({each: alone(of_variant, *each, REPEATS.value) for each in variants}))
-    result = Result("step", tables)
+    result = Result("step", [_summary(measured), *tables])
     Result("step", tables[-1:]).show(console)
     if SAVE.value:
         console.print(result.save())

@@ -1,6 +1,7 @@
 """Settings: one definition for flags, checks and the saved file."""
 
 import dataclasses
+import json
 
 import pytest
 from absl import flags
@@ -60,6 +61,10 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
         (("--workdir=w", "--ablation=joint", "--balance=cosine"), "contradicts --ablation=joint"),
         (("--workdir=w", "--ablation=similarity", "--balance=cosine"), "use --ablation=balancing"),
         (("--workdir=w", "--epochs=5", "--warmup_epochs=5"), "leaves nothing of --epochs=5"),
+        (("--workdir=w", "--weight_decay=0.1"), "--weight_decay=0.1 does nothing with --optimizer=adam"),
+        (("--workdir=w", "--teacher_weight_decay=0.1"), "use --teacher_optimizer=adamw"),
+        (("--workdir=w", "--micro_batches=3"), "--micro_batches=3 does not divide --batch_size=256"),
+        (("--workdir=w", "--feature_cache_dir=/x"), "--feature_cache_dir=/x needs --view_cycle"),
     ],
 )
 def test_bad_values_are_refused_by_flag_and_value(parse, arguments, message):
@@ -98,3 +103,20 @@ def test_differences_name_setting_old_and_new():
     new = configuration.result_settings(OptimizerSettings(epochs=3))
     assert configuration.settings_that_differ(old, new) == {"epochs": (100, 3)}
     assert "workdir" not in configuration.result_settings(RunSettings())
+
+
+def test_a_setting_younger_than_a_run_had_its_default():
+    old = configuration.result_settings(OptimizerSettings())
+    del old["micro_batches"]
+    asked = configuration.result_settings(OptimizerSettings())
+    assert configuration.settings_that_differ(old, asked) == {}
+    asked["micro_batches"] = 2
+    assert configuration.settings_that_differ(old, asked) == {"micro_batches": (1, 2)}
+
+
+def test_a_configuration_older_than_a_group_can_be_read(tmp_path):
+    configuration.save(WITH_WORKDIR, tmp_path / "config.json")
+    groups = json.loads((tmp_path / "config.json").read_text())
+    del groups["compute"], groups["optimizer"]["micro_batches"]
+    (tmp_path / "config.json").write_text(json.dumps(groups))
+    assert configuration.load(tmp_path / "config.json") == WITH_WORKDIR

@@ -11,6 +11,7 @@ from rich.console import Console
 from bssl_tf.config import (
     Config,
     DataSettings,
+    FeatureCacheSettings,
     MethodSettings,
     OptimizerSettings,
     RunSettings,
@@ -26,14 +27,15 @@ from bssl_tf.training.phases import phases
 from bssl_tf.training.tables import read_table
 
 
-def config_for(workdir, **method):
+def config_for(workdir, micro_batches=1, view_cycle=0, **method):
     return Config(
         data=DataSettings(max_train_images=50, max_test_images=40),
         student=StudentSettings(student_stages=1),
         teacher=TeacherSettings(teacher_width=8, teacher_stages=1),
         simclr=SimclrSettings(teacher_epochs=2, teacher_batch_size=16, teacher_warmup_epochs=1),
         method=MethodSettings(pseudo_classes=8, target_learning_rate_multiplier=0.5, **method),
-        optimizer=OptimizerSettings(epochs=2, batch_size=16, warmup_epochs=1),
+        optimizer=OptimizerSettings(epochs=2, batch_size=16, warmup_epochs=1, micro_batches=micro_batches),
+        cache=FeatureCacheSettings(view_cycle=view_cycle),
         run=RunSettings(workdir=str(workdir), log_every=2, knn_every=2),
     )
 
@@ -81,7 +83,7 @@ def run(monkeypatch):
 
 
 def test_resumes_to_the_step_across_stages(run, tmp_path):
-    whole, parts = config_for(tmp_path / "whole"), config_for(tmp_path / "parts")
+    whole, parts = (config_for(tmp_path / name, view_cycle=1) for name in ("whole", "parts"))
     run(whole)
     for stop in ({"teacher": 2}, {"stage1": 4}, {"stage2": 3}):  # in an epoch, in the next one, at its end
         with pytest.raises(Interrupted, match="the same command goes on"):
@@ -125,7 +127,7 @@ def test_stage_2_starts_from_all_three_networks_of_stage_1(run, tmp_path, monkey
 
 
 def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tmp_path):
-    config = config_for(tmp_path / "run", ablation="joint")
+    config = config_for(tmp_path / "run", micro_batches=2, ablation="joint")
     run(config)
     checkpoint = tf.train.latest_checkpoint(str(tmp_path / "run" / "stage2" / "checkpoints"))
     names = [name for name, _ in tf.train.list_variables(checkpoint)]

@@ -1,0 +1,31 @@
+"""The published numbers are those of the saved results, and the results keep their form."""
+
+from benchmarks import readme
+from benchmarks.report import RESULTS, Result, Table, best_seconds
+
+
+def test_the_readme_and_the_docs_show_what_was_saved():
+    assert readme.rewritten(readme.README.read_text(), readme.section()) == readme.README.read_text()
+    assert readme.section(everything=True) in readme.ALL.read_text()
+
+
+def test_every_saved_result_says_where_it_comes_from():
+    results = [Result.load(path) for path in RESULTS.glob("*.json")]
+    assert {result.name for result in results} == {"growth", "pipeline", "step"}
+    for result in results:
+        assert result.command.startswith(f"python -m benchmarks.{result.name}")
+        assert "cores" in result.hardware and "tensorflow" in result.versions and result.date
+
+
+def test_a_result_comes_back_as_it_was_saved(tmp_path):
+    result = Result("speed", [Table("T", ("what", "ms"), [("a", 1234.5), ("b", None)], ("A note.",), in_readme=True)])
+    assert Result.load(result.save(tmp_path)) == result
+    assert result.tables[0].markdown().splitlines() == [
+        *("**T**", "", "| what | ms |", "| --- | ---: |", "| a | 1 234 |", "| b |  |", "", "A note."),
+    ]
+
+
+def test_the_best_time_is_the_shortest():
+    calls = []
+    assert 0 < best_seconds(lambda: calls.append(1), repeats=4, warm_up=2) < 0.01
+    assert len(calls) == 6
