@@ -34,6 +34,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
 
     def __init__(self, folder: Path, method: Method, minutes: float, distribution: Distribution = ONE_DEVICE):
         super().__init__()
+        self._supports_tf_logs = True  # none are looked at, so that Keras need not fetch them at every step
         self._distribution = distribution
         self.seconds_before = tf.Variable(0.0, trainable=False, dtype=tf.float64)
         for optimizer, variables in method.trained_by():

@@ -49,6 +49,7 @@ class Reporter(tf.keras.callbacks.Callback):
         console: Console,
     ):
         super().__init__()
+        self._supports_tf_logs = True  # Keras need not fetch the metrics at every step
         self.health = HealthMonitor()
         self._folder, self._title, self._console, self._progress = Path(folder), title, console, progress
         self._step, self._total, self._steps_per_epoch = start_step, total_steps, steps_per_epoch

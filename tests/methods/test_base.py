@@ -88,3 +88,14 @@ def test_views_can_be_made_in_the_step():
     model.fit(tf.data.Dataset.from_tensors(((stacked, tf.ones((12, 1, 1))),)).repeat(4), verbose=0)
     for theirs, ours in zip(expected, model.backbone.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_the_step_is_traced_once():
+    tf.keras.utils.set_random_seed(0)
+    model = ToTarget()
+    model.compile(build_optimizer("adam", 0.1), micro_batches=2)
+    views = tuple(tf.random.stateless_normal((12, 4), (view, 1)) for view in range(2))
+    model.optimizer.build(model.trainable_variables)  # as the checkpoint does
+    for _ in range(2):  # as after an interruption: the epoch that was begun, then the others
+        model.fit(tf.data.Dataset.from_tensors((views,)).repeat(3), epochs=2, verbose=0)
+    assert model.train_tf_function.experimental_get_tracing_count() == 1

@@ -96,6 +96,8 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
         steps = [row["step"] for row in read_table(tmp_path / "parts" / phase / "metrics.csv")]
         assert steps == [2, 3, 4, 6]  # every second step and every epoch's end, once
+    (features,) = (tmp_path / "parts" / "features").iterdir()  # one key: both stages share them
+    assert len(list(features.glob("cycle-*.npy"))) == 1
     losses = [
         [row["loss"] for row in read_table(tmp_path / name / "stage2" / "metrics.csv")][-1]
         for name in ("whole", "parts")
