@@ -46,14 +46,18 @@ class Distribution:
         """Networks, optimizers and data made in this context belong to the strategy."""
         return self.strategy.scope()
 
-    def check_batch(self, batch_size: int, flag: str) -> None:
+    def check_batch(self, batch_size: int, flag: str, micro_batches: int = 1) -> None:
         """Raises:
-        ConfigError: the batch cannot be shared out evenly.
+        ConfigError: the batch, or a device's part of it, cannot be shared out evenly.
         """
-        if batch_size % self.replicas:
+        parts = self.replicas * micro_batches
+        if batch_size % parts:
+            shared = f"all {self.replicas} devices together" + (
+                f", each with --micro_batches={micro_batches}," if micro_batches > 1 else ""
+            )
             raise ConfigError(
-                f"{flag}={batch_size} is that of all {self.replicas} devices together and cannot be shared out evenly: "
-                f"give a multiple of {self.replicas}, for instance {-(-batch_size // self.replicas) * self.replicas}."
+                f"{flag}={batch_size} is that of {shared} and cannot be shared out evenly: "
+                f"give a multiple of {parts}, for instance {-(-batch_size // parts) * parts}."
             )
 
     def anywhere(self, flag: bool) -> bool:
