@@ -2,7 +2,7 @@
 
 A row of the matrix holds the weights of the input pixels in one output pixel (Keys' cubic kernel, stretched
 where the image shrinks, as Pillow and `tf.image.resize(antialias=True)` have it). Of a photo few of them are
-not zero: `crop_one` multiplies sparse matrices, which takes a third of the time of TensorFlow's own kernel
+not zero: `crop_one` multiplies sparse matrices, which takes less than half the time of TensorFlow's own kernel
 (`ScaleAndTranslate`, whose pass over columns is not vectorised). Small images are cropped a batch at a time
 with dense matrices (`crop_many`).
 """

@@ -218,7 +218,7 @@ def test_views_finished_later_are_the_same(colour_source, size):
     arguments = dict(image_size=size, channels=3, views=ViewSettings(), seed=2, batch_size=10, epochs=1)
     finished = training_views(colour_source, **arguments)
     unfinished = training_views(colour_source, **arguments, finish=False)
-    assert unfinished.element_spec[0] == tf.TensorSpec((10, 2, size, size, 3), tf.uint8)
-    for (views,), (crops, draws) in zip(finished, unfinished, strict=True):
+    assert unfinished.element_spec[0][0] == tf.TensorSpec((10, 2, size, size, 3), tf.uint8)
+    for (views,), ((crops, draws),) in zip(finished, unfinished, strict=True):
         for view, later in zip(views, finish_batch(crops, draws, ViewSettings()), strict=True):
             np.testing.assert_allclose(view, later, atol=0.05)
