@@ -98,7 +98,10 @@ class Method(tf.keras.Model, abc.ABC):
         return self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients
 
     def _accumulated_gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
-        """Mean of the gradients of the micro batches; a loop of the graph, so that one part is in memory at a time."""
+        """Mean of the gradients of the micro batches, computed one after another, so that one part is in memory.
+
+        A loop of the graph; on several replicas it is written out, since TensorFlow has no collectives in loops.
+        """
         count = self._micro_batches
 
         def part_of(tensor, index):
@@ -114,8 +117,13 @@ class Method(tf.keras.Model, abc.ABC):
                 total + gradient / count for total, gradient in zip(sums, self._gradients(part, variables))
             )
 
-        zeros = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
-        _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *zeros], parallel_iterations=1)
+        sums = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            for number in range(count):
+                with tf.control_dependencies(sums):
+                    _, *sums = add_part(number, *sums)
+            return sums
+        _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *sums], parallel_iterations=1)
         return gradients
 
     def _terms(self, data, training: bool) -> dict[str, tf.Tensor]:

@@ -8,6 +8,7 @@ Data, losses and batch norm look at the strategy in scope themselves: `data.pipe
 `models.normalisation`.
 """
 
+import functools
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -45,14 +46,18 @@ class Distribution:
         """Networks, optimizers and data made in this context belong to the strategy."""
         return self.strategy.scope()
 
-    def check_batch(self, batch_size: int, flag: str) -> None:
+    def check_batch(self, batch_size: int, flag: str, micro_batches: int = 1) -> None:
         """Raises:
-        ConfigError: the batch cannot be shared out evenly.
+        ConfigError: the batch, or a device's part of it, cannot be shared out evenly.
         """
-        if batch_size % self.replicas:
+        parts = self.replicas * micro_batches
+        if batch_size % parts:
+            shared = f"all {self.replicas} devices together" + (
+                f", each with --micro_batches={micro_batches}," if micro_batches > 1 else ""
+            )
             raise ConfigError(
-                f"{flag}={batch_size} is that of all {self.replicas} devices together and cannot be shared out evenly: "
-                f"give a multiple of {self.replicas}, for instance {-(-batch_size // self.replicas) * self.replicas}."
+                f"{flag}={batch_size} is that of {shared} and cannot be shared out evenly: "
+                f"give a multiple of {parts}, for instance {-(-batch_size // parts) * parts}."
             )
 
     def anywhere(self, flag: bool) -> bool:
@@ -85,7 +90,16 @@ class Distribution:
         """Over the workers, each of which gives one value."""
         if self.cluster is None or len(self.cluster.addresses) == 1:
             return value
-        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+        return self._sum_over_workers(value)
+
+    @functools.cached_property
+    def _sum_over_workers(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A graph, because it is asked at every step: half the time of a collective that is set up anew."""
+        return tf.function(
+            tf.autograph.experimental.do_not_convert(
+                lambda value: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
+            )
+        )
 
 
 ONE_DEVICE = Distribution()

@@ -47,7 +47,7 @@ def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution:
         known_features.check_before_training(config, inputs, teacher)
     for number in (int(phase.name[-1]) for phase in wanted if phase.name != "teacher"):
         steps_per_epoch(inputs.train, config.optimizer.batch_size)
-        distribution.check_batch(config.optimizer.batch_size, "--batch_size")
+        distribution.check_batch(config.optimizer.batch_size, "--batch_size", config.optimizer.micro_batches)
         student_spec(config, inputs, STAGE_MODES[number])
 
 

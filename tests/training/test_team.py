@@ -46,7 +46,8 @@ def three(tmp_path):
 
 
 def hang_up(member):
-    """As the system does for a process that has died."""
+    """As the system does for a process that has died, which tells nobody anything more."""
+    member._leaving.acquire(blocking=False)
     for line in member._lines.values():
         with contextlib.suppress(OSError):  # the other end has hung up before
             line._connection.shutdown(socket.SHUT_RDWR)
