@@ -11,7 +11,7 @@ def test_the_readme_and_the_docs_show_what_was_saved():
 
 def test_every_saved_result_says_where_it_comes_from():
     results = [Result.load(path) for path in RESULTS.glob("*.json")]
-    assert {result.name for result in results} == {"growth", "pipeline", "step"}
+    assert {result.name for result in results} == {"growth", "pipeline", "step", "two_workers"}
     for result in results:
         assert result.command.startswith(f"python -m benchmarks.{result.name}")
         assert "cores" in result.hardware and "tensorflow" in result.versions and result.date
