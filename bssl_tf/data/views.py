@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from bssl_tf.config import ViewSettings
 from bssl_tf.data import colour
-from bssl_tf.data.blur import gaussian_blur, is_visible
+from bssl_tf.data.blur import blur_one, gaussian_blur, is_visible
 from bssl_tf.data.resample import crop_many, crop_one
 
 DRAWS = (
@@ -184,7 +184,7 @@ def _finish(planes: list[tf.Tensor], draws: tf.Tensor, settings: ViewSettings) -
 
 def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, largest: float) -> list[tf.Tensor]:
     if planes[0].shape[0] == 1:
-        blur = lambda: tf.unstack(gaussian_blur(tf.stack(planes, axis=1), sigma, largest), axis=1)  # noqa: E731
+        blur = lambda: tf.unstack(blur_one(tf.concat(planes, axis=0), sigma[0])[:, tf.newaxis])  # noqa: E731
         return tf.cond(chosen[0], blur, lambda: planes)
     rows = tf.where(chosen)
 
