@@ -185,7 +185,8 @@ def _finish(planes: list[tf.Tensor], draws: tf.Tensor, settings: ViewSettings) -
 def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, largest: float) -> list[tf.Tensor]:
     if planes[0].shape[0] == 1:
         blur = lambda: tf.unstack(blur_one(tf.concat(planes, axis=0), sigma[0])[:, tf.newaxis])  # noqa: E731
-        return tf.cond(chosen[0], blur, lambda: planes)
+        # tf.cond gives a list of one tensor as that tensor
+        return tf.nest.flatten(tf.cond(chosen[0], blur, lambda: planes))
     rows = tf.where(chosen)
 
     def blur_rows():
@@ -193,7 +194,7 @@ def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, l
         blurred = gaussian_blur(tf.gather_nd(images, rows), tf.gather_nd(sigma, rows), largest)
         return tf.unstack(tf.tensor_scatter_nd_update(images, rows, blurred), axis=1)
 
-    return tf.cond(tf.size(rows) > 0, blur_rows, lambda: planes)  # small batches may have none
+    return tf.nest.flatten(tf.cond(tf.size(rows) > 0, blur_rows, lambda: planes))  # small batches may have none
 
 
 def finish_batch(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> tuple[tf.Tensor, ...]:
@@ -225,7 +226,7 @@ def _for_chosen(chosen: tf.Tensor, planes: list[tf.Tensor], changed) -> list[tf.
     """The changed planes of a batch, which leave alone what was not chosen; for a single image only if it was."""
     if planes[0].shape[0] != 1:
         return changed()
-    return tf.cond(chosen[0], changed, lambda: planes)
+    return tf.nest.flatten(tf.cond(chosen[0], changed, lambda: planes))
 
 
 def _jitter(planes: list[tf.Tensor], jittered: tf.Tensor, draw: dict, settings: ViewSettings) -> list[tf.Tensor]:
