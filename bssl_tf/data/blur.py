@@ -16,22 +16,57 @@ def gaussian_blur(images: tf.Tensor, sigma: tf.Tensor, largest_sigma: float) -> 
     """Blur with a separable Gaussian cut off at three standard deviations; borders are reflected.
 
     Args:
-        images: float32 of shape (batch, height, width, channels).
+        images: float32 of shape (batch, channels, height, width).
         sigma: standard deviation in pixels for each image, float32 of shape (batch,), above 0.
         largest_sigma: upper bound of ``sigma``; sets the size of the kernel.
 
     Returns:
         float32 of the shape of ``images``.
     """
-    height, width, channels = images.shape[1:]
+    _, channels, height, width = images.shape
     radius = min(math.ceil(3.0 * largest_sigma), height - 1, width - 1)
-    offsets = tf.range(-radius, radius + 1, dtype=tf.float32)
-    kernels = tf.nn.softmax(-0.5 * tf.square(offsets / sigma[:, tf.newaxis]), axis=-1)
+    kernels = tf.repeat(_weights(sigma, radius), channels, axis=1)[..., tf.newaxis]
     # One depthwise convolution for the whole batch: every channel of every image is a channel of its own.
-    kernels = tf.repeat(tf.transpose(kernels), channels, axis=1)[..., tf.newaxis]
-    planes = tf.reshape(tf.transpose(images, (1, 2, 0, 3)), (1, height, width, -1))
+    planes = tf.reshape(tf.transpose(images, (2, 3, 0, 1)), (1, height, width, -1))
     planes = tf.pad(planes, ((0, 0), (radius, radius), (radius, radius), (0, 0)), mode="REFLECT")
     for kernel in (kernels[:, tf.newaxis], kernels[tf.newaxis]):
         planes = tf.nn.depthwise_conv2d(planes, kernel, strides=(1, 1, 1, 1), padding="VALID")
-    planes = tf.reshape(planes, (height, width, -1, channels))
-    return tf.transpose(planes, (2, 0, 1, 3))
+    return tf.transpose(tf.reshape(planes, (height, width, -1, channels)), (2, 3, 0, 1))
+
+
+def blur_one(planes: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+    """`gaussian_blur` of a single image as two products with a sparse matrix: on a CPU in half the time.
+
+    Args:
+        planes: float32 of shape (channels, size, size).
+        sigma: float32 scalar, above 0.
+
+    Returns:
+        float32 of the shape of ``planes``.
+    """
+    channels, size, _ = planes.shape
+    radius = tf.minimum(tf.cast(tf.math.ceil(3.0 * sigma), tf.int32), size - 1)
+    outputs = tf.range(size)[:, tf.newaxis]
+    inputs = tf.abs(outputs + tf.range(-radius, radius + 1))
+    inputs = size - 1 - tf.abs(size - 1 - inputs)  # reflected at both borders
+    indices = tf.stack([tf.broadcast_to(outputs, tf.shape(inputs)), inputs], axis=-1)
+    weights = tf.tile(tf.reshape(_weights(sigma[tf.newaxis], radius), (-1,)), [size])
+
+    def blur_first_axis(lines):
+        blurred = tf.raw_ops.SparseTensorDenseMatMul(
+            a_indices=tf.reshape(indices, (-1, 2)),
+            a_values=weights,
+            a_shape=[size, size],
+            b=tf.reshape(lines, (size, channels * size)),
+        )
+        return tf.reshape(blurred, (size, channels, size))
+
+    rows = blur_first_axis(tf.transpose(planes, (1, 0, 2)))
+    return tf.transpose(blur_first_axis(tf.transpose(rows, (2, 1, 0))), (1, 2, 0))
+
+
+def _weights(sigma: tf.Tensor, radius) -> tf.Tensor:
+    """A Gaussian for each σ of ``sigma`` (n,), zero beyond 3σ: (2 · radius + 1, n)."""
+    offsets = tf.cast(tf.range(-radius, radius + 1), tf.float32)[:, tf.newaxis]
+    is_near = tf.abs(offsets) <= tf.math.ceil(3.0 * sigma)
+    return tf.nn.softmax(tf.where(is_near, -0.5 * tf.square(offsets / sigma), -math.inf), axis=0)

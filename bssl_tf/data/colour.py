@@ -16,9 +16,9 @@ def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(tf.transpose(images, (3, 0, 1, 2)))
 
 
-def join_planes(planes: list[tf.Tensor]) -> tf.Tensor:
-    """Planes → (batch, height, width, channels)."""
-    return tf.transpose(tf.stack(planes), (1, 2, 3, 0))
+def join_planes(planes: list[tf.Tensor], on_side: bool = False) -> tf.Tensor:
+    """Planes → (batch, height, width, channels); on their side: planes of shape (batch, width, height)."""
+    return tf.transpose(tf.stack(planes), (1, 3, 2, 0) if on_side else (1, 2, 3, 0))
 
 
 def luma(planes: list[tf.Tensor]) -> tf.Tensor:

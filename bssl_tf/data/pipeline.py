@@ -22,9 +22,9 @@ from bssl_tf.data.views import (
     are_small,
     draw_views,
     finish_batch,
-    finish_views,
     random_crops,
     random_crops_of_batch,
+    views_of_image,
 )
 
 _EVALUATION_MARGIN = 256 / 224
@@ -90,8 +90,8 @@ def training_views(
         replicas: devices of all machines; each takes an equal part of the batch, an element of its own.
 
     Returns:
-        A data set of ``((v1, v2, …),)``, each view float32 of shape (batch_size / replicas, image_size, image_size,
-        channels) in 0..255; the i-th rows of all views show the same image. A step takes replicas / workers
+        A data set of ``((v1, v2, …),)``, each view uint8 of shape (batch_size / replicas, image_size, image_size,
+        channels); the i-th rows of all views show the same image. A step takes replicas / workers
         elements. Without ``finish`` of ``((crops, draws),)``: uint8 of shape (batch_size / replicas, num_views,
         image_size, image_size, channels) and float32 of shape (batch_size / replicas, num_views, len(DRAWS)), from
         which ``finish_batch(crops, draws, views)`` makes the same views.
@@ -169,11 +169,9 @@ class _ViewMaker:
     def _of_image(self, record, image_id, key, epoch):
         image = self.source.decode(record, short_side=DECODED_PER_SIZE * self.image_size)
         draws = draw_views(image_key(key, image_id), self.num_views)
-        crops = random_crops(to_channels(image, self.channels), draws, self.image_size, self.views)
-        if not self.finish:
-            return (crops, draws), image_id, epoch
-        each = [slice(view, view + 1) for view in range(self.num_views)]
-        return tuple(finish_views(crops[view], draws[view], self.views)[0] for view in each), image_id, epoch
+        arguments = to_channels(image, self.channels), draws, self.image_size, self.views
+        made = views_of_image(*arguments) if self.finish else (random_crops(*arguments), draws)
+        return made, image_id, epoch
 
     @tf.autograph.experimental.do_not_convert
     def _of_batch(self, records, image_ids, keys, epochs):

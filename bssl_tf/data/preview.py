@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from bssl_tf.config import ViewSettings
 from bssl_tf.data.pipeline import centre, to_channels
 from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.source import Source, readable_data_errors
-from bssl_tf.data.views import draw_views, finish_views, random_crops
+from bssl_tf.data.views import draw_views, views_of_image
 
 _SMALLEST_TILE = 112
 _GAP = 4
@@ -47,8 +46,7 @@ def write_preview(
             grid.append([centre(image, image_size).numpy()])
             for epoch in range(epochs):
                 draws = draw_views(image_key(epoch_key(seed, epoch, VIEWS), example["id"]), num_views)
-                drawn = finish_views(random_crops(image, draws, image_size, views), draws, views)
-                grid[-1].extend(tf.saturate_cast(tf.round(drawn), tf.uint8).numpy())
+                grid[-1].extend(view.numpy() for view in views_of_image(image, draws, image_size, views))
     _contact_sheet(grid, titles).save(path, format="PNG")
 
 

@@ -23,7 +23,8 @@ def crop_one(image: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Te
         out_size: height and width of the result.
 
     Returns:
-        float32 of shape (out_size, out_size, channels), not clipped.
+        float32 of shape (channels, out_size, out_size), not clipped: planes that lie on their side, columns before
+        rows, as the products leave them.
     """
     extent, channels = tf.shape(image)[:2], image.shape[-1]
     first = tf.maximum(tf.cast(top_left, tf.int32) - _margin(size, out_size), 0)
@@ -32,9 +33,8 @@ def crop_one(image: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Te
     height, width = tf.unstack(last - first)
     top, left = tf.unstack(top_left - tf.cast(first, tf.float32))
     rows = _product(top, size[0], False, out_size, tf.reshape(image, (height, width * channels)))
-    columns = tf.transpose(tf.reshape(rows, (out_size, width, channels)), (1, 0, 2))
-    resized = _product(left, size[1], flip, out_size, tf.reshape(columns, (width, out_size * channels)))
-    return tf.transpose(tf.reshape(resized, (out_size, out_size, channels)), (1, 0, 2))
+    planes = _product(left, size[1], flip, out_size, tf.transpose(rows), channels)
+    return tf.reshape(planes, (channels, out_size, out_size))
 
 
 def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Tensor, out_size: int) -> tf.Tensor:
@@ -57,23 +57,27 @@ def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.
     return tf.stack([tf.matmul(rows @ plane, columns, transpose_b=True) for plane in planes], axis=-1)
 
 
-def _product(start, length, flip, out_size: int, values: tf.Tensor) -> tf.Tensor:
-    """The matrix of weights, (out_size, n), times ``values`` of shape (n, …); only what is not zero is computed."""
+def _product(start, length, flip, out_size: int, values: tf.Tensor, channels: int = 1) -> tf.Tensor:
+    """The matrix of weights, (out_size, n), times each channel of ``values``, (n · channels, m), channels last.
+
+    Only what is not zero is computed. The result has the channels first: (channels · out_size, m).
+    """
     centres, stretch = _centres(start, length, flip, out_size)
     reach = _SUPPORT * stretch
     taps = tf.cast(tf.math.ceil(2.0 * reach), tf.int32)
     first = tf.cast(tf.math.ceil(centres - reach - 0.5), tf.int32)
     inputs = first[:, tf.newaxis] + tf.range(taps)
-    count = tf.shape(values)[0]
+    count = tf.shape(values)[0] // channels
     weights = _weights(inputs, centres, stretch)
     weights = tf.where((inputs >= 0) & (inputs < count), weights, 0.0)
     weights /= tf.reduce_sum(weights, axis=-1, keepdims=True)
-    outputs = tf.broadcast_to(tf.range(out_size)[:, tf.newaxis], tf.shape(inputs))
-    inside = tf.clip_by_value(inputs, 0, count - 1)
+    channel = tf.range(channels)[:, tf.newaxis, tf.newaxis]
+    inside = tf.clip_by_value(inputs, 0, count - 1) * channels + channel
+    outputs = tf.broadcast_to(tf.range(out_size)[:, tf.newaxis] + channel * out_size, tf.shape(inside))
     return tf.raw_ops.SparseTensorDenseMatMul(
         a_indices=tf.reshape(tf.stack([outputs, inside], axis=-1), (-1, 2)),
-        a_values=tf.reshape(weights, (-1,)),
-        a_shape=tf.cast(tf.stack([out_size, count]), tf.int64),
+        a_values=tf.tile(tf.reshape(weights, (-1,)), [channels]),
+        a_shape=tf.cast(tf.stack([channels * out_size, channels * count]), tf.int64),
         b=values,
     )
 

@@ -14,7 +14,7 @@ class Method(tf.keras.Model, abc.ABC):
     A method says which networks it has (`networks`), what its loss is (`loss_terms`), what it reports (`reported`)
     and, where not all of them follow the main optimizer, who trains what (`trained_by`). Keras does the rest:
     `compile` and `fit` on a dataset of ``((view_1, view_2),)``, each view (batch, size, size,
-    channels) float32 pixels in 0..255. Calling a method gives the features of its backbone.
+    channels) pixels in 0..255, of any type. Calling a method gives the features of its backbone.
     """
 
     reported: tuple[str, ...] = ("loss",)
@@ -130,6 +130,7 @@ class Method(tf.keras.Model, abc.ABC):
         views, *more = data
         if self._make_views is not None:
             views = self._make_views(*views)
+        views = tuple(tf.cast(view, tf.float32) for view in views)  # they come as uint8, a quarter of the memory
         return self.loss_terms(views, *more, training=training)
 
     def _record(self, terms: dict[str, tf.Tensor]) -> None:

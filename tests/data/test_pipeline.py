@@ -31,28 +31,28 @@ def shown_images(source, **options):
     originals = np.concatenate([batch for batch in evaluation_images(source, image_size=12, channels=1)])
     index = {image.tobytes(): number for number, image in enumerate(originals)}
     batches = grey_views(source, views=UNCHANGED, **options)
-    return [[index[np.rint(row).astype(np.uint8).tobytes()] for row in first] for first, _ in batches]
+    return [[index[row.tobytes()] for row in first] for first, _ in batches]
 
 
 def test_shapes_are_static_and_the_element_is_a_tuple_of_views(grey_source):
     arguments = dict(image_size=16, channels=3, views=ViewSettings(), seed=0, batch_size=8, epochs=2)
     dataset = training_views(grey_source, **arguments, num_views=3)
-    spec = tf.TensorSpec((8, 16, 16, 3), tf.float32)
+    spec = tf.TensorSpec((8, 16, 16, 3), tf.uint8)
     assert dataset.element_spec == ((spec, spec, spec),)
     assert dataset.cardinality().numpy() == 12 == len(list(dataset))
 
 
 def test_views_of_an_image_differ(whole_run):
     for first, second in whole_run:
-        assert (np.abs(first - second).mean(axis=(1, 2, 3)) > 1.0).all()
+        assert (np.abs(first.astype(int) - second).mean(axis=(1, 2, 3)) > 1.0).all()
 
 
 def test_rows_of_both_views_show_the_same_image():
     levels = np.arange(0, 250, 5, dtype=np.uint8)
     source = ArraySource("plain", np.tile(levels.reshape(50, 1, 1, 1), (1, 12, 12, 1)))
     for first, second in grey_views(source, views=ViewSettings(jitter_probability=0.0)):
-        np.testing.assert_allclose(first, second, atol=1e-3)
-        assert len(set(np.rint(first[:, 0, 0, 0]))) == 8
+        np.testing.assert_array_equal(first, second)
+        assert len(set(first[:, 0, 0, 0])) == 8
 
 
 def test_a_rerun_is_identical_to_the_bit_whatever_the_global_seed(grey_source, whole_run):
@@ -149,7 +149,7 @@ def test_photos_of_all_sizes(nasty_folder):
         source, image_size=32, channels=3, views=ViewSettings(), seed=0, batch_size=11, epochs=2, start_step=1
     )
     ((first, second),) = next(iter(dataset))
-    assert first.shape == (11, 32, 32, 3) and np.abs(first - second).max() > 1
+    assert first.shape == (11, 32, 32, 3) and np.any(first != second)
 
 
 def test_evaluation_keeps_images_of_the_right_size_and_their_order(grey_source):
@@ -221,4 +221,4 @@ def test_views_finished_later_are_the_same(colour_source, size):
     assert unfinished.element_spec[0][0] == tf.TensorSpec((10, 2, size, size, 3), tf.uint8)
     for (views,), ((crops, draws),) in zip(finished, unfinished, strict=True):
         for view, later in zip(views, finish_batch(crops, draws, ViewSettings()), strict=True):
-            np.testing.assert_allclose(view, later, atol=0.05)
+            np.testing.assert_allclose(tf.cast(view, tf.int32), tf.cast(later, tf.int32), atol=1)

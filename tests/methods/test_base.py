@@ -76,6 +76,18 @@ def test_mixed_precision_learns_the_same_to_its_accuracy(policy, micro_batches):
         assert not np.array_equal(ours, expected)
 
 
+def test_views_may_be_whole_numbers():
+    class Watched(ToTarget):
+        def loss_terms(self, views, *, training):
+            assert [view.dtype for view in views] == [tf.float32] * 2
+            return super().loss_terms(views, training=training)
+
+    model = Watched()
+    model.compile("sgd", micro_batches=2)
+    views = (tf.fill((2, 4), tf.constant(200, tf.uint8)), tf.zeros((2, 4), tf.uint8))
+    model.fit(tf.data.Dataset.from_tensors((views,)), verbose=0)
+
+
 def test_views_can_be_made_in_the_step():
     views = tuple(tf.random.stateless_normal((12, 4), (view, 1)) for view in range(2))
     stacked = tf.stack(views, axis=1)
