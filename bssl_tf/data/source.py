@@ -109,6 +109,11 @@ def readable_data_errors():
         yield
     except tf.errors.OpError as error:
         marked = _MARKED.search(str(error))
-        if marked is None:
-            raise
-        raise DataError(marked.group(1)) from None
+        if marked is not None:
+            raise DataError(marked.group(1)) from None
+        if "JPEG" in str(error):
+            raise DataError(
+                "A JPEG image that could be read when the data were checked is damaged now; TensorFlow's decoder does "
+                "not say which. Start again: files that have changed are checked anew, and broken ones named and skipped."
+            ) from None
+        raise

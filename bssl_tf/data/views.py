@@ -21,6 +21,9 @@ from bssl_tf.data import colour
 from bssl_tf.data.blur import blur_one, gaussian_blur, is_visible
 from bssl_tf.data.resample import crop_many, crop_one
 
+RECIPE = 1
+"""Raised whenever the same draws come to give other pixels: what was computed from views is then out of date."""
+
 DRAWS = (
     "area",
     "ratio",

@@ -7,9 +7,9 @@ from pathlib import Path
 import tensorflow as tf
 from rich.console import Console
 
-from bssl_tf import __version__
 from bssl_tf.config import Config
 from bssl_tf.data import views_in_order
+from bssl_tf.data.views import RECIPE
 from bssl_tf.errors import ConfigError
 from bssl_tf.models import build_backbone
 from bssl_tf.models.spec import SPEC_FILE
@@ -67,7 +67,7 @@ def known_features(
         "views": dataclasses.asdict(config.views),
         "view_seed": view_seed(config),
         "precision": config.compute.precision,
-        "bssl_tf": __version__,
+        "recipe": RECIPE,
     }
     cache = FeatureCache(
         folder_of(_parent(config), about),

@@ -58,3 +58,14 @@ def test_a_jpeg_that_breaks_later_is_named(tmp_path, break_it):
     images = source.examples().map(lambda example: source.decode(example["record"]))
     with pytest.raises(DataError, match="photo.jpg could be read when the folder was checked"), readable_data_errors():
         list(images)
+
+
+def test_a_jpeg_that_only_tensorflow_refuses_is_a_data_error_too(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encoded(60, 80))
+    source = load(tmp_path, "train", holdout=1e-9, progress=False)
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + bytes(40) + content[42:])
+    images = source.examples().map(lambda example: source.decode(example["record"]))
+    with pytest.raises(DataError, match="is damaged now.* Start again"), readable_data_errors():
+        list(images)
