@@ -113,7 +113,7 @@ def readable_data_errors():
             raise DataError(marked.group(1)) from None
         if "JPEG" in str(error):
             raise DataError(
-                "A JPEG image that could be read when the data were checked is damaged now; TensorFlow's decoder does "
-                "not say which. Start again: files that have changed are checked anew, and broken ones named and skipped."
+                "A JPEG image that could be read when the data were checked is damaged now; TensorFlow's decoder "
+                "does not say which. Start again: what has changed is checked anew, and broken files are skipped."
             ) from None
         raise
