@@ -79,9 +79,8 @@ def ours(photos: folder.FolderSource, seconds: float) -> Table:
         ),
     )
     rows = [(name, *rates(dataset, seconds)) for name, dataset in cases]
-    return Table(
-        f"Input pipeline: images a second, two views each, {CORES} cores", ("from", "images/s", "CPU ms/image"), rows
-    )
+    title = f"Input pipeline: images a second, two views each, {CORES} cores"
+    return Table(title, ("from", "images/s", "CPU ms/image"), rows, in_readme=True)
 
 
 def stages(photos: folder.FolderSource, seconds: float) -> Table:
@@ -118,7 +117,7 @@ def references(path: Path, seconds: float, our_rate: float, our_cost: float) -> 
     for kind in KINDS:
         python = sys.executable if kind == "pillow" else TORCH_PYTHON.value
         if kind != "pillow" and subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode:
-            notes = ["torchvision is left out, as it is not installed: pip install bssl_tf[benchmark]."]
+            notes = ["torchvision is left out, as it is not installed: pip install torch torchvision."]
             continue
         for workers in sorted({1, CORES}):
             program = Path(__file__).with_name("reference_views.py")
@@ -131,7 +130,7 @@ def references(path: Path, seconds: float, our_rate: float, our_cost: float) -> 
         "Core time: CPU time for bssl_tf; processes ÷ images/s for the others, which contains what was stolen."
     )
     columns = ("what", "processes", "images/s", "core ms/image", "bssl_tf is faster by")
-    return Table("Two views at 224 RGB from JPEG files, on the same cores", columns, rows, tuple(notes))
+    return Table("Two views at 224 RGB from JPEG files, on the same cores", columns, rows, tuple(notes), in_readme=True)
 
 
 def _stolen_time() -> tuple[int, int]:
