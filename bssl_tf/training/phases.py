@@ -5,6 +5,7 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
     workdir/
         config.json         the whole configuration, as last used
         teacher/            SimCLR pretraining of the float teacher
+        features/           the teacher's features of views that repeat (training/feature_cache.py)
         stage1/             binary activations, float weights
         stage2/             fully binary: what is deployed
             settings.json       the settings that shaped this phase
