@@ -156,7 +156,9 @@ def validate(config: Config) -> None:
         )
     if optimizer.batch_size % optimizer.micro_batches:
         raise ConfigError(
-            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly."
+            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "
+            f"give {math.gcd(optimizer.micro_batches, optimizer.batch_size)}, or --batch_size="
+            f"{-(-optimizer.batch_size // optimizer.micro_batches) * optimizer.micro_batches}."
         )
     if optimizer.warmup_epochs >= optimizer.epochs and optimizer.warmup_epochs > 0:
         raise ConfigError(

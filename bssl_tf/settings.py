@@ -62,7 +62,8 @@ class DataSettings:
     max_test_images: int = setting(0, "Use only the first so many test images; 0: all.", low=0, changes_result=False)
     decoded_cache_mb: int = setting(
         2048,
-        "Keep the training images decoded in memory if they take at most so many MiB; 0: never.",
+        "Keep the training images decoded in memory if they take at most so many MiB (up to three times that while "
+        "they are being decoded); 0: never.",
         low=0,
         changes_result=False,
     )
@@ -179,7 +180,8 @@ class OptimizerSettings:
     micro_batches: int = setting(
         1,
         "Parts in which a step's batch is computed, one after another (gradient accumulation): the memory of one part. "
-        "All but batch norm, which sees the parts, is as if the batch were whole.",
+        "All but batch norm, which sees the parts, is as if the batch were whole. Of the student; for the teacher, "
+        "whose loss compares all images of a batch, lower --teacher_batch_size.",
         low=1,
     )
     optimizer: str = setting(
@@ -202,12 +204,15 @@ class FeatureCacheSettings:
         low=0,
     )
     feature_cache: bool = setting(
-        True, "With --view_cycle: keep the teacher's features on disk; off: compute them.", changes_result=False
+        True,
+        "With --view_cycle: keep the teacher's features on disk, as float16; off: compute them at every step.",
+        changes_result=False,
     )
     feature_cache_dir: str = setting(
         "",
         "Where these features are kept (2 views × width × 2 bytes an image and epoch of the cycle). Empty: in the "
-        "teacher's workdir, so that all runs with this teacher share them; beside a saved Keras model: in --workdir.",
+        "teacher's workdir, so that all runs with this teacher share them; of a saved Keras model: in --workdir. "
+        "Several machines need it on a disk that they share.",
         changes_result=False,
     )
 
@@ -224,7 +229,8 @@ class ComputeSettings:
     augment_on: str = setting(
         "host",
         "Where jitter, grey and blur of the views are computed: host: in the input pipeline; device: in the training "
-        "step, on the accelerator, which helps where the CPU cannot keep up with it. The views are the same.",
+        "step, on the accelerator, which helps where the CPU cannot keep up with it. The views are the same, but for "
+        "rounding.",
         choices=("host", "device"),
         changes_result=False,
     )

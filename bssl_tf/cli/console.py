@@ -29,7 +29,7 @@ def run_entry_point(main: Callable[[], None], usage: str) -> None:
         except (UserError, FloatingPointError, OSError) as error:
             _fail(str(error), 1)
         except KeyboardInterrupt:
-            _fail("interrupted before training began; nothing was lost.", 130)
+            _fail("interrupted. What was finished is kept, and the same command goes on from there.", 130)
 
     sys.modules["__main__"].__doc__ = usage
     for module, defined in flags.FLAGS.flags_by_module_dict().items():

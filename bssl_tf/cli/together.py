@@ -66,6 +66,7 @@ def together(config: Config, cluster: Cluster | None, workdir: Path) -> Iterator
 def _same_everywhere(config: Config, cluster: Cluster) -> dict:
     groups = [getattr(config, field.name) for field in dataclasses.fields(config)]
     asked = {"workers": ",".join(cluster.addresses), "task": config.run.task, "dry_run": config.run.dry_run}
+    asked |= dataclasses.asdict(config.cache) | dataclasses.asdict(config.compute)
     return configuration.result_settings(*groups) | asked
 
 

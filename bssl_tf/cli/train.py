@@ -52,6 +52,8 @@ def main() -> None:
 
     from bssl_tf.training.checkpoints import Interrupted
 
+    if config.compute.precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        raise ConfigError("--precision=mixed_float16 is for GPUs, and TensorFlow finds none: use mixed_bfloat16.")
     tf.keras.mixed_precision.set_global_policy(config.compute.precision)
     try:
         with together(config, cluster, workdir) as distribution:

@@ -68,6 +68,8 @@ class DecodedSource(Source):
         self._short_side = short_side
         self.name, self.num_examples, self.report = source.name, source.num_examples, source.report
         self.class_names, self.image_shape = source.class_names, source.image_shape
+        is_static = self.image_shape[0] is not None and images[0].shape[:2] == self.image_shape[:2]
+        self._static_shape = self.image_shape if is_static else (None, None, self.image_shape[-1])
         with tf.device("CPU:0"):
             self._shapes = tf.constant([image.shape for image in images], tf.int32)
             self._ends = tf.constant(np.cumsum([image.size for image in images]), tf.int64)
@@ -100,4 +102,4 @@ class DecodedSource(Source):
             raise ValueError(f"The images were decoded with short_side={self._short_side}, not {short_side}.")
         shape, end = self._shapes[record], self._ends[record]
         pixels = self._pixels[end - tf.cast(tf.reduce_prod(shape), tf.int64) : end]
-        return tf.ensure_shape(tf.reshape(pixels, shape), (None, None, self.image_shape[-1]))
+        return tf.ensure_shape(tf.reshape(pixels, shape), self._static_shape)

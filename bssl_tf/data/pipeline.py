@@ -221,9 +221,10 @@ def pixel_statistics(
     A standard deviation below 1 is given as 1, so that it can be divided by.
     """
     count, total, squares = 0, np.zeros(channels), np.zeros(channels)
-    images = evaluation_images(source, image_size=image_size, channels=channels, batch_size=1)
+    every = max(1, source.num_examples // max_images)
+    images = evaluation_images(source, image_size=image_size, channels=channels, batch_size=100, every=every)
     with readable_data_errors():
-        for batch in images.take(max_images).batch(100).as_numpy_iterator():
+        for batch in images.as_numpy_iterator():
             pixels = batch.reshape(-1, channels).astype(np.float64)
             count += len(pixels)
             total += pixels.sum(axis=0)

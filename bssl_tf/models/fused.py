@@ -6,7 +6,7 @@ again instead of keeping them. Gradients of biases and slopes, sums over batch a
 products with a row of ones. Convolutions and batch norms stay with oneDNN or cuDNN: XLA is slower there, by
 measurement (``python -m benchmarks.step``).
 
-Values are exactly those of the plain form; gradients agree to float rounding.
+In float32 values are exactly those of the plain form; gradients agree to rounding.
 """
 
 import functools
@@ -64,29 +64,33 @@ def convolution_of_signs(
     *,
     quantizer: tf.keras.layers.Layer,
     strides: tuple[int, int],
-    padding: str,
+    margins: list[list[int]] | None,
 ) -> tf.Tensor:
     """Convolution of ``quantizer(inputs)``, which is ±1, padded with +1.
 
     A convolution padded with ones is one of ``signs - 1`` padded with zeros, plus the sum of the kernel: oneDNN and
     cuDNN pad with zeros for free, and nothing has to be copied into a larger tensor, or cut out of its gradient.
-    Every number is a small integer where the kernel is binary, so the result is exact.
+    In float32 every number is a small integer where the kernel is binary, so the result is exact. In 16 bits the
+    larger sums would lose digits, so there ones are padded.
 
     Args:
         inputs: (batch, height, width, channels), not yet quantised.
         kernel: (kernel height, kernel width, channels, filters), as the convolution is to use it.
         quantizer: a Larq quantizer with values ±1. Its pseudo-gradient is the one that is used.
         strides: of height and width.
-        padding: "same" or "valid".
+        margins: what "same" padding adds before and after each of the four axes; None: no padding.
     """
-    shifted = padding == "same" and kernel.shape[:2] != (1, 1)
+    shifted = margins is not None and inputs.dtype == tf.float32
+    padded = margins is not None and not shifted
     settings = {name: value for name, value in quantizer.get_config().items() if name not in _OF_KERAS}
     quantize, quantize_gradient = _fused_quantizer(type(quantizer), tuple(settings.items()), shifted)
-    geometry = dict(strides=[1, *strides, 1], padding=padding.upper())
+    geometry = dict(strides=[1, *strides, 1], padding="SAME" if shifted else "VALID")
 
     @tf.custom_gradient
     def convolve(inputs, kernel):
         signs = quantize(inputs)
+        if padded:
+            signs = tf.pad(signs, margins, constant_values=1)
         outputs = tf.nn.conv2d(signs, kernel, **geometry)
         if shifted:
             outputs = tf.nn.bias_add(outputs, tf.reduce_sum(kernel, (0, 1, 2)))
@@ -100,6 +104,8 @@ def convolution_of_signs(
             )
             if shifted:
                 to_kernel += column_sums(upstream)
+            if padded:
+                to_signs = tf.slice(to_signs, [before for before, _ in margins], tf.shape(inputs))
             return quantize_gradient(inputs, tf.ensure_shape(to_signs, inputs.shape)), to_kernel
 
         return outputs, gradient

@@ -51,9 +51,12 @@ class QuantConv2D(lq.layers.QuantConv2D):
             return super().call(inputs)
         with quantized_scope(True):
             kernel = tf.convert_to_tensor(self.kernel)
-        return fused.convolution_of_signs(
-            inputs, kernel, quantizer=self.input_quantizer, strides=self.strides, padding=self.padding
+        padded = self.padding == "same" and self.kernel_size != (1, 1)
+        margins = self._get_padding_same(inputs) if padded else None
+        outputs = fused.convolution_of_signs(
+            inputs, kernel, quantizer=self.input_quantizer, strides=self.strides, margins=margins
         )
+        return self.activation(outputs)
 
     @property
     def _can_fuse(self) -> bool:
@@ -64,5 +67,4 @@ class QuantConv2D(lq.layers.QuantConv2D):
             and self.groups == 1
             and self.dilation_rate == (1, 1)
             and self.data_format == "channels_last"
-            and self.activation is tf.keras.activations.linear
         )

@@ -100,6 +100,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.save()
         self._restore_handlers()
+        if self._distribution.anywhere(self._stop_asked):  # while the last epoch was looked at
+            raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
 
     def _ask_to_stop(self, number, frame):
         self._stop_asked = True

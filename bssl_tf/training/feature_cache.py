@@ -31,7 +31,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import write_json, write_text
+from bssl_tf.training.checkpoints import Interrupted
 
+ABOUT = "about.json"
 VIEWS = 2
 _BYTES = np.dtype(np.float16).itemsize
 _ROWS_BETWEEN_MARKS = 4096
@@ -86,7 +88,11 @@ class FeatureCache:
         Args:
             features: (batch, size, size, channels) pixels → (batch, width) float32.
             views_from: cycle, first image → batches of ``(view_1, view_2)`` in the source's fixed order.
-            console: for the progress bar.
+            console: for the progress bar, or a line a cycle where there is no terminal.
+
+        Raises:
+            Interrupted: by Ctrl-C; what was computed is kept.
+            UserError: a feature does not fit into float16.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with _alone(self.folder, console):
@@ -95,32 +101,38 @@ class FeatureCache:
                 for number, cycle in enumerate(missing):
                     title = f"teacher's features, views {number + 1}/{len(missing)}"
                     task = progress.add_task(title, total=self.images)
-                    self._fill_cycle(cycle, features, views_from, lambda row: progress.update(task, completed=row))
+                    try:
+                        self._fill_cycle(cycle, features, views_from, lambda row: progress.update(task, completed=row))
+                    except KeyboardInterrupt:
+                        raise Interrupted(f"stopped at {title}; the same command goes on from there") from None
+                    if not console.is_terminal:
+                        console.print(f"{title}: done")
 
     def _fill_cycle(self, cycle, features, views_from, tell) -> None:
         partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
         row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
+        if row == 0:
+            mark.unlink(missing_ok=True)
         shape = (self.images, VIEWS, self.width)
         mode = dict(mode="r+") if row else dict(mode="w+", dtype=np.float16, shape=shape)
         rows = np.lib.format.open_memmap(partial, **mode)
         marked = row
-        for views in views_from(cycle, row):
-            batch = np.stack([features(view) for view in views], axis=1)
-            with np.errstate(over="ignore"):  # it is looked for below
+        try:
+            for views in views_from(cycle, row):
+                batch = _as_float16(np.stack([features(view) for view in views], axis=1))
                 rows[row : row + len(batch)] = batch
-            row += len(batch)
-            tell(row)
-            if row - marked >= _ROWS_BETWEEN_MARKS:
-                rows.flush()
-                write_text(mark, str(row))
-                marked = row
+                row += len(batch)
+                tell(row)
+                if row - marked >= _ROWS_BETWEEN_MARKS:
+                    rows.flush()
+                    write_text(mark, str(row))
+                    marked = row
+        except KeyboardInterrupt:
+            rows.flush()
+            write_text(mark, str(row))
+            raise
         if row != self.images:
             raise UserError(f"{row} images were read, but there should be {self.images}: did the data set change?")
-        if not np.isfinite(rows).all():
-            raise UserError(
-                "Features of the teacher are beyond float16's range (65504) or not finite, so they cannot be cached: "
-                "train with --nofeature_cache."
-            )
         rows.flush()
         os.replace(partial, self._path(cycle))
         mark.unlink(missing_ok=True)
@@ -149,23 +161,38 @@ class FeatureCache:
 
 
 def folder_of(parent: Path, about: dict[str, Any]) -> Path:
-    """The folder of one key below `parent`, with its about.json.
+    """The folder of one key below `parent`; it need not exist.
 
     Args:
         parent: folder of all keys.
         about: everything that shapes a feature, as JSON takes it.
-
-    Raises:
-        UserError: the folder says that it holds something else.
     """
     text = json.dumps(about, sort_keys=True)
-    folder = Path(parent) / hashlib.sha256(text.encode()).hexdigest()[:16]
-    note = folder / "about.json"
+    return Path(parent) / hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """Note in a folder what its key is made of.
+
+    Raises:
+        UserError: the note says that it holds something else.
+    """
+    note = folder / ABOUT
     if not note.exists():
         write_json(note, about)
-    elif json.dumps(json.loads(note.read_text()), sort_keys=True) != text:
+    elif json.loads(note.read_text()) != json.loads(json.dumps(about)):
         raise UserError(f"{note} is not what its folder's name says: delete {folder}, it will be made again.")
-    return folder
+
+
+def _as_float16(features: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rounded = features.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        raise UserError(
+            "Features of the teacher are beyond float16's range (65504) or not finite, so they cannot be cached: "
+            "train with --nofeature_cache."
+        )
+    return rounded
 
 
 def check_space(folder: Path, needed: int, cycles: int) -> None:
@@ -188,10 +215,10 @@ def others_text(folder: Path) -> str | None:
     others = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
     if not others:
         return None
-    size = sum(file.stat().st_size for path in others for file in path.iterdir())
+    size = sum(file.stat().st_size for path in others for file in path.glob("cycle-*.npy"))
     return (
-        f"{folder.parent} also holds features of {len(others)} other settings ({size_text(size)}; about.json in each "
-        "folder says of which): delete what you no longer need"
+        f"{folder.parent} also holds {size_text(size)} of features for other settings (about.json in each folder says "
+        "for which): delete what you no longer need"
     )
 
 

@@ -1,6 +1,8 @@
 """The teacher's features of a run: where they are kept, what they depend on, how they get there."""
 
 import dataclasses
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +12,20 @@ from rich.console import Console
 from bssl_tf.config import Config
 from bssl_tf.data import views_in_order
 from bssl_tf.data.views import RECIPE
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import appears
 from bssl_tf.models import build_backbone
 from bssl_tf.models.spec import SPEC_FILE
 from bssl_tf.training.distribution import Distribution
-from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, others_text, size_text
+from bssl_tf.training.feature_cache import (
+    ABOUT,
+    FeatureCache,
+    check_space,
+    folder_of,
+    others_text,
+    size_text,
+    write_about,
+)
 from bssl_tf.training.inputs import Inputs, teacher_spec
 from bssl_tf.training.phases import Phase, teacher_path
 from bssl_tf.training.training_data import LocalFeatures, view_seed
@@ -24,21 +35,25 @@ def is_wanted(config: Config) -> bool:
     return config.cache.view_cycle > 0 and config.cache.feature_cache
 
 
-def check_before_training(config: Config, inputs: Inputs, teacher: tf.keras.Model | None) -> None:
+def check_before_training(
+    config: Config, inputs: Inputs, teacher: tf.keras.Model | None, fingerprint: str | None
+) -> None:
     """Find out before the first phase whether the features of the last will fit on the disk.
 
     Args:
         config: the run's.
         inputs: its images.
         teacher: None where it is yet to be trained.
+        fingerprint: of the teacher's files.
 
     Raises:
         ConfigError: they will not, or their folder cannot be written.
     """
     model = teacher or build_backbone(teacher_spec(config, inputs))
-    cycles = min(config.cache.view_cycle, config.optimizer.epochs)
-    cache = FeatureCache(_parent(config), inputs.train.num_examples, model.output_shape[-1], cycles)
-    check_space(_parent(config), cache.total_bytes, cycles)
+    cache = _cache(config, fingerprint, inputs, model.output_shape[-1])
+    needed = cache.total_bytes if teacher is None else cache.missing_bytes
+    if needed:
+        check_space(_parent(config), needed, cache.cycles)
 
 
 def known_features(
@@ -56,12 +71,36 @@ def known_features(
 
     Raises:
         ConfigError: the disk is too small, or the folder cannot be written.
+        UserError: a worker does not see what the chief has begun to write.
+        Interrupted: by Ctrl-C.
     """
-    images, settings = inputs.train, config.cache
-    about = {
-        "teacher": phase.settings["teacher_fingerprint"],
+    cache = _cache(config, phase.settings["teacher_fingerprint"], inputs, teacher.output_shape[-1])
+    if distribution.chief:
+        write_about(cache.folder, _about(config, phase.settings["teacher_fingerprint"], inputs))
+        _fill(config, inputs, teacher, cache, console)
+    elif not appears(cache.folder / ABOUT):
+        raise UserError(
+            f"{cache.folder.parent} does not show what worker 0 writes there: name a folder on a disk that all workers "
+            "share with --feature_cache_dir."
+        )
+    while cache.missing:  # asleep in Python, where Ctrl-C is heard
+        time.sleep(0.5)
+    distribution.wait_for_all()
+    return cache.lookup(inputs.train.ids)
+
+
+def _cache(config: Config, fingerprint: str | None, inputs: Inputs, width: int) -> FeatureCache:
+    folder = folder_of(_parent(config), _about(config, fingerprint, inputs))
+    cycles = min(config.cache.view_cycle, config.optimizer.epochs)
+    return FeatureCache(folder, inputs.train.num_examples, width, cycles)
+
+
+def _about(config: Config, fingerprint: str | None, inputs: Inputs) -> dict:
+    """All that shapes a feature."""
+    return {
+        "teacher": fingerprint,
         "teacher_pixels": config.teacher.teacher_pixels,
-        "images": images.fingerprint,
+        "images": inputs.train.fingerprint,
         "image_size": inputs.image_size,
         "channels": inputs.channels,
         "views": dataclasses.asdict(config.views),
@@ -69,16 +108,6 @@ def known_features(
         "precision": config.compute.precision,
         "recipe": RECIPE,
     }
-    cache = FeatureCache(
-        folder_of(_parent(config), about),
-        images.num_examples,
-        teacher.output_shape[-1],
-        min(settings.view_cycle, config.optimizer.epochs),
-    )
-    if distribution.chief:
-        _fill(config, inputs, teacher, cache, console)
-    distribution.wait_for_all()
-    return cache.lookup(images.ids)
 
 
 def _fill(config: Config, inputs: Inputs, teacher: tf.keras.Model, cache: FeatureCache, console: Console) -> None:
@@ -112,6 +141,8 @@ def _parent(config: Config) -> Path:
     folder = Path(config.cache.feature_cache_dir or beside_teacher / "features")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise ConfigError(
             f"The teacher's features cannot be kept in {folder} ({error.strerror}): name another folder with "

@@ -3,6 +3,11 @@
 import tensorflow as tf
 
 
+def per_channel(variable: tf.Variable) -> bool:
+    """Whether a variable has just one number for each channel: biases, slopes, batch norms."""
+    return all(length == 1 for length in variable.shape[:-1])
+
+
 @tf.keras.utils.register_keras_serializable(package="bssl_tf")
 class Lars(tf.keras.optimizers.Optimizer):
     """Layer-wise adaptive rate scaling, in the form that self-supervised methods use.
@@ -31,7 +36,7 @@ class Lars(tf.keras.optimizers.Optimizer):
 
     def update_step(self, gradient, variable):
         velocity = self._velocities[self._index_dict[self._var_key(variable)]]
-        if any(length > 1 for length in variable.shape[:-1]):
+        if not per_channel(variable):
             gradient = gradient + self.decay * variable
             weights, gradients = tf.norm(variable), tf.norm(gradient)
             gradient *= tf.where((weights > 0) & (gradients > 0), self.trust * weights / gradients, 1.0)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bssl_tf.training.lars import Lars
+from bssl_tf.training.lars import Lars, per_channel
 
 
 def warmup_cosine(
@@ -48,8 +48,3 @@ def exempt_from_weight_decay(optimizer: tf.keras.optimizers.Optimizer, variables
     """Keep weight decay to kernels: biases, slopes and batch norms have one number a channel and are left alone."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     optimizer.exclude_from_weight_decay([variable for variable in variables if per_channel(variable)])
-
-
-def per_channel(variable: tf.Variable) -> bool:
-    """Whether a variable has just one number for each channel."""
-    return all(length == 1 for length in variable.shape[:-1])

@@ -131,7 +131,9 @@ def teacher_path(config: Config) -> Path:
 def _teacher_phase(config: Config) -> Phase:
     settings = result_settings(config.data, config.views, config.teacher, config.simclr)
     del settings["teacher_pixels"]
-    settings |= {"precision": config.compute.precision, "momentum": config.optimizer.momentum}
+    settings["precision"] = config.compute.precision
+    if config.simclr.teacher_optimizer in ("sgd", "lars"):
+        settings["momentum"] = config.optimizer.momentum
     return Phase("teacher", Path(config.run.workdir), settings | {"seed": config.run.seed})
 
 

@@ -36,7 +36,7 @@ def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution:
             f"--dataset={config.data.dataset} has other images on {who} than on worker 0: copy one to the other."
         ),
     )
-    if any(phase.name == "teacher" for phase in wanted):
+    if any(phase.name == "teacher" and not phase.done for phase in wanted):
         steps_per_epoch(inputs.train, config.simclr.teacher_batch_size, "--teacher_batch_size")
         distribution.check_batch(config.simclr.teacher_batch_size, "--teacher_batch_size")
         teacher_spec(config, inputs)
@@ -44,7 +44,8 @@ def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution:
     else:
         teacher = _load_teacher(config, inputs)
     if known_features.is_wanted(config):
-        known_features.check_before_training(config, inputs, teacher)
+        fingerprint = next((phase.settings.get("teacher_fingerprint") for phase in wanted[::-1]), None)
+        known_features.check_before_training(config, inputs, teacher, fingerprint)
     for number in (int(phase.name[-1]) for phase in wanted if phase.name != "teacher"):
         steps_per_epoch(inputs.train, config.optimizer.batch_size)
         distribution.check_batch(config.optimizer.batch_size, "--batch_size", config.optimizer.micro_batches)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.models.fused import column_sums
+from bssl_tf.models.fused import column_sums, convolution_of_signs
 from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, Binarisation
 
 
 def values_and_gradients(layer, inputs, training):
-    upstream = tf.random.stateless_normal(layer(inputs).shape, (1, 2))
+    upstream = tf.cast(tf.random.stateless_normal(layer(inputs).shape, (1, 2)), inputs.dtype)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = layer(inputs, training=training)
@@ -49,6 +49,35 @@ def test_binary_convolutions(quantizer, size, kernel, stride, padding, mode):
     fused, plain = check_fused_is_plain(layer, some_inputs(size))
     if mode == BINARY and quantizer != "magnitude_aware_sign":
         np.testing.assert_array_equal(fused[0], plain[0])  # sums of ±1 are exact
+
+
+def test_in_16_bits_ones_are_padded_as_the_larger_sums_would_lose_digits():
+    inputs = tf.cast(some_inputs(6, channels=64), tf.bfloat16)
+    kernel = tf.sign(tf.random.stateless_uniform((3, 3, 64, 16), (0, 0)) - 0.3)  # 70 % are +1
+    kernel, margins = tf.cast(kernel, tf.bfloat16), [[0, 0], [1, 1], [1, 1], [0, 0]]
+    upstream = tf.cast(tf.random.stateless_normal((4, 6, 6, 16), (1, 2)), tf.bfloat16)
+    quantizer = lq.quantizers.SteSign()
+
+    def gradients_of(convolve):
+        with tf.GradientTape() as tape:
+            tape.watch([inputs, kernel])
+            outputs = convolve()
+        return outputs, *tape.gradient(outputs, [inputs, kernel], upstream)
+
+    plain = gradients_of(
+        lambda: tf.nn.conv2d(tf.pad(lq.quantizers.ste_sign(inputs), margins, constant_values=1), kernel, 1, "VALID")
+    )
+    ours = gradients_of(
+        lambda: convolution_of_signs(inputs, kernel, quantizer=quantizer, strides=(1, 1), margins=margins)
+    )
+    for ours, expected in zip(ours, plain, strict=True):
+        np.testing.assert_array_equal(tf.cast(ours, tf.float32), tf.cast(expected, tf.float32))
+
+
+def test_an_activation_follows_the_convolution():
+    options = dict(padding="same", activation="relu", use_bias=False, **Binarisation(BINARY).options())
+    fused, _ = check_fused_is_plain(QuantConv2D(16, 3, **options), some_inputs())
+    assert np.min(fused[0]) == 0
 
 
 def test_zero_counts_as_plus_one():

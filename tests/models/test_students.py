@@ -17,18 +17,17 @@ from bssl_tf.models import (
 from bssl_tf.models.spec import ARCHITECTURES
 
 
-def train_two_steps(model, pixels):
+def train_a_step(model, pixels):
     optimizer = tf.keras.optimizers.Adam(1e-2)
-    for _ in range(2):
-        with tf.GradientTape() as tape:
-            features = model(pixels, training=True)
-            loss = tf.reduce_mean(tf.square(features - tf.cast(tf.range(features.shape[-1]) % 3, tf.float32)))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-            assert gradient is not None, variable.name
-            assert np.all(np.isfinite(gradient)), variable.name
-            assert np.any(gradient.numpy() != 0), variable.name
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+    with tf.GradientTape() as tape:
+        features = model(pixels, training=True)
+        loss = tf.reduce_mean(tf.square(features - tf.cast(tf.range(features.shape[-1]) % 3, tf.float32)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.name
+        assert np.all(np.isfinite(gradient)), variable.name
+        assert np.any(gradient.numpy() != 0), variable.name
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
 
 
 def test_every_name_in_the_config_has_an_architecture():
@@ -63,7 +62,7 @@ def test_trains_in_every_mode_on_the_weights_of_the_mode_before_and_converts(nam
                 np.testing.assert_array_equal(ours, theirs)
         check_what_is_binary(model, mode)
         before = fingerprint(model)
-        train_two_steps(model, tf.constant(pixels_for(spec, images=4)))
+        train_a_step(model, tf.constant(pixels_for(spec, images=4)))
         assert fingerprint(model) != before
         save_backbone(model, spec, tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (32, *model.input_shape[1:])).astype(np.uint8)
@@ -102,7 +101,7 @@ def test_other_quantizers_train(name, quantizer):
     assert type(layer.kernel_quantizer).__name__.lower() == expected
     of_activations = "stesign" if quantizer == "magnitude_aware_sign" else expected
     assert type(layer.input_quantizer).__name__.lower() == of_activations
-    train_two_steps(model, tf.constant(pixels_for(spec, images=4)))
+    train_a_step(model, tf.constant(pixels_for(spec, images=4)))
 
 
 @pytest.mark.parametrize("name", ["reactnet_small", "quicknet_small", "binary_resnet_e18"])
@@ -127,7 +126,7 @@ def test_features_stay_float32_under_mixed_precision(name):
         tf.keras.mixed_precision.set_global_policy("float32")
     assert model.get_layer("normalise").compute_dtype == "float32"
     assert {layer.compute_dtype for layer in model.layers} == {"float32", "float16"}
-    train_two_steps(model, tf.constant(pixels_for(spec_of(name), images=4)))
+    train_a_step(model, tf.constant(pixels_for(spec_of(name), images=4)))
     assert model.output.dtype == tf.float32
 
 
