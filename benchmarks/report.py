@@ -8,6 +8,7 @@ measured.save()
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 import time
@@ -147,7 +148,8 @@ def _versions() -> dict[str, str]:
 def _command() -> str:
     module = sys.modules["__main__"].__spec__
     program = f"-m {module.name.removesuffix('.__main__')}" if module else Path(sys.argv[0]).name
-    return shlex.join(["python", *program.split(), *sys.argv[1:]])
+    arguments = [re.sub("=/.*", "=PATH", argument) for argument in sys.argv[1:]]  # a machine's paths say nothing
+    return shlex.join(["python", *program.split(), *arguments])
 
 
 def _shown(value) -> str:
