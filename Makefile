@@ -17,7 +17,7 @@ demo: install
 	@$(BIN)/python evaluate.py --workdir=$(DEMO)
 
 test: install
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest
 
 install: $(INSTALLED)
 
