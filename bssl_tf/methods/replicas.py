@@ -48,12 +48,11 @@ def global_batch(rows: tf.Tensor) -> tf.Tensor:
 
 
 def mean_of_terms(terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Scalars to report, each the mean over the replicas, in one collective; variables stay as they are."""
+    """Scalars to report, each the mean over the replicas, in one collective."""
     if not _several():
         return terms
-    names = [name for name, value in terms.items() if not isinstance(value, tf.Variable)]
-    means = tf.unstack(_reduce(MEAN, tf.stack([tf.cast(terms[name], tf.float32) for name in names])))
-    return terms | dict(zip(names, means, strict=True))
+    means = _reduce(MEAN, tf.stack([tf.cast(value, tf.float32) for value in terms.values()]))
+    return dict(zip(terms, tf.unstack(means), strict=True))
 
 
 class Mean(tf.keras.metrics.Mean):
