@@ -11,7 +11,7 @@ from bssl_tf.files import write_text
 ROOT = Path(__file__).parent.parent
 README, ALL = ROOT / "README.md", ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- performance: begin (python -m benchmarks.readme) -->", "<!-- performance: end -->"
-HEADING = "# Performance\n\nWritten by `python -m benchmarks.readme` from `benchmarks/results/`. How far to trust it: README.md."
+HEADING = "# Performance\n\nWritten by `python -m benchmarks.readme` from `benchmarks/results/`."
 
 
 def section(folder: Path = RESULTS, everything: bool = False) -> str:

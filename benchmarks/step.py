@@ -6,11 +6,14 @@ The step is BSSL's stage 2 with both views. The float twin is the same network w
 are Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`. The floor is the multiply-accumulates
 of all convolutions and dense layers (three times those of a forward pass where there are gradients), divided by
 the rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
+Ratios are medians over these rounds, each of times that follow one another: a machine that is slower for a while does
+not change them.
 """
 
 import contextlib
 import multiprocessing
 import resource
+import statistics
 import time
 from dataclasses import dataclass
 from typing import Callable, Iterator
@@ -54,27 +57,25 @@ def measure(name: str, budget: float) -> dict:
     setup = SETUPS[name]
     images = tf.random.uniform((2 * setup.batch, setup.image_size, setup.image_size, setup.channels), 0, 255)
     teacher = _teacher(setup)
-    timed: dict[str, Callable] = {}
+    timed: dict[str, Callable] = {}  # in the order of the variants, so that what is compared runs side by side
     for variant, mode, layers in (("", BINARY, contextlib.nullcontext), (" twin", FLOAT, contextlib.nullcontext),
                                   (" plain", BINARY, _plain_layers)):  # fmt: skip
         with layers():
             parts = _parts(setup, teacher, _student(name, setup, mode), images)
-            for part in parts if not variant else ("step, features cached", "student forward + backward"):
+            for part in parts if not variant else ("step, features cached",):
                 timed[part + variant] = parts[part]
                 parts[part]()  # traced here, with these layers
     square = tf.random.normal((2048, 2048))
     timed["matrix product"] = tf.function(lambda: tf.matmul(square, square), autograph=False)
-    seconds = dict.fromkeys(timed, float("inf"))
-    rounds, end = 0, time.perf_counter() + budget
-    while rounds < 4 or time.perf_counter() < end:
-        rounds += 1
-        for part, run in timed.items():
-            start = time.perf_counter()
-            run()
-            seconds[part] = min(seconds[part], time.perf_counter() - start)
+    rounds = _rounds(timed, budget)
+    seconds = {part: min(times) for part, times in rounds.items()}
     student_macs, teacher_macs = (_macs(model) for model in (_student(name, setup, BINARY), teacher))
     per_mac = seconds["matrix product"] / 2048**3
+    cached = "step, features cached"
     return seconds | {
+        "share of teacher": _ratio(rounds, "teacher", "step"),
+        "of twin": _ratio(rounds, cached, f"{cached} twin"),
+        "of plain": _ratio(rounds, cached, f"{cached} plain"),
         "input pipeline": _seconds_of_views(setup),
         "student floor": 3 * student_macs * 2 * setup.batch * per_mac,
         "teacher floor": teacher_macs * 2 * setup.batch * per_mac,
@@ -82,7 +83,23 @@ def measure(name: str, budget: float) -> dict:
     }
 
 
-def of_variant(name: str, variant: str, repeats: int) -> tuple[float, float]:
+def _rounds(timed: dict[str, Callable], budget: float) -> dict[str, list[float]]:
+    """Seconds of each, run in turn for `budget` seconds, at least six times."""
+    rounds: dict[str, list[float]] = {part: [] for part in timed}
+    end = time.perf_counter() + budget
+    while len(rounds[next(iter(timed))]) < 6 or time.perf_counter() < end:
+        for part, run in timed.items():
+            start = time.perf_counter()
+            run()
+            rounds[part].append(time.perf_counter() - start)
+    return rounds
+
+
+def _ratio(rounds: dict[str, list[float]], part: str, other: str) -> float:
+    return statistics.median(a / b for a, b in zip(rounds[part], rounds[other], strict=True))
+
+
+def of_variant(name: str, variant: str, budget: float) -> tuple[float, float]:
     """Seconds of a step with cached features, and the peak of the process's memory in GB; in a process of its own."""
     import tensorflow as tf
 
@@ -95,8 +112,7 @@ def of_variant(name: str, variant: str, repeats: int) -> tuple[float, float]:
     micro_batches = 4 if variant == "4 micro batches" else 1
     student = _student(name, setup, BINARY)
     step = _parts(setup, _teacher(setup), student, images, micro_batches)["step, features cached"]
-    seconds = best_seconds(step, repeats)
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return min(_rounds({"step": step}, budget)["step"]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _spec(name: str, setup: Setup, mode: str):
@@ -139,11 +155,11 @@ def _parts(setup: Setup, teacher, student, images, micro_batches: int = 1) -> di
         return [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, student.trainable_variables)]
 
     return {
-        "step": tf.function(lambda: method.train_step((views,)), autograph=False),
-        "step, features cached": tf.function(lambda: method.train_step((views, known)), autograph=False),
-        "teacher": tf.function(lambda: teacher(images, training=False), autograph=False),
         "student forward": tf.function(lambda: student(images, training=True), autograph=False),
         "student forward + backward": forward_and_backward,
+        "teacher": tf.function(lambda: teacher(images, training=False), autograph=False),
+        "step": tf.function(lambda: method.train_step((views,)), autograph=False),
+        "step, features cached": tf.function(lambda: method.train_step((views, known)), autograph=False),
     }
 
 
@@ -170,11 +186,19 @@ def _seconds_of_views(setup: Setup) -> float:
 @contextlib.contextmanager
 def _plain_layers() -> Iterator[None]:
     """Within the block layers are traced in the form that they have in inference."""
+    import tensorflow as tf
+
     from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
 
     fused = {layer: layer.call for layer in (LearnableBias, QuantConv2D, RPReLU)}
+
+    def as_in_inference(call: Callable) -> Callable:
+        return tf.autograph.experimental.do_not_convert(
+            lambda self, inputs, training=None: call(self, inputs, training=False)
+        )
+
     for layer, call in fused.items():
-        layer.call = lambda self, inputs, training=None, call=call: call(self, inputs, training=False)
+        layer.call = as_in_inference(call)
     try:
         yield
     finally:
@@ -203,7 +227,6 @@ def _table(name: str, seconds: dict) -> Table:
         ("plain layers' step, features cached", seconds["step, features cached plain"], seconds["student floor"]),
         ("input pipeline alone, from arrays", seconds["input pipeline"], None),
     ]
-    ratio = cached / seconds["step, features cached twin"]
     return Table(
         f"Training step: {name}, {setup.image_size}×{setup.image_size}×{setup.channels}, {setup.batch} images × 2 "
         f"views, teacher {setup.teacher}, K = {setup.pseudo_classes}",
@@ -213,9 +236,8 @@ def _table(name: str, seconds: dict) -> Table:
             for part, value, floor in rows
         ],
         notes=(
-            f"Binary step {ratio:.2f} × its float twin's, "
-            f"{cached / seconds['step, features cached plain']:.2f} × that of plain layers. "
-            f"Matrix product: {seconds['gflops']:.0f} GFLOP/s.",
+            f"Binary step {seconds['of twin']:.2f} × its float twin's, {seconds['of plain']:.2f} × that of plain "
+            f"layers. Matrix product: {seconds['gflops']:.0f} GFLOP/s.",
         ),
     )
 
@@ -228,11 +250,11 @@ def _summary(measured: dict[str, dict]) -> Table:
             (
                 f"{name}, {setup.image_size}×{setup.image_size}, teacher {setup.teacher}",
                 1e3 * step,
-                f"{100 * seconds['teacher'] / step:.0f} %",
+                f"{100 * seconds['share of teacher']:.0f} %",
                 1e3 * cached,
                 setup.batch / cached,
-                cached / seconds["step, features cached twin"],
-                cached / seconds["step, features cached plain"],
+                seconds["of twin"],
+                seconds["of plain"],
                 cached / seconds["student floor"],
             )
         )
@@ -273,7 +295,7 @@ def main(argv: list[str]) -> None:
         tables.append(_table(name, measured[name]))
         Result("step", tables[-1:]).show(console)
     variants = [(name, variant) for name in NETWORKS.value if name != "quicknet" for variant in VARIANTS]
-    tables.append(_variants_table({each: alone(of_variant, *each, 2) for each in variants}))
+    tables.append(_variants_table({each: alone(of_variant, *each, SECONDS.value / 4) for each in variants}))
     result = Result("step", [_summary(measured), *tables])
     Result("step", tables[-1:]).show(console)
     if SAVE.value:

@@ -58,42 +58,66 @@ def _rprelu_gradient(inputs, shift, slope, upstream):
     return to_inputs, column_sums(to_inputs), tf.reshape(to_slope, slope.shape), column_sums(upstream)
 
 
+def signs(
+    inputs: tf.Tensor, bias: tf.Tensor | None, quantizer: tf.keras.layers.Layer, *, shifted: bool = False
+) -> tf.Tensor:
+    """``quantizer(inputs + bias)``, which is ±1, or, shifted, that minus one.
+
+    Args:
+        inputs: (batch, height, width, channels).
+        bias: (channels,), or None.
+        quantizer: a Larq quantizer with values ±1. Its pseudo-gradient is the one that is used.
+        shifted: see `convolution_of_signs`.
+    """
+    quantize, quantize_gradient = _fused_quantizer(*what_quantises(quantizer), shifted)
+
+    @tf.custom_gradient
+    def quantized(inputs, bias):
+        return quantize(inputs, bias), lambda upstream: quantize_gradient(inputs, bias, upstream)
+
+    return quantized(inputs, tf.zeros((), inputs.dtype) if bias is None else bias)
+
+
+def what_quantises(quantizer: tf.keras.layers.Layer) -> tuple[type, tuple]:
+    """Class and settings of a quantizer: equal for those that quantise alike."""
+    settings = {name: value for name, value in quantizer.get_config().items() if name not in _OF_KERAS}
+    return type(quantizer), tuple(settings.items())
+
+
+def can_shift(inputs: tf.Tensor) -> bool:
+    """Whether padding with ones is best done by shifted signs: not in 16 bits, where the larger sums lose digits."""
+    return inputs.dtype == tf.float32
+
+
 def convolution_of_signs(
-    inputs: tf.Tensor,
+    signs: tf.Tensor,
     kernel: tf.Tensor,
     *,
-    quantizer: tf.keras.layers.Layer,
     strides: tuple[int, int],
     margins: list[list[int]] | None,
+    shifted: bool = False,
 ) -> tf.Tensor:
-    """Convolution of ``quantizer(inputs)``, which is ±1, padded with +1.
+    """Convolution of ±1, padded with +1.
 
     A convolution padded with ones is one of ``signs - 1`` padded with zeros, plus the sum of the kernel: oneDNN and
     cuDNN pad with zeros for free, and nothing has to be copied into a larger tensor, or cut out of its gradient.
-    In float32 every number is a small integer where the kernel is binary, so the result is exact. In 16 bits the
-    larger sums would lose digits, so there ones are padded.
+    In float32 every number is a small integer where the kernel is binary, so the result is exact.
 
     Args:
-        inputs: (batch, height, width, channels), not yet quantised.
+        signs: (batch, height, width, channels), ±1 or, shifted, 0 and -2.
         kernel: (kernel height, kernel width, channels, filters), as the convolution is to use it.
-        quantizer: a Larq quantizer with values ±1. Its pseudo-gradient is the one that is used.
         strides: of height and width.
         margins: what "same" padding adds before and after each of the four axes; None: no padding.
+        shifted: whether one was subtracted from the signs.
     """
-    shifted = margins is not None and inputs.dtype == tf.float32
-    padded = margins is not None and not shifted
-    settings = {name: value for name, value in quantizer.get_config().items() if name not in _OF_KERAS}
-    quantize, quantize_gradient = _fused_quantizer(type(quantizer), tuple(settings.items()), shifted)
     geometry = dict(strides=[1, *strides, 1], padding="SAME" if shifted else "VALID")
+    if not shifted:
+        padded = signs if margins is None else tf.pad(signs, margins, constant_values=1)
+        return tf.nn.conv2d(padded, kernel, **geometry)
 
     @tf.custom_gradient
-    def convolve(inputs, kernel):
-        signs = quantize(inputs)
-        if padded:
-            signs = tf.pad(signs, margins, constant_values=1)
-        outputs = tf.nn.conv2d(signs, kernel, **geometry)
-        if shifted:
-            outputs = tf.nn.bias_add(outputs, tf.reduce_sum(kernel, (0, 1, 2)))
+    def convolve(signs, kernel):
+        outputs = tf.nn.bias_add(tf.nn.conv2d(signs, kernel, **geometry), tf.reduce_sum(kernel, (0, 1, 2)))
 
         def gradient(upstream):
             to_signs = tf.raw_ops.Conv2DBackpropInput(
@@ -102,15 +126,11 @@ def convolution_of_signs(
             to_kernel = tf.raw_ops.Conv2DBackpropFilter(
                 input=signs, filter_sizes=kernel.shape, out_backprop=upstream, **geometry
             )
-            if shifted:
-                to_kernel += column_sums(upstream)
-            if padded:
-                to_signs = tf.slice(to_signs, [before for before, _ in margins], tf.shape(inputs))
-            return quantize_gradient(inputs, tf.ensure_shape(to_signs, inputs.shape)), to_kernel
+            return tf.ensure_shape(to_signs, signs.shape), to_kernel + column_sums(upstream)
 
         return outputs, gradient
 
-    return convolve(inputs, kernel)
+    return convolve(signs, kernel)
 
 
 @functools.lru_cache(maxsize=None)
@@ -119,14 +139,16 @@ def _fused_quantizer(kind: type, settings: tuple, shifted: bool):
     quantizer = kind(**dict(settings))
 
     @fuse
-    def quantize(inputs):
-        return quantizer.call(inputs) - tf.cast(shifted, inputs.dtype)
+    def quantize(inputs, bias):
+        return quantizer.call(inputs + bias) - tf.cast(shifted, inputs.dtype)
 
     @fuse
-    def gradient(inputs, upstream):
+    def gradient(inputs, bias, upstream):
+        biased = inputs + bias
         with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            signs = quantizer.call(inputs)
-        return tape.gradient(signs, inputs, upstream)
+            tape.watch(biased)
+            signs = quantizer.call(biased)
+        to_inputs = tape.gradient(signs, biased, upstream)
+        return to_inputs, column_sums(to_inputs) if bias.shape.rank else tf.zeros_like(bias)
 
     return quantize, gradient

@@ -13,14 +13,24 @@ from bssl_tf.models import fused
 
 @tf.keras.utils.register_keras_serializable(package="bssl_tf")
 class LearnableBias(tf.keras.layers.Layer):
-    """Adds one learnable number a channel: it moves the threshold of the sign that follows."""
+    """Adds one learnable number a channel: it moves the threshold of the sign that follows.
+
+    In training its result carries what it was made of, so that a `QuantConv2D` behind it adds the bias where it takes
+    the sign, and no biased tensor need be written: what nobody reads, TensorFlow does not compute. It also carries the
+    signs, once taken, for the next convolution that wants them.
+    """
 
     def build(self, input_shape):
         self.bias = self.add_weight("bias", shape=(input_shape[-1],), initializer="zeros")
         super().build(input_shape)
 
     def call(self, inputs, training=None):
-        return fused.add_bias(inputs, tf.convert_to_tensor(self.bias)) if training else inputs + self.bias
+        if not training:
+            return inputs + self.bias
+        bias = tf.convert_to_tensor(self.bias)
+        biased = fused.add_bias(inputs, bias)
+        biased._before_bias, biased._signs = (inputs, bias), {}
+        return biased
 
 
 @tf.keras.utils.register_keras_serializable(package="bssl_tf")
@@ -52,11 +62,23 @@ class QuantConv2D(lq.layers.QuantConv2D):
         with quantized_scope(True):
             kernel = tf.convert_to_tensor(self.kernel)
         padded = self.padding == "same" and self.kernel_size != (1, 1)
-        margins = self._get_padding_same(inputs) if padded else None
+        shifted = padded and fused.can_shift(inputs)
         outputs = fused.convolution_of_signs(
-            inputs, kernel, quantizer=self.input_quantizer, strides=self.strides, margins=margins
+            self._signs(inputs, shifted),
+            kernel,
+            strides=self.strides,
+            margins=self._get_padding_same(inputs) if padded else None,
+            shifted=shifted,
         )
         return self.activation(outputs)
+
+    def _signs(self, inputs: tf.Tensor, shifted: bool) -> tf.Tensor:
+        unbiased, bias = getattr(inputs, "_before_bias", (inputs, None))
+        known = getattr(inputs, "_signs", {})
+        key = shifted, fused.what_quantises(self.input_quantizer)
+        if key not in known:
+            known[key] = fused.signs(unbiased, bias, self.input_quantizer, shifted=shifted)
+        return known[key]
 
     @property
     def _can_fuse(self) -> bool:

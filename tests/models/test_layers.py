@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bssl_tf.models import fused
 from bssl_tf.models.fused import column_sums, convolution_of_signs
 from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, Binarisation
@@ -23,11 +24,11 @@ def check_fused_is_plain(layer, inputs):
     layer(inputs)
     for number, weight in enumerate(layer.trainable_variables):
         weight.assign(tf.random.stateless_normal(weight.shape, (number, 7), stddev=0.7))
-    fused, plain = (values_and_gradients(layer, inputs, training) for training in (True, False))
-    for ours, expected in zip(fused, plain, strict=True):
+    in_training, plain = (values_and_gradients(layer, inputs, training) for training in (True, False))
+    for ours, expected in zip(in_training, plain, strict=True):
         assert np.abs(expected).max() > 0
         np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=2e-4)
-    return fused, plain
+    return in_training, plain
 
 
 def some_inputs(size=7, channels=8):
@@ -46,9 +47,27 @@ def test_binary_convolutions(quantizer, size, kernel, stride, padding, mode):
     options = Binarisation(mode, quantizer).options()
     layer = QuantConv2D(16, kernel, strides=stride, padding=padding, use_bias=False, **options)
     assert layer._can_fuse
-    fused, plain = check_fused_is_plain(layer, some_inputs(size))
+    ours, plain = check_fused_is_plain(layer, some_inputs(size))
     if mode == BINARY and quantizer != "magnitude_aware_sign":
-        np.testing.assert_array_equal(fused[0], plain[0])  # sums of ±1 are exact
+        np.testing.assert_array_equal(ours[0], plain[0])  # sums of ±1 are exact
+
+
+@pytest.mark.parametrize("kernel", [3, 1])
+def test_convolutions_behind_a_bias_share_its_signs(kernel, monkeypatch):
+    options = dict(padding="same", use_bias=False, **Binarisation(BINARY).options())
+    inputs = tf.keras.Input((7, 7, 8))
+    biased = LearnableBias()(inputs)
+    outputs = [QuantConv2D(16, kernel, **options)(biased) for _ in range(2)]
+    biases, signs = [], fused.signs
+
+    def watched(inputs, bias, *rest, **named):
+        biases.append(bias)
+        return signs(inputs, bias, *rest, **named)
+
+    monkeypatch.setattr(fused, "signs", watched)
+    ours, plain = check_fused_is_plain(tf.keras.Model(inputs, tf.concat(outputs, axis=-1)), some_inputs())
+    assert len(biases) == 1 and biases[0].shape == (8,)
+    np.testing.assert_array_equal(ours[0], plain[0])
 
 
 def test_in_16_bits_ones_are_padded_as_the_larger_sums_would_lose_digits():
@@ -68,7 +87,13 @@ def test_in_16_bits_ones_are_padded_as_the_larger_sums_would_lose_digits():
         lambda: tf.nn.conv2d(tf.pad(lq.quantizers.ste_sign(inputs), margins, constant_values=1), kernel, 1, "VALID")
     )
     ours = gradients_of(
-        lambda: convolution_of_signs(inputs, kernel, quantizer=quantizer, strides=(1, 1), margins=margins)
+        lambda: convolution_of_signs(
+            fused.signs(inputs, None, quantizer),
+            kernel,
+            strides=(1, 1),
+            margins=margins,
+            shifted=fused.can_shift(inputs),
+        )
     )
     for ours, expected in zip(ours, plain, strict=True):
         np.testing.assert_array_equal(tf.cast(ours, tf.float32), tf.cast(expected, tf.float32))
@@ -76,8 +101,8 @@ def test_in_16_bits_ones_are_padded_as_the_larger_sums_would_lose_digits():
 
 def test_an_activation_follows_the_convolution():
     options = dict(padding="same", activation="relu", use_bias=False, **Binarisation(BINARY).options())
-    fused, _ = check_fused_is_plain(QuantConv2D(16, 3, **options), some_inputs())
-    assert np.min(fused[0]) == 0
+    ours, _ = check_fused_is_plain(QuantConv2D(16, 3, **options), some_inputs())
+    assert np.min(ours[0]) == 0
 
 
 def test_zero_counts_as_plus_one():
@@ -100,8 +125,6 @@ def test_what_cannot_be_fused_stays_larqs_own(options):
 
 
 def test_layers_that_quantise_alike_share_what_is_compiled():
-    from bssl_tf.models import fused
-
     layers = [QuantConv2D(8, 3, padding="same", use_bias=False, **Binarisation(BINARY).options()) for _ in range(2)]
     before = fused._fused_quantizer.cache_info()
     for layer in layers:
