@@ -104,7 +104,7 @@ class TeacherSettings:
     teacher: str = setting(
         "resnet_small",
         f"Frozen float feature extractor: one of {', '.join(TEACHERS)}, pretrained here by SimCLR into the workdir; "
-        "or the workdir of an earlier run; or a folder that bssl_tf.models.import_teacher wrote; or a saved Keras "
+        "or the workdir of an earlier run; or a folder that import_teacher.py wrote; or a saved Keras "
         "model that gives a feature vector.",
     )
     teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from networks import features_of, pixels_for, randomised, spec_of
 
+from bssl_tf.cli.import_teacher import PIXELS
 from bssl_tf.config import TeacherSettings
 from bssl_tf.models import build_backbone, fingerprint, load_teacher, save_backbone
 from bssl_tf.models.pixels import PIXEL_RANGES
@@ -145,9 +146,10 @@ def test_resnet50_of_keras_applications(tmp_path):
     assert teacher.output_shape == (None, 2048) and "resnet50" in description
 
 
-def test_flag_and_table_name_the_same_pixel_ranges():
+def test_flags_and_table_name_the_same_pixel_ranges():
     choices = TeacherSettings.__dataclass_fields__["teacher_pixels"].metadata["choices"]
     assert set(choices) == set(PIXEL_RANGES)
+    assert set(PIXELS) - {"auto"} == {name for name, pixels in PIXEL_RANGES.items() if not pixels.blue_first}
 
 
 def test_a_resnet_of_ours_sees_images_of_any_size_that_go_through_the_same_layers(tmp_path):

@@ -26,7 +26,6 @@ from bssl_tf.models.resnet import STEM_LARGE
 from bssl_tf.models.spec import BackboneSpec, build_backbone, save_backbone
 
 ORIGIN_FILE = "imported.json"
-PIXELS = tuple(name for name, pixels in PIXEL_RANGES.items() if not pixels.blue_first)
 _USUAL_SIZE = 224
 
 
@@ -58,7 +57,7 @@ def import_teacher(source: str | os.PathLike, *, pixels: str | None = None, keep
 
     Args:
         source: a file that ends in one of `checkpoint_files.SUFFIXES`.
-        pixels: one of `PIXELS`, the range that the network was trained with; None: the layout's own.
+        pixels: a key of `PIXEL_RANGES` whose order is RGB, what the network was trained with; None: the layout's own.
         keep_head: also take the projection head.
 
     Raises:
@@ -102,19 +101,13 @@ def save_teacher(teacher: ImportedTeacher, output: str | os.PathLike, source: st
     Raises:
         UserError: `output` exists and is not empty.
     """
-    check_output(output)
+    if Path(output).is_file() or (Path(output).is_dir() and any(Path(output).iterdir())):
+        raise UserError(f"{output} exists: name a new folder.")
     if teacher.head is not None:
         save_head(teacher.head, output)
     origin = {"source": source, "sha256": teacher.sha256, "layout": teacher.layout, "dropped": dict(teacher.dropped)}
     write_json(Path(output) / ORIGIN_FILE, origin)
     save_backbone(teacher.model, teacher.spec, output)
-
-
-def check_output(output: str | os.PathLike) -> None:
-    """Raise a UserError unless `output` can become a new folder."""
-    output = Path(output)
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
-        raise UserError(f"--output={output} exists: name a new folder.")
 
 
 def _each(values: tuple[float, ...]) -> tuple[float, ...]:
