@@ -1,7 +1,7 @@
 """Turns a public PyTorch ResNet into a teacher.
 
-    python import_teacher.py --source=moco_v2_800ep_pretrain.pth.tar --output=teachers/moco_v2
-    python train.py --teacher=teachers/moco_v2 …
+    python import_teacher.py --source=moco_v2_800ep_pretrain.pth.tar --output=runs/moco_v2
+    python train.py --teacher=runs/moco_v2 …
 
 Takes .pth, .pth.tar, .pt, .ckpt and .bin (with PyTorch, which loads tensors only and runs nothing that the file
 holds), .safetensors and .npz. Recognises who wrote the file by the names in it: MoCo, SwAV, BYOL, SimCLR, SimSiam,

@@ -3,8 +3,8 @@
 ::
 
     teacher = import_teacher("moco_v2_800ep_pretrain.pth.tar")
-    save_teacher(teacher, "teachers/moco_v2")
-    model, _ = load_teacher("teachers/moco_v2", image_size=224, channels=3)
+    save_teacher(teacher, "runs/moco_v2")
+    model, _ = load_teacher("runs/moco_v2", image_size=224, channels=3)
 """
 
 import os
