@@ -23,6 +23,7 @@ from bssl_tf.models.imported import import_teacher, save_teacher
 from bssl_tf.models.imported.checkpoint_files import read_checkpoint
 from bssl_tf.models.imported.layouts import recognise
 from bssl_tf.models.imported.weights import fill_resnet, head_from
+from bssl_tf.models.pixels import PIXEL_RANGES
 
 RESNET = resnet_tensors()
 FEATURES = np.random.default_rng(3).normal(size=(4, 512)).astype(np.float32)
@@ -117,11 +118,10 @@ def test_a_whole_training_checkpoint(tmp_path):
 def test_pixels(tmp_path):
     swav = RESNET | prefixed("projection_head.", with_batch_norm())
     file = write(tmp_path / "swav.npz", swav)
-    teacher = import_teacher(file)
-    assert teacher.spec.std[0] == pytest.approx(0.228 * 255)
-    assert teacher.dropped == {"projection head": 8}
-    spec = import_teacher(file, pixels="0..1").spec
-    assert spec.mean == (0, 0, 0) and spec.std == (255, 255, 255)
+    teacher = import_teacher(file, pixels="0..1")
+    assert teacher.spec.mean == (0, 0, 0) and teacher.spec.std == (255, 255, 255)
+    assert teacher.layout == "SwAV" and teacher.dropped == {"projection head": 8}
+    assert PIXEL_RANGES["swav"].std[0] == pytest.approx(0.228 * 255)
 
 
 def test_head_with_batch_norm():
