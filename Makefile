@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.testable
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test install clean
 .DEFAULT_GOAL := demo
@@ -16,7 +18,7 @@ demo: install
 	@$(BIN)/python convert.py --workdir=$(DEMO) --output=$(DEMO)/digits.tflite
 	@$(BIN)/python evaluate.py --workdir=$(DEMO)
 
-test: install
+test: $(TESTABLE)
 	$(BIN)/python -m pytest
 
 install: $(INSTALLED)
@@ -32,8 +34,13 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	fi; \
 	echo "installing into $(VENV) with $$("$$python" --version) (a few minutes, once)"; \
 	"$$python" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	$(PIP_INSTALL) --editable .
 	@touch $(INSTALLED)
+
+# PyTorch, against which the tests compare imported teachers, is large: only the tests bring it.
+$(TESTABLE): $(INSTALLED)
+	$(PIP_INSTALL) --editable ".[test]"
+	@touch $(TESTABLE)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

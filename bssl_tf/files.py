@@ -52,7 +52,18 @@ def fingerprint(path: Path) -> str:
     digest = hashlib.sha256()
     for member in members:
         digest.update(member.relative_to(path.parent).as_posix().encode())
-        with open(member, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        _add_file(digest, member)
     return digest.hexdigest()[:16]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, as sha256sum prints it."""
+    digest = hashlib.sha256()
+    _add_file(digest, path)
+    return digest.hexdigest()
+
+
+def _add_file(digest, path: Path) -> None:
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)

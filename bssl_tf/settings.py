@@ -104,16 +104,18 @@ class TeacherSettings:
     teacher: str = setting(
         "resnet_small",
         f"Frozen float feature extractor: one of {', '.join(TEACHERS)}, pretrained here by SimCLR into the workdir; "
-        "or the workdir of an earlier run; or a saved Keras model that gives a feature vector.",
+        "or the workdir of an earlier run; or a folder that import_teacher.py wrote; or a saved Keras "
+        "model that gives a feature vector.",
     )
     teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8)
     teacher_depth: int = setting(1, "resnet_small: blocks in each stage.", low=1)
     teacher_stages: int = setting(3, "resnet_small: stages.", low=1)
     teacher_pixels: str = setting(
         "0..255",
-        "Pixel range that a saved Keras model given as --teacher expects: 0..255, 0..1, -1..1 or imagenet "
-        "(mean and standard deviation of ImageNet, as PyTorch models have it).",
-        choices=("0..255", "0..1", "-1..1", "imagenet"),
+        "Pixel range that a saved Keras model given as --teacher expects: 0..255, 0..1, -1..1, imagenet "
+        "(mean and standard deviation of ImageNet, as PyTorch models have it), swav (almost the same) or caffe (BGR "
+        "without the mean, as ResNet50 and VGG of Keras Applications).",
+        choices=("0..255", "0..1", "-1..1", "imagenet", "swav", "caffe"),
     )
 
 

@@ -1,6 +1,6 @@
 """Networks: binary students, float teachers, and the heads on top of them."""
 
-from bssl_tf.models.heads import mlp_head
+from bssl_tf.models.heads import HeadLayer, build_head, load_head, mlp_head, save_head
 from bssl_tf.models.layers import LearnableBias
 from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, FLOAT, MODES
@@ -13,12 +13,16 @@ __all__ = [
     "FLOAT",
     "MODES",
     "BackboneSpec",
+    "HeadLayer",
     "LearnableBias",
     "PixelNormalisation",
     "build_backbone",
+    "build_head",
     "fingerprint",
     "load_backbone",
+    "load_head",
     "load_teacher",
     "mlp_head",
     "save_backbone",
+    "save_head",
 ]

@@ -2,10 +2,13 @@
 
 import tensorflow as tf
 
+SMALL_BELOW = 64
+"""Images of fewer pixels have no detail to give away in the first layer."""
+
 
 def stem_stride(image: tf.Tensor) -> int:
-    """1 for images under 64 pixels, which have no detail to give away, else 2."""
-    return 1 if image.shape[1] < 64 else 2
+    """1 for small images, else 2."""
+    return 1 if image.shape[1] < SMALL_BELOW else 2
 
 
 def stage_stride(feature_map: tf.Tensor) -> int:

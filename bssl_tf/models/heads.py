@@ -1,8 +1,45 @@
-"""The small networks on top of a backbone: both classifiers of BSSL, and SimCLR's projection."""
+"""The small networks on top of a backbone: both classifiers of BSSL, projections, and those of teachers from elsewhere.
+
+A head on disk is two files: ``projection.json`` lists its layers, ``projection.weights.h5`` holds its weights.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import tensorflow as tf
 
+from bssl_tf.errors import UserError
+from bssl_tf.files import write_json
 from bssl_tf.models.normalisation import batch_norm
+from bssl_tf.models.weights_file import read_weights, write_weights
+
+HEAD_FILE = "projection.json"
+HEAD_WEIGHTS_FILE = "projection.weights.h5"
+
+
+@dataclass(frozen=True)
+class HeadLayer:
+    """A dense layer and what follows it.
+
+    Args:
+        units: outputs.
+        activation: "relu", after the batch norm if there is one, or None.
+        batch_norm: whether a batch norm follows.
+        use_bias: whether the dense layer has a bias.
+    """
+
+    units: int
+    activation: str | None = None
+    batch_norm: bool = False
+    use_bias: bool = True
+
+    def __post_init__(self):
+        if not isinstance(self.units, int) or self.units < 1 or self.activation not in (None, "relu"):
+            raise UserError(f"a layer of a head needs units ≥ 1 and activation null or relu; received {self}")
 
 
 def _as_in_pytorch() -> tf.keras.initializers.Initializer:
@@ -25,9 +62,58 @@ def mlp_head(input_width: int, hidden: int, outputs: int, name: str) -> tf.keras
     Returns:
         A model from (None, input_width) to (None, outputs), in float32 under every precision policy.
     """
+    layers = (HeadLayer(hidden, "relu", batch_norm=True, use_bias=False), HeadLayer(outputs))
+    return build_head(input_width, layers, name)
+
+
+def build_head(input_width: int, layers: Sequence[HeadLayer], name: str = "projection") -> tf.keras.Model:
+    """A model from (None, input_width) to (None, units of the last layer), in float32 under every precision policy."""
     features = tf.keras.Input((input_width,), name="features", dtype="float32")
-    x = tf.keras.layers.Dense(hidden, use_bias=False, kernel_initializer=_as_in_pytorch(), dtype="float32")(features)
-    x = batch_norm(dtype="float32")(x)
-    x = tf.keras.layers.ReLU(dtype="float32")(x)
-    x = tf.keras.layers.Dense(outputs, kernel_initializer=_as_in_pytorch(), dtype="float32")(x)
+    x = features
+    for layer in layers:
+        x = tf.keras.layers.Dense(
+            layer.units, use_bias=layer.use_bias, kernel_initializer=_as_in_pytorch(), dtype="float32"
+        )(x)
+        x = batch_norm(dtype="float32")(x) if layer.batch_norm else x
+        x = tf.keras.layers.ReLU(dtype="float32")(x) if layer.activation else x
     return tf.keras.Model(features, x, name=name)
+
+
+def save_head(head: tf.keras.Model, folder: str | os.PathLike) -> None:
+    """Write `folder`/projection.json and `folder`/projection.weights.h5.
+
+    Args:
+        head: made by `build_head`, `mlp_head` or `load_head`.
+        folder: for instance where the backbone under the head is saved.
+    """
+    layers = []
+    for layer in head.layers[1:]:
+        if isinstance(layer, tf.keras.layers.Dense):
+            layers.append(HeadLayer(layer.units, use_bias=layer.use_bias))
+        elif isinstance(layer, tf.keras.layers.BatchNormalization):
+            layers[-1] = dataclasses.replace(layers[-1], batch_norm=True)
+        else:
+            layers[-1] = dataclasses.replace(layers[-1], activation="relu")
+    content = {"layers": [dataclasses.asdict(layer) for layer in layers], "input_width": head.input_shape[-1]}
+    write_weights(head, Path(folder) / HEAD_WEIGHTS_FILE)
+    write_json(Path(folder) / HEAD_FILE, content)
+
+
+def load_head(folder: str | os.PathLike) -> tf.keras.Model:
+    """Read what `save_head` wrote.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+        UserError: a file is damaged, or they do not belong together.
+    """
+    folder = Path(folder)
+    for file in (HEAD_FILE, HEAD_WEIGHTS_FILE):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{folder} holds no projection head: {file} is missing.")
+    try:
+        content = json.loads((folder / HEAD_FILE).read_text())
+        head = build_head(int(content["input_width"]), [HeadLayer(**layer) for layer in content["layers"]])
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{folder / HEAD_FILE} cannot be used: {error}") from error
+    read_weights(head, folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE)
+    return head

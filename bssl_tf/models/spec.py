@@ -9,23 +9,22 @@
 """
 
 import dataclasses
-import io
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import tensorflow as tf
 
 from bssl_tf.config import QUANTIZERS
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_bytes, write_text
+from bssl_tf.files import write_text
 from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, FLOAT, MODES, Binarisation
 from bssl_tf.models.reactnet import reactnet_a, reactnet_small
-from bssl_tf.models.resnet import RESNET_BLOCKS, resnet, resnet_small
+from bssl_tf.models.resnet import RESNET_BLOCKS, STEM_BY_SIZE, STEMS, has_large_stem, resnet, resnet_small
+from bssl_tf.models.weights_file import read_weights, write_weights
 from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
 
 SPEC_FILE = "backbone.json"
@@ -49,6 +48,7 @@ class BackboneSpec:
         mode: what is binary, one of `quantization.MODES`. Teachers are `float`.
         quantizer: one of `config.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
             form of it.
+        stem: first layers of a ResNet-18, -34 or -50, one of `resnet.STEMS`.
 
     Raises:
         UserError: a value is not allowed, or does not suit the architecture.
@@ -65,6 +65,7 @@ class BackboneSpec:
     dense: int = 0
     mode: str = BINARY
     quantizer: str = "ste_sign"
+    stem: str = STEM_BY_SIZE
 
     def __post_init__(self):
         for field in ("mean", "std"):
@@ -72,6 +73,7 @@ class BackboneSpec:
         _check_choice("backbone", self.name, tuple(ARCHITECTURES))
         _check_choice("mode", self.mode, MODES)
         _check_choice("--quantizer", self.quantizer, QUANTIZERS)
+        _check_choice("stem", self.stem, STEMS)
         _check_choice("--channels", self.channels, (1, 3))
         for field, low in (("width", 1), ("depth", 1), ("stages", 1), ("dense", 0)):
             value = getattr(self, field)
@@ -94,6 +96,11 @@ class BackboneSpec:
                 f"until nothing is left. Use {architecture.smallest} or more"
                 + (f", or one of {', '.join(others)}." if others else ".")
             )
+
+    def is_same_at(self, image_size: int) -> bool:
+        """Whether images of another size go through the same layers: the features are averages over all positions."""
+        large = has_large_stem(self.image_size, self.stem)
+        return self.name in RESNET_BLOCKS and has_large_stem(image_size, self.stem) == large
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -144,7 +151,7 @@ ARCHITECTURES: dict[str, _Architecture] = {
     "quicknet_large": _from_zoo(32),
     "binary_resnet_e18": _from_zoo(8),
     "resnet_small": _Architecture(lambda x, spec: resnet_small(x, spec.width, spec.depth, spec.stages), **_TEACHER),
-    **{name: _Architecture(lambda x, spec: resnet(x, spec.name), **_TEACHER) for name in RESNET_BLOCKS},
+    **{name: _Architecture(lambda x, spec: resnet(x, spec.name, spec.stem), **_TEACHER) for name in RESNET_BLOCKS},
 }
 
 
@@ -173,16 +180,8 @@ def build_backbone(spec: BackboneSpec) -> tf.keras.Model:
 
 
 def save_backbone(model: tf.keras.Model, spec: BackboneSpec, folder: str | os.PathLike) -> None:
-    """Write `folder`/backbone.json and `folder`/backbone.weights.h5, each whole or not at all.
-
-    The weights are numbered HDF5 data sets in the order of `model.get_weights()`. (Keras's own
-    format is slow for many layers, and would load a part of another network without a word.)
-    """
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        for index, weight in enumerate(model.get_weights()):
-            file.create_dataset(f"{index:05d}", data=weight)
-    write_bytes(Path(folder) / WEIGHTS_FILE, content.getvalue())
+    """Write `folder`/backbone.json and `folder`/backbone.weights.h5, each whole or not at all."""
+    write_weights(model, Path(folder) / WEIGHTS_FILE)
     write_text(Path(folder) / SPEC_FILE, spec.to_json())
 
 
@@ -197,33 +196,19 @@ def load_backbone(folder: str | os.PathLike, **overrides) -> tuple[tf.keras.Mode
         FileNotFoundError: one of the two files is missing.
         UserError: a file is damaged, or the weights are those of another network.
     """
+    spec = dataclasses.replace(read_spec(folder), **overrides)
+    model = build_backbone(spec)
+    read_weights(model, Path(folder) / WEIGHTS_FILE, described_in=SPEC_FILE)
+    return model, spec
+
+
+def read_spec(folder: str | os.PathLike) -> BackboneSpec:
+    """The description alone of what `save_backbone` wrote; raises as `load_backbone` does."""
     folder = Path(folder)
     for file in (SPEC_FILE, WEIGHTS_FILE):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no backbone: {file} is missing.")
     try:
-        spec = BackboneSpec.from_json((folder / SPEC_FILE).read_text())
+        return BackboneSpec.from_json((folder / SPEC_FILE).read_text())
     except ValueError as error:  # json's and unicode's own errors are ValueErrors too
         raise UserError(f"{folder / SPEC_FILE} cannot be used: {error}") from error
-    spec = dataclasses.replace(spec, **overrides)
-    model = build_backbone(spec)
-    _load_weights(model, folder / WEIGHTS_FILE)
-    return model, spec
-
-
-def _load_weights(model: tf.keras.Model, path: Path) -> None:
-    try:
-        with h5py.File(path) as file:
-            weights = [file[key][()] for key in sorted(file)]
-    except (OSError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged or not ours: {error}") from error
-    received = [weight.shape for weight in weights]
-    expected = [tuple(weight.shape) for weight in model.weights]
-    if received != expected:
-        differing = [pair for pair in zip(received, expected) if pair[0] != pair[1]]
-        first = f"; the first that differ are {differing[0][0]} and {differing[0][1]}" if differing else ""
-        raise UserError(
-            f"{path} does not fit the {model.name} that {SPEC_FILE} describes: it holds {len(received)} "
-            f"arrays, the network {len(expected)}{first}."
-        )
-    model.set_weights(weights)

@@ -7,17 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
-from bssl_tf.models.normalisation import PixelNormalisation
-from bssl_tf.models.spec import SPEC_FILE, load_backbone
-
-PIXEL_RANGES = {
-    "0..255": ((0.0,), (1.0,)),
-    "0..1": ((0.0,), (255.0,)),
-    "-1..1": ((127.5,), (127.5,)),
-    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
-}
-"""How to reach the pixel range a model expects from 0..255: mean and standard deviation, of all
-channels or of each."""
+from bssl_tf.models.pixels import PIXEL_RANGES
+from bssl_tf.models.spec import SPEC_FILE, load_backbone, read_spec
 
 
 def fingerprint(model: tf.keras.Model) -> str:
@@ -34,12 +25,15 @@ def load_teacher(
 ) -> tuple[tf.keras.Model, str]:
     """Load a teacher and freeze it.
 
+    A ResNet-18, -34 or -50 of ours takes views of any size that goes through the same layers. A teacher for RGB takes
+    grey views too: their channel is repeated, and the description says so.
+
     Args:
         path: a folder with a backbone.json, or a workdir whose teacher/ has one, or a saved Keras model
             (.keras, .h5 or a SavedModel folder) from images to a feature vector.
         image_size: height and width of the views it will see.
         channels: channels of these views.
-        pixels: a key of `PIXEL_RANGES`, what a saved Keras model expects. Our own backbones take 0..255.
+        pixels: a key of `pixels.PIXEL_RANGES`, what a saved Keras model expects. Our own backbones take 0..255.
 
     Returns:
         A model from pixels (None, S, S, C) in 0..255 to features (None, D) float32, `trainable=False`; and
@@ -58,6 +52,8 @@ def load_teacher(
             break
     else:
         model, kind = _load_keras(path, image_size, channels, pixels)
+    if model.input_shape[-1] != channels:
+        model, kind = _for_grey(model), f"{kind} (grey images, their channel three times)"
     model.trainable = False
     width = model.output_shape[-1]
     description = (
@@ -73,19 +69,16 @@ def _load_own(folder: Path, image_size: int, channels: int, pixels: str) -> tupl
             f"--teacher_pixels={pixels} is for saved Keras models only; the backbone in {folder} normalises "
             f"its input itself. Leave it at 0..255."
         )
-    model, spec = load_backbone(folder)
-    _check_input(model.input_shape, folder, image_size, channels)
+    spec = read_spec(folder)
+    size = image_size if spec.is_same_at(image_size) else spec.image_size
+    _check_input((None, size, size, spec.channels), folder, image_size, channels)
+    model, _ = load_backbone(folder, image_size=size)
     return model, spec.name
 
 
 def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tuple[tf.keras.Model, str]:
     if pixels not in PIXEL_RANGES:
         raise UserError(f"Unknown --teacher_pixels={pixels}. There are: {', '.join(PIXEL_RANGES)}.")
-    mean, std = PIXEL_RANGES[pixels]
-    if len(mean) not in (1, channels):
-        raise UserError(
-            f"--teacher_pixels={pixels} is for RGB, but --channels={channels}. Use --channels=3, or another range."
-        )
     try:
         saved = tf.keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the file's format happens to trip over
@@ -97,10 +90,15 @@ def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tupl
         raise UserError(f"--teacher={path} was not saved by Keras: it came back as a {kind}.")
     if saved.inputs is not None:
         _check_input(saved.input_shape, path, image_size, channels)
+        channels = saved.input_shape[-1] or channels
+    if len(PIXEL_RANGES[pixels].mean) not in (1, channels):
+        raise UserError(
+            f"--teacher_pixels={pixels} is for RGB, but --teacher={path} takes {channels} channel(s). Use another "
+            "range."
+        )
 
-    per_channel = channels // len(mean)
     inputs = tf.keras.Input((image_size, image_size, channels), name="pixels", dtype="float32")
-    x = PixelNormalisation(mean * per_channel, std * per_channel, name="normalise")(inputs)
+    x = PIXEL_RANGES[pixels].apply(inputs)
     try:
         features = saved(x, training=False)
     except (ValueError, TypeError) as error:
@@ -117,6 +115,13 @@ def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tupl
     return tf.keras.Model(inputs, features, name="teacher"), f"Keras model {saved.name}"
 
 
+def _for_grey(model: tf.keras.Model) -> tf.keras.Model:
+    """A model for RGB → one for images of one channel."""
+    pixels = tf.keras.Input((*model.input_shape[1:3], 1), name="pixels", dtype="float32")
+    rgb = tf.keras.layers.Concatenate(dtype="float32", name="grey_to_rgb")([pixels] * 3)
+    return tf.keras.Model(pixels, model(rgb), name=model.name)
+
+
 def _check_input(shape: tuple, path: Path, image_size: int, channels: int) -> None:
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise UserError(f"--teacher={path} must take images (None, S, S, C), but takes {shape}.")
@@ -126,7 +131,7 @@ def _check_input(shape: tuple, path: Path, image_size: int, channels: int) -> No
             f"--teacher={path} takes images of {height}×{width} pixels, but --image_size={image_size}. "
             f"Views are not resized for the teacher: use --image_size={height}, or another teacher."
         )
-    if (depth or channels) != channels:
+    if (depth or channels) not in (channels, 3):
         raise UserError(
             f"--teacher={path} takes {depth} channel(s), but --channels={channels}. Use --channels={depth}, "
             f"or another teacher."

@@ -7,7 +7,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from bssl_tf.balancing import CosineBalance
-from bssl_tf.config import Config
+from bssl_tf.config import TEACHERS, Config
 from bssl_tf.data import steps_per_epoch
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.methods.simclr import SimClr
@@ -42,7 +42,7 @@ def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution:
         teacher_spec(config, inputs)
         teacher = None
     else:
-        teacher = _load_teacher(config, inputs)
+        teacher, _ = _load_teacher(config, inputs)
     if known_features.is_wanted(config):
         fingerprint = next((phase.settings.get("teacher_fingerprint") for phase in wanted[::-1]), None)
         known_features.check_before_training(config, inputs, teacher, fingerprint)
@@ -91,7 +91,9 @@ def train_stage(
     """
     optimizer, run = config.optimizer, config.run
     tf.keras.utils.set_random_seed(run.seed + number)
-    teacher, known = _load_teacher(config, inputs), None
+    (teacher, description), known = _load_teacher(config, inputs), None
+    if config.teacher.teacher not in TEACHERS:
+        console.print(f"teacher: {description}")
     if known_features.is_wanted(config):
         known = known_features.known_features(config, phase, inputs, teacher, console, distribution)
     data = training_data(config, inputs, optimizer.batch_size, optimizer.epochs, stream=number, known=known)
@@ -131,14 +133,13 @@ def _compile(config: Config, method: Bssl, steps_per_epoch: int) -> None:
     )
 
 
-def _load_teacher(config: Config, inputs: Inputs) -> tf.keras.Model:
-    teacher, _ = load_teacher(
+def _load_teacher(config: Config, inputs: Inputs) -> tuple[tf.keras.Model, str]:
+    return load_teacher(
         teacher_path(config),
         image_size=inputs.image_size,
         channels=inputs.channels,
         pixels=config.teacher.teacher_pixels,
     )
-    return teacher
 
 
 def _bssl(config: Config, teacher: tf.keras.Model, spec: BackboneSpec, balance=0.0) -> Bssl:

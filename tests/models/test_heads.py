@@ -1,8 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.models import PixelNormalisation, mlp_head
+from bssl_tf.models import HeadLayer, PixelNormalisation, build_head, load_head, mlp_head, save_head
+
+MOCO = (HeadLayer(5, "relu"), HeadLayer(4))
+DEEP = (HeadLayer(5, "relu", True, False), HeadLayer(6, None, True, True), HeadLayer(3, "relu"))
 
 
 def test_head_has_two_layers_and_one_batch_norm():
@@ -35,6 +40,51 @@ def test_head_computes_in_float32_under_mixed_precision():
         tf.keras.mixed_precision.set_global_policy("float32")
     assert {layer.compute_dtype for layer in head.layers} == {"float32"}
     assert head(tf.ones((2, 6))).dtype == tf.float32
+
+
+@pytest.mark.parametrize("layers", [MOCO, DEEP, (HeadLayer(4),)])
+def test_heads_come_back_from_disk(tmp_path, layers):
+    head = build_head(7, layers)
+    for variable in head.variables:
+        variable.assign(np.random.default_rng(0).uniform(0.1, 1, variable.shape))
+    save_head(head, tmp_path)
+    features = np.random.default_rng(1).normal(size=(3, 7)).astype(np.float32)
+    loaded = load_head(tmp_path)
+    np.testing.assert_array_equal(loaded(features), head(features))
+    assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in head.layers]
+    save_head(mlp_head(6, hidden=10, outputs=4, name="other"), tmp_path)
+    assert load_head(tmp_path).input_shape == (None, 6)
+
+
+def test_description_of_a_head(tmp_path):
+    save_head(build_head(7, MOCO), tmp_path)
+    assert json.loads((tmp_path / "projection.json").read_text()) == {
+        "layers": [
+            {"units": 5, "activation": "relu", "batch_norm": False, "use_bias": True},
+            {"units": 4, "activation": None, "batch_norm": False, "use_bias": True},
+        ],
+        "input_width": 7,
+    }
+
+
+def test_relu_follows_the_batch_norm():
+    head = build_head(2, [HeadLayer(2, "relu", batch_norm=True)])
+    assert [type(layer).__name__ for layer in head.layers[1:]] == ["Dense", "BatchNormalization", "ReLU"]
+
+
+def test_heads_that_cannot_be_loaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match="projection.json is missing"):
+        load_head(tmp_path)
+    save_head(build_head(7, MOCO), tmp_path)
+    description = json.loads((tmp_path / "projection.json").read_text())
+    for changed, words in (
+        (description | {"input_width": 8}, "projection.weights.h5 does not fit"),
+        (description | {"layers": [{"units": 5, "activation": "gelu"}]}, "projection.json.*gelu"),
+        ({}, "projection.json cannot be used"),
+    ):
+        (tmp_path / "projection.json").write_text(json.dumps(changed))
+        with pytest.raises(ValueError, match=words):
+            load_head(tmp_path)
 
 
 def test_normalisation_comes_back_from_its_config():

@@ -34,6 +34,7 @@ def test_json_keeps_every_field():
         (dict(mean=(1, 2)), ["mean", "3 number"]),
         (dict(std=(1, 1, 0)), ["std", "above 0"]),
         (dict(depth=0), ["depth", "at least 1"]),
+        (dict(stem="huge"), ["stem", "huge", "large"]),
     ],
 )
 def test_bad_values_are_named(changes, words):

@@ -3,7 +3,10 @@ import pytest
 import tensorflow as tf
 from networks import features_of, pixels_for, randomised, spec_of
 
+from bssl_tf.cli.import_teacher import PIXELS
+from bssl_tf.config import TeacherSettings
 from bssl_tf.models import build_backbone, fingerprint, load_teacher, save_backbone
+from bssl_tf.models.pixels import PIXEL_RANGES
 
 SMALL = spec_of("resnet_small", mode="float", width=8)
 
@@ -89,9 +92,7 @@ def test_minus_one_to_one(tmp_path):
     ("options", "words"),
     [
         (dict(image_size=16), ["8×8", "--image_size=16", "--image_size=8"]),
-        (dict(channels=1), ["3 channel", "--channels=1", "--channels=3"]),
         (dict(pixels="0..7"), ["--teacher_pixels=0..7", "imagenet"]),
-        (dict(channels=1, pixels="imagenet"), ["imagenet", "--channels=1"]),
     ],
 )
 def test_a_teacher_that_does_not_fit(tmp_path, options, words):
@@ -100,6 +101,65 @@ def test_a_teacher_that_does_not_fit(tmp_path, options, words):
         load_teacher(tmp_path / "model.keras", **{"image_size": 8, "channels": 3, **options})
     for word in words:
         assert word in str(error.value)
+
+
+def test_a_grey_teacher_takes_neither_colour_nor_a_range_for_rgb(tmp_path):
+    keras_model(channels=1).save(tmp_path / "grey.keras")
+    with pytest.raises(ValueError, match="takes 1 channel.*--channels=3"):
+        load_teacher(tmp_path / "grey.keras", image_size=8, channels=3)
+    with pytest.raises(ValueError, match="--teacher_pixels=imagenet is for RGB"):
+        load_teacher(tmp_path / "grey.keras", image_size=8, channels=1, pixels="imagenet")
+
+
+@pytest.mark.parametrize("kind", ["own", "keras"])
+def test_grey_images_for_a_teacher_of_rgb(tmp_path, kind):
+    path = tmp_path if kind == "own" else tmp_path / "model.keras"
+    if kind == "own":
+        save_backbone(randomised(SMALL), SMALL, path)
+    else:
+        keras_model().save(path)
+    pixels = {"own": "0..255", "keras": "imagenet"}[kind]
+    grey, description = load_teacher(path, image_size=8, channels=1, pixels=pixels)
+    rgb, plain = load_teacher(path, image_size=8, channels=3, pixels=pixels)
+    images = pixels_for(SMALL)[..., :1]
+    np.testing.assert_array_equal(features_of(grey, images), features_of(rgb, np.repeat(images, 3, axis=-1)))
+    assert "channel three times" in description and "channel three times" not in plain
+    assert grey.trainable_weights == [] and fingerprint(grey) == fingerprint(rgb)
+
+
+def test_pixels_as_keras_applications_prepares_them(tmp_path):
+    model = keras_model()
+    model.save(tmp_path / "model.keras")
+    teacher, _ = load_teacher(tmp_path / "model.keras", image_size=8, channels=3, pixels="caffe")
+    images = pixels_for(SMALL)
+    prepared = tf.keras.applications.resnet50.preprocess_input(images.copy())
+    np.testing.assert_allclose(features_of(teacher, images), features_of(model, prepared), rtol=1e-4, atol=1e-3)
+
+
+def test_resnet50_of_keras_applications(tmp_path):
+    model = tf.keras.applications.ResNet50(include_top=False, pooling="avg", weights=None)
+    model.save(tmp_path / "resnet50.h5")
+    teacher, description = load_teacher(tmp_path / "resnet50.h5", image_size=40, channels=3, pixels="caffe")
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3)).astype(np.float32)
+    expected = features_of(model, tf.keras.applications.resnet50.preprocess_input(images.copy()))
+    np.testing.assert_allclose(features_of(teacher, images), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    assert teacher.output_shape == (None, 2048) and "resnet50" in description
+
+
+def test_flags_and_table_name_the_same_pixel_ranges():
+    choices = TeacherSettings.__dataclass_fields__["teacher_pixels"].metadata["choices"]
+    assert set(choices) == set(PIXEL_RANGES)
+    assert set(PIXELS) - {"auto"} == {name for name, pixels in PIXEL_RANGES.items() if not pixels.blue_first}
+
+
+def test_a_resnet_of_ours_sees_images_of_any_size_that_go_through_the_same_layers(tmp_path):
+    spec = spec_of("resnet18", 64, mode="float")
+    save_backbone(randomised(spec), spec, tmp_path)
+    teacher, description = load_teacher(tmp_path, image_size=70, channels=3)
+    assert teacher.input_shape == (None, 70, 70, 3) and "70×70×3" in description
+    assert fingerprint(teacher) == fingerprint(randomised(spec))
+    with pytest.raises(ValueError, match="--image_size=63"):
+        load_teacher(tmp_path, image_size=63, channels=3)  # would have the small stem
 
 
 def test_own_backbones_of_another_size_or_pixel_range(tmp_path):

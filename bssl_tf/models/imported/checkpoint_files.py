@@ -1,0 +1,100 @@
+"""Checkpoints as one flat table, from the name of a tensor to its values. Nothing that a file holds is executed."""
+
+import argparse
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bssl_tf.errors import UserError
+
+PYTORCH_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
+SUFFIXES = (*PYTORCH_SUFFIXES, ".safetensors", ".npz")
+
+
+def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    """All tensors of a checkpoint, by their names; nested dictionaries become "outer.inner".
+
+    Values that are no tensors (epochs, settings, …) are left out.
+
+    Args:
+        path: a file that ends in one of `SUFFIXES`. Only `PYTORCH_SUFFIXES` need PyTorch.
+
+    Raises:
+        UserError: another kind of file, a damaged one, one that wants to run code, or a package is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"--source={path} is no file: name the checkpoint.")
+    if path.name.endswith(".safetensors"):
+        content = _read_safetensors(path)
+    elif path.name.endswith(".npz"):
+        content = _read_npz(path)
+    elif path.name.endswith(PYTORCH_SUFFIXES):
+        content = _read_pytorch(path)
+    else:
+        raise UserError(f"--source={path}: its name must end in {', '.join(SUFFIXES)}.")
+    tensors = dict(_flatten(content))
+    if not tensors:
+        raise UserError(f"--source={path} holds no tensors.")
+    return tensors
+
+
+def _flatten(content: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _flatten(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(content, np.ndarray):
+        yield name, content
+    elif hasattr(content, "detach"):  # a tensor of PyTorch, which numpy cannot take where it is of 16 bits
+        tensor = content.detach().cpu()
+        yield name, (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"--source={path} cannot be read as arrays alone: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise UserError(f"--source={path} needs the package safetensors: pip install safetensors") from error
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise UserError(f"--source={path} cannot be read as safetensors: {error}") from error
+
+
+def _read_pytorch(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(
+            f'--source={path} needs PyTorch to be read: pip install torch, or bssl_tf\'s extra "import". A '
+            ".safetensors or .npz file does without."
+        ) from error
+    try:
+        # DINO's checkpoints keep the parsed command line, an object without code of its own.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if not wanted:
+            raise UserError(f"--source={path} is damaged, or no checkpoint of PyTorch.") from error
+        raise UserError(
+            f"--source={path} is refused: to read it, Python would have to run {wanted[1]}, which the file names. "
+            "Where you trust the file, save its tensors alone: torch.save({'state_dict': torch.load(FILE, "
+            "weights_only=False)['state_dict']}, 'tensors.pth')."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"--source={path} is damaged, or no checkpoint of PyTorch: {error}") from error
