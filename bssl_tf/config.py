@@ -15,46 +15,22 @@ from typing import Any
 
 from absl import flags
 
-from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_json
 from bssl_tf.settings import (
-    OPTIMIZERS,
-    PRECISIONS,
-    QUANTIZERS,
-    STUDENTS,
-    TEACHERS,
+    BsslSettings,
     ComputeSettings,
     DataSettings,
     DistributionSettings,
     FeatureCacheSettings,
     MethodSettings,
     OptimizerSettings,
+    PretrainingSettings,
     RunSettings,
-    SimclrSettings,
     StudentSettings,
     TeacherSettings,
     ViewSettings,
 )
-
-__all__ = [
-    "OPTIMIZERS",
-    "PRECISIONS",
-    "QUANTIZERS",
-    "STUDENTS",
-    "TEACHERS",
-    "Config",
-    "ComputeSettings",
-    "DataSettings",
-    "DistributionSettings",
-    "FeatureCacheSettings",
-    "MethodSettings",
-    "OptimizerSettings",
-    "RunSettings",
-    "SimclrSettings",
-    "StudentSettings",
-    "TeacherSettings",
-    "ViewSettings",
-]
+from bssl_tf.validation import validate
 
 
 @dataclass(frozen=True)
@@ -65,13 +41,22 @@ class Config:
     views: ViewSettings = ViewSettings()
     student: StudentSettings = StudentSettings()
     teacher: TeacherSettings = TeacherSettings()
-    simclr: SimclrSettings = SimclrSettings()
+    pretraining: PretrainingSettings = PretrainingSettings()
     method: MethodSettings = MethodSettings()
+    bssl: BsslSettings = BsslSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     cache: FeatureCacheSettings = FeatureCacheSettings()
     compute: ComputeSettings = ComputeSettings()
     run: RunSettings = RunSettings()
     distribution: DistributionSettings = DistributionSettings()
+
+    @property
+    def stage_numbers(self) -> tuple[int, ...]:
+        """The student's stages to run, in order."""
+        stages = self.method.stages
+        if stages == "auto":
+            stages = "1,2" if self.bssl.ablation == "full" else "2"
+        return tuple(int(stage) for stage in stages.split(","))
 
 
 def define_flags(*groups: type) -> None:
@@ -104,77 +89,6 @@ def config_from_flags() -> Config:
     return config
 
 
-def validate_group(group: Any) -> None:
-    """Check every setting of a group against its choices and bounds."""
-    for field in fields(group):
-        value, limits = getattr(group, field.name), field.metadata
-        flag = f"--{field.name}={value}"
-        if limits["choices"] and value not in limits["choices"]:
-            raise ConfigError(f"{flag}: choose one of {', '.join(map(str, limits['choices']))}.")
-        if limits["low"] is not None and value < limits["low"]:
-            raise ConfigError(f"{flag}: give at least {limits['low']}.")
-        if limits["high"] is not None and value > limits["high"]:
-            raise ConfigError(f"{flag}: give at most {limits['high']}.")
-
-
-def validate(config: Config) -> None:
-    """Check every setting, and the settings that hang together.
-
-    Raises:
-        ConfigError: names the flag, its value and what to do.
-    """
-    for group in fields(config):
-        validate_group(getattr(config, group.name))
-    method, optimizer, simclr = config.method, config.optimizer, config.simclr
-    if not config.run.workdir:
-        raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
-    if config.teacher.teacher in TEACHERS and config.teacher.teacher_pixels != "0..255":
-        raise ConfigError(
-            f"--teacher_pixels={config.teacher.teacher_pixels} is for a saved Keras model; --teacher="
-            f"{config.teacher.teacher} is built here and takes pixels as they are: leave --teacher_pixels out."
-        )
-    if method.ablation == "joint" and method.balance != "auto":
-        raise ConfigError(
-            f"--balance={method.balance} contradicts --ablation=joint, which has no similarity loss: drop one of them."
-        )
-    if method.ablation == "similarity" and method.balance == "cosine":
-        raise ConfigError(
-            "--balance=cosine contradicts --ablation=similarity, whose λ is constant: use --ablation=balancing."
-        )
-    for decay, optimizer_name, of in (
-        (optimizer.weight_decay, optimizer.optimizer, ""),
-        (simclr.teacher_weight_decay, simclr.teacher_optimizer, "teacher_"),
-    ):
-        if decay and optimizer_name == "adam":
-            raise ConfigError(
-                f"--{of}weight_decay={decay} does nothing with --{of}optimizer=adam: use --{of}optimizer=adamw."
-            )
-    if config.cache.feature_cache_dir and not (config.cache.view_cycle and config.cache.feature_cache):
-        raise ConfigError(
-            f"--feature_cache_dir={config.cache.feature_cache_dir} needs --view_cycle (and not --nofeature_cache): "
-            "only views that repeat can be kept."
-        )
-    if optimizer.batch_size % optimizer.micro_batches:
-        raise ConfigError(
-            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "
-            f"give {math.gcd(optimizer.micro_batches, optimizer.batch_size)}, or --batch_size="
-            f"{-(-optimizer.batch_size // optimizer.micro_batches) * optimizer.micro_batches}."
-        )
-    if optimizer.warmup_epochs >= optimizer.epochs and optimizer.warmup_epochs > 0:
-        raise ConfigError(
-            f"--warmup_epochs={optimizer.warmup_epochs} leaves nothing of --epochs={optimizer.epochs}: lower it."
-        )
-    if config.run.preview_views and config.distribution.distribution != "one_device":
-        raise ConfigError(
-            f"--preview_views draws on one machine: leave --distribution={config.distribution.distribution} out."
-        )
-    if simclr.teacher_warmup_epochs >= simclr.teacher_epochs and simclr.teacher_warmup_epochs > 0:
-        raise ConfigError(
-            f"--teacher_warmup_epochs={simclr.teacher_warmup_epochs} leaves nothing of "
-            f"--teacher_epochs={simclr.teacher_epochs}: lower it."
-        )
-
-
 def for_dry_run(config: Config) -> Config:
     """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes."""
     replace, workdir = dataclasses.replace, Path(config.run.workdir) / "dry_run"
@@ -182,8 +96,8 @@ def for_dry_run(config: Config) -> Config:
     return replace(
         config,
         data=replace(config.data, max_train_images=32, max_test_images=32),
-        simclr=replace(config.simclr, teacher_epochs=1, teacher_batch_size=16, teacher_warmup_epochs=0),
-        method=replace(config.method, pseudo_classes=min(config.method.pseudo_classes, 64)),
+        pretraining=replace(config.pretraining, teacher_epochs=1, teacher_batch_size=16, teacher_warmup_epochs=0),
+        bssl=replace(config.bssl, pseudo_classes=min(config.bssl.pseudo_classes, 64)),
         optimizer=replace(
             config.optimizer,
             epochs=1,
@@ -222,6 +136,13 @@ def save(config: Config, path: Path) -> None:
 
 
 def load(path: Path) -> Config:
-    """Read a configuration that `save` wrote; settings younger than the file have their defaults."""
-    groups = json.loads(path.read_text())
-    return Config(**{group.name: group.type(**groups.get(group.name, {})) for group in fields(Config)})
+    """Read a configuration that `save` wrote.
+
+    Settings younger than the file have their defaults, settings that are no more are passed over.
+    """
+    saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
+    groups = {}
+    for group in fields(Config):
+        names = [field.name for field in fields(group.type) if field.name in saved]
+        groups[group.name] = group.type(**{name: saved[name] for name in names})
+    return Config(**groups)

@@ -1,4 +1,4 @@
-"""Losses of BSSL (https://arxiv.org/abs/2110.08851) and SimCLR, one value per example.
+"""Losses of BSSL (https://arxiv.org/abs/2110.08851) and its rivals, one value per example.
 
 Every loss computes in float32 whatever the inputs are, so that they hold under mixed precision, and
 leaves the mean over the (global) batch to its caller.
@@ -24,8 +24,7 @@ def kl_divergence(target_logits: tf.Tensor, student_logits: tf.Tensor, temperatu
         ValueError: the shapes differ or the temperature is not positive.
     """
     _check_pair(target_logits, student_logits, "target_logits", "student_logits")
-    if temperature <= 0:
-        raise ValueError(f"temperature must be positive, got {temperature}.")
+    _check_positive(temperature)
     target = tf.nn.log_softmax(tf.cast(target_logits, tf.float32) / temperature)
     student = tf.nn.log_softmax(tf.cast(student_logits, tf.float32) / temperature)
     return tf.reduce_sum(tf.exp(target) * (target - student), axis=-1)
@@ -65,14 +64,81 @@ def nt_xent(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tenso
         ValueError: the shapes differ or the temperature is not positive.
     """
     _check_pair(first, second, "first", "second")
-    if temperature <= 0:
-        raise ValueError(f"temperature must be positive, got {temperature}.")
+    _check_positive(temperature)
     views = tf.math.l2_normalize(tf.cast(tf.concat([first, second], 0), tf.float32), axis=-1)
     count = tf.shape(views)[0]
     similarity = tf.matmul(views, views, transpose_b=True) / temperature
     similarity = tf.linalg.set_diag(similarity, tf.fill([count], similarity.dtype.min))
     partner = tf.math.floormod(tf.range(count) + count // 2, count)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(partner, similarity)
+
+
+def info_nce(queries: tf.Tensor, keys: tf.Tensor, queue: tf.Tensor, temperature: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Contrastive loss of a query's own key among the keys of a queue (https://arxiv.org/abs/1911.05722, equation 1).
+
+    Args:
+        queries: (batch, width); brought to unit length here, as are the keys.
+        keys: (batch, width), the positive key of each query.
+        queue: (negatives, width) of unit length.
+        temperature: τ > 0, divides the cosine similarities.
+
+    Returns:
+        (batch,) float32 in nats; and (batch,) bool, whether the own key is the nearest.
+
+    Raises:
+        ValueError: the shapes differ or the temperature is not positive.
+    """
+    _check_pair(queries, keys, "queries", "keys")
+    _check_positive(temperature)
+    queries, keys = (tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1) for rows in (queries, keys))
+    own = tf.reduce_sum(queries * keys, axis=-1, keepdims=True)
+    logits = tf.concat([own, tf.matmul(queries, queue, transpose_b=True)], axis=-1) / temperature
+    hits = tf.equal(tf.argmax(logits, axis=-1), 0)
+    return tf.reduce_logsumexp(logits, axis=-1) - logits[:, 0], hits
+
+
+def sinkhorn(scores: tf.Tensor, epsilon: float, iterations: int) -> tf.Tensor:
+    """Assign samples to prototypes so that all are used equally (https://arxiv.org/abs/2006.09882, equation 5).
+
+    Args:
+        scores: (batch, prototypes), cosine similarities.
+        epsilon: ε > 0, the smaller the harder the assignments.
+        iterations: of Sinkhorn and Knopp's algorithm, each of which scales prototypes, then samples.
+
+    Returns:
+        (batch, prototypes) float32: each row a distribution.
+
+    Raises:
+        ValueError: ε is not positive.
+    """
+    _check_positive(epsilon, "epsilon")
+    logs = tf.cast(scores, tf.float32) / epsilon
+    for _ in range(iterations):
+        logs -= tf.reduce_logsumexp(logs, axis=0, keepdims=True)
+        logs -= tf.reduce_logsumexp(logs, axis=1, keepdims=True)
+    return tf.nn.softmax(logs, axis=-1)
+
+
+def cross_entropy(target: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross entropy of softmax(logits) under the target distribution.
+
+    Args:
+        target: (batch, classes), each row a distribution.
+        logits: (batch, classes).
+
+    Returns:
+        (batch,) float32 in nats.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    _check_pair(target, logits, "target", "logits")
+    return -tf.reduce_sum(target * tf.nn.log_softmax(tf.cast(logits, tf.float32)), axis=-1)
+
+
+def _check_positive(value: float, name: str = "temperature") -> None:
+    if value <= 0:
+        raise ValueError(f"{name} must be positive, got {value}.")
 
 
 def _check_pair(a: tf.Tensor, b: tf.Tensor, name_a: str, name_b: str) -> None:

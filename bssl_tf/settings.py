@@ -7,6 +7,8 @@ A setting is a dataclass field: its name is the flag's name, its type the flag's
 import dataclasses
 from dataclasses import dataclass
 
+from bssl_tf.methods import method_names, teacher_method_names
+
 STUDENTS = (
     "reactnet_small",
     "reactnet_a",
@@ -72,6 +74,7 @@ class DataSettings:
 @dataclass(frozen=True)
 class ViewSettings:
     crop_min: float = setting(0.2, "Smallest random crop, as a share of the image's area.", low=0.01, high=1.0)
+    crop_max: float = setting(1.0, "Largest random crop, as a share of the image's area.", low=0.01, high=1.0)
     flip: bool = setting(True, "Mirror half of the views.")
     jitter_probability: float = setting(0.6, "Share of views with colour jitter.", low=0.0, high=1.0)
     brightness: float = setting(0.4, "Colour jitter: brightness factor in 1 ± this.", low=0.0, high=1.0)
@@ -82,6 +85,13 @@ class ViewSettings:
     blur_probability: float = setting(0.2, "Share of views with Gaussian blur.", low=0.0, high=1.0)
     blur_sigma: float = setting(
         2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1
+    )
+    small_views: int = setting(0, "Small views of each image beside the two large ones (multi-crop); for swav.", low=0)
+    small_view_size: int = setting(
+        0, "Height and width of the small views; 0: 3/7 of --image_size, as 96 is of 224.", low=0
+    )
+    small_crop_max: float = setting(
+        0.14, "Largest crop of a small view, as a share of the image's area; the smallest is 0.05.", low=0.05, high=1.0
     )
 
 
@@ -103,9 +113,9 @@ class StudentSettings:
 class TeacherSettings:
     teacher: str = setting(
         "resnet_small",
-        f"Frozen float feature extractor: one of {', '.join(TEACHERS)}, pretrained here by SimCLR into the workdir; "
-        "or the workdir of an earlier run; or a folder that import_teacher.py wrote; or a saved Keras "
-        "model that gives a feature vector.",
+        f"Frozen float feature extractor: one of {', '.join(TEACHERS)}, pretrained here (--teacher_method); or "
+        "the workdir of an earlier run; or a folder that bssl_tf.cli.import_teacher wrote; or a saved Keras model that "
+        "gives a feature vector.",
     )
     teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8)
     teacher_depth: int = setting(1, "resnet_small: blocks in each stage.", low=1)
@@ -120,27 +130,41 @@ class TeacherSettings:
 
 
 @dataclass(frozen=True)
-class SimclrSettings:
-    teacher_epochs: int = setting(100, "Epochs of SimCLR pretraining for the teacher.", low=1)
+class PretrainingSettings:
+    teacher_method: str = setting("simclr", "How a teacher is pretrained here.", choices=teacher_method_names())
+    teacher_method_options: str = setting(
+        "", "Options of --teacher_method, as in --method_options, for instance temperature=0.1,projection_size=256."
+    )
+    teacher_epochs: int = setting(100, "Epochs of the teacher's pretraining.", low=1)
     teacher_batch_size: int = setting(256, "Images (two views each) in a teacher's step.", low=2)
     teacher_optimizer: str = setting("adam", "Optimizer of the teacher.", choices=OPTIMIZERS)
     teacher_learning_rate: float = setting(1e-3, "Peak learning rate of the teacher; falls to 0 as a cosine.", low=0.0)
     teacher_weight_decay: float = setting(0.0, "Weight decay of the teacher's kernels (not with adam).", low=0.0)
     teacher_warmup_epochs: int = setting(5, "Epochs of linear warm-up of the teacher's learning rate.", low=0)
-    contrastive_temperature: float = setting(0.2, "Temperature of SimCLR's loss.", low=1e-3)
-    projection_size: int = setting(128, "Outputs of SimCLR's projection head.", low=2)
 
 
 @dataclass(frozen=True)
 class MethodSettings:
+    method: str = setting("bssl", "How the student learns.", choices=method_names())
+    method_options: str = setting(
+        "",
+        "Options of --method other than bssl, as NAME=VALUE,NAME=VALUE; `python -m bssl_tf.methods` lists them.",
+    )
+    stages: str = setting(
+        "auto",
+        "Which stages to run: 1 (binary activations, float weights), 2 (fully binary), 1,2, or auto: both, but for "
+        "--ablation rows of a single stage.",
+        choices=("auto", "1", "2", "1,2"),
+    )
+
+
+@dataclass(frozen=True)
+class BsslSettings:
     ablation: str = setting(
         "full",
         "Row of the paper's ablation. joint: ① KL alone; similarity: ①+② with a constant balance; balancing: ①+②+③; "
         "all three in a single stage; full: ①+②+③+④, two stages.",
         choices=("joint", "similarity", "balancing", "full"),
-    )
-    stages: str = setting(
-        "auto", "Which stages to run: 1, 2, 1,2, or auto: as --ablation says.", choices=("auto", "1", "2", "1,2")
     )
     similarity: str = setting("features", "What the feature similarity loss compares.", choices=("features", "logits"))
     balance: str = setting(
@@ -157,14 +181,6 @@ class MethodSettings:
     )
     train_target: bool = setting(True, "Train the target's classifier g_θ with the student; off: it stays random.")
     target_learning_rate_multiplier: float = setting(1.0, "Learning rate of g_θ relative to the student's.", low=0.0)
-
-    @property
-    def stage_numbers(self) -> tuple[int, ...]:
-        """The stages to run, in order."""
-        stages = self.stages
-        if stages == "auto":
-            stages = "1,2" if self.ablation == "full" else "2"
-        return tuple(int(stage) for stage in stages.split(","))
 
     @property
     def balance_ends(self) -> tuple[float, float]:

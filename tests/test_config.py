@@ -7,8 +7,9 @@ import pytest
 from absl import flags
 
 from bssl_tf import config as configuration
-from bssl_tf.config import Config, MethodSettings, OptimizerSettings, RunSettings
+from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
+from bssl_tf.settings import BsslSettings, MethodSettings, OptimizerSettings, RunSettings
 
 WITH_WORKDIR = Config(run=RunSettings(workdir="runs/x"))
 
@@ -41,7 +42,7 @@ def test_flags_without_a_value_have_the_defaults_of_the_settings(parse):
 def test_every_kind_of_flag_reaches_its_setting(parse):
     config = parse("--workdir=w", "--dataset=folder:/x", "--epochs=7", "--temperature=0.5", "--notrain_target")
     assert (config.data.dataset, config.optimizer.epochs) == ("folder:/x", 7)
-    assert config.method.temperature == 0.5 and config.method.train_target is False
+    assert config.bssl.temperature == 0.5 and config.bssl.train_target is False
 
 
 def test_no_two_groups_have_a_setting_of_the_same_name():
@@ -65,6 +66,15 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
         (("--workdir=w", "--teacher_weight_decay=0.1"), "use --teacher_optimizer=adamw"),
         (("--workdir=w", "--micro_batches=3"), "--micro_batches=3 does not divide --batch_size=256"),
         (("--workdir=w", "--feature_cache_dir=/x"), "--feature_cache_dir=/x needs --view_cycle"),
+        (("--workdir=w", "--method=simsiam"), "--method=simsiam: choose one of bssl, byol, moco_v2"),
+        (("--workdir=w", "--teacher_method=bssl"), "--teacher_method=bssl: choose one of byol"),
+        (("--workdir=w", "--method=byol", "--method_options=tau=1"), "byol has no option 'tau=1'.*momentum=0.99"),
+        (("--workdir=w", "--teacher_method_options=tau=1"), "--teacher_method_options=tau=1: simclr has no option"),
+        (("--workdir=w", "--method=byol", "--ablation=joint"), "--ablation=joint is a row of BSSL's"),
+        (("--workdir=w", "--method=moco_v2", "--micro_batches=2"), "moco_v2 compares the images of a batch"),
+        (("--workdir=w", "--small_views=2"), "--small_views=2 is for methods with multi-crop"),
+        (("--workdir=w", "--method=swav", "--small_views=2", "--augment_on=device"), "needs --augment_on=host"),
+        (("--workdir=w", "--crop_max=0.1"), "--crop_max=0.1 is below --crop_min=0.2"),
     ],
 )
 def test_bad_values_are_refused_by_flag_and_value(parse, arguments, message):
@@ -82,14 +92,15 @@ def test_bad_values_are_refused_by_flag_and_value(parse, arguments, message):
     ],
 )
 def test_every_ablation_row_is_one_flag(parse, ablation, stages, ends):
-    method = parse("--workdir=w", f"--ablation={ablation}").method
-    assert method.stage_numbers == stages and method.balance_ends == ends
+    config = parse("--workdir=w", f"--ablation={ablation}")
+    assert config.stage_numbers == stages and config.bssl.balance_ends == ends
 
 
 def test_stages_and_balance_can_be_chosen_apart_from_the_rows():
-    assert MethodSettings(stages="1").stage_numbers == (1,)
-    assert MethodSettings(ablation="joint", stages="1,2").stage_numbers == (1, 2)
-    assert MethodSettings(balance="constant", balance_start=0.5).balance_ends == (0.5, 0.5)
+    assert Config(method=MethodSettings(stages="1")).stage_numbers == (1,)
+    both = Config(method=MethodSettings(stages="1,2"), bssl=BsslSettings(ablation="joint"))
+    assert both.stage_numbers == (1, 2)
+    assert BsslSettings(balance="constant", balance_start=0.5).balance_ends == (0.5, 0.5)
 
 
 def test_saved_configuration_comes_back_the_same(tmp_path):

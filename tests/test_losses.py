@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.losses import feature_similarity, kl_divergence, nt_xent
+from bssl_tf.losses import cross_entropy, feature_similarity, info_nce, kl_divergence, nt_xent, sinkhorn
 
 SHAPES = [(1, 2), (3, 7), (16, 256), (5, 2000)]
 
@@ -87,3 +87,38 @@ def test_losses_refuse_shapes_that_do_not_match():
         feature_similarity(tf.zeros((4,)), tf.zeros((4,)))
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         kl_divergence(tf.zeros((4, 8)), tf.zeros((4, 8)), 0)
+
+
+def test_info_nce_is_the_cross_entropy_of_the_own_key():
+    random = np.random.default_rng(4)
+    queries, keys, queue = (random.normal(size=(rows, 6)) for rows in (5, 5, 9))
+    queue /= np.linalg.norm(queue, axis=-1, keepdims=True)
+    expected, hits = [], []
+    for query, key in zip(queries, keys):
+        cosines = [np.dot(query, key) / np.linalg.norm(query) / np.linalg.norm(key)]
+        cosines += [np.dot(query, other) / np.linalg.norm(query) for other in queue]
+        expected.append(-np.log(naive_softmax(np.array(cosines) / 0.3)[0]))
+        hits.append(cosines[0] == max(cosines))
+    losses, ours = info_nce(*(tf.constant(rows, tf.float32) for rows in (queries, keys, queue)), 0.3)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    np.testing.assert_array_equal(ours, hits)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_sinkhorn_scales_columns_and_rows_in_turn(iterations):
+    scores = np.random.default_rng(5).normal(size=(7, 3))
+    plan = np.exp(scores / 0.5)
+    for _ in range(iterations):
+        plan /= plan.sum(axis=0, keepdims=True) * 3  # each prototype gets a third of the mass
+        plan /= plan.sum(axis=1, keepdims=True) * 7  # each sample has a seventh
+    np.testing.assert_allclose(sinkhorn(tf.constant(scores), 0.5, iterations), plan * 7, rtol=1e-4)
+
+
+def test_sinkhorn_does_not_overflow():
+    assert np.all(np.isfinite(sinkhorn(tf.constant([[1.0, -1.0], [1.0, 0.9]]), 1e-3, 3)))
+
+
+def test_cross_entropy_under_a_distribution():
+    target, logits = np.array([[0.2, 0.8]]), np.array([[1.0, 3.0]])
+    value = cross_entropy(tf.constant(target, tf.float32), tf.constant(logits, tf.float32))
+    np.testing.assert_allclose(value, [-np.sum(target * np.log(naive_softmax(logits)))], rtol=1e-5)

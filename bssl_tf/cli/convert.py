@@ -15,10 +15,10 @@ from absl import flags
 
 from bssl_tf import config as configuration
 from bssl_tf.cli.console import console, run_entry_point
-from bssl_tf.config import DataSettings
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_bytes
 from bssl_tf.quiet import import_tensorflow
+from bssl_tf.settings import DataSettings
 from bssl_tf.training.phases import BACKBONE_FILES
 
 

@@ -17,11 +17,13 @@ from absl import flags
 
 from bssl_tf import config as configuration
 from bssl_tf.cli.console import console, run_entry_point
-from bssl_tf.config import Config, DataSettings
+from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_json, write_text
 from bssl_tf.quiet import import_tensorflow
+from bssl_tf.settings import DataSettings
 from bssl_tf.training.phases import BACKBONE_FILES, teacher_path
+from bssl_tf.validation import validate_group
 
 TABLE_HEAD = ("network", "20-NN %", "linear %", "features", ".tflite, KiB", "deviation from Keras")
 
@@ -48,7 +50,7 @@ def main() -> None:
     workdir = Path(arguments.workdir) if arguments.workdir else None
     config = _config_of(workdir)
     data = configuration.group_from_flags(DataSettings, base=config.data)
-    configuration.validate_group(data)
+    validate_group(data)
     candidates = _named(arguments.model) + (_found_in(workdir, config) if workdir else [])
     if not candidates:
         raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")

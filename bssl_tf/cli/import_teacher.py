@@ -1,6 +1,6 @@
 """Turns a public PyTorch ResNet into a teacher.
 
-    python import_teacher.py --source=moco_v2_800ep_pretrain.pth.tar --output=runs/moco_v2
+    python -m bssl_tf.cli.import_teacher --source=moco_v2_800ep_pretrain.pth.tar --output=runs/moco_v2
     python train.py --teacher=runs/moco_v2 …
 
 Takes .pth, .pth.tar, .pt, .ckpt and .bin (with PyTorch, which loads tensors only and runs nothing that the file

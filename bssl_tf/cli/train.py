@@ -126,6 +126,8 @@ def print_settings(config: Config) -> None:
     """Print every setting, a group a line, marking those that are not the default."""
     defaults = Config()
     for group in dataclasses.fields(config):
+        if group.name == "bssl" and config.method.method != "bssl":
+            continue
         values, usual = getattr(config, group.name), getattr(defaults, group.name)
         shown = [
             f"[bold]{escape(f'{name}={value}')}[/]" if value != getattr(usual, name) else f"{name}={value}"

@@ -15,7 +15,6 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.source import DataError, Source, readable_data_errors
 from bssl_tf.data.views import (
@@ -24,8 +23,10 @@ from bssl_tf.data.views import (
     finish_batch,
     random_crops,
     random_crops_of_batch,
+    small_views,
     views_of_image,
 )
+from bssl_tf.settings import ViewSettings
 
 _EVALUATION_MARGIN = 256 / 224
 DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
@@ -61,6 +62,7 @@ def training_views(
     epochs: int,
     start_step: int = 0,
     num_views: int = 2,
+    num_small_views: int = 0,
     view_seed: Optional[int] = None,
     view_cycle: int = 0,
     known: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
@@ -81,6 +83,7 @@ def training_views(
         epochs: passes over the source, counted from step 0.
         start_step: first step wanted; earlier images are passed over without being decoded.
         num_views: views of each image.
+        num_small_views: smaller ones that follow them (`views.small_views`).
         view_seed: seed of the views; that of the order by default.
         view_cycle: epochs after which the views (not their order) repeat; 0: never.
         known: epoch, ids (batch,) → what is known of the views of these images; follows the views in each element.
@@ -91,15 +94,18 @@ def training_views(
 
     Returns:
         A data set of ``((v1, v2, …),)``, each view uint8 of shape (batch_size / replicas, image_size, image_size,
-        channels); the i-th rows of all views show the same image. A step takes replicas / workers
+        channels), small ones smaller; the i-th rows of all views show the same image. A step takes replicas / workers
         elements. Without ``finish`` of ``((crops, draws),)``: uint8 of shape (batch_size / replicas, num_views,
         image_size, image_size, channels) and float32 of shape (batch_size / replicas, num_views, len(DRAWS)), from
         which ``finish_batch(crops, draws, views)`` makes the same views.
 
     Raises:
         DataError: the source has fewer images than a batch.
-        ValueError: ``start_step`` is outside the run, or the batch cannot be shared out evenly.
+        ValueError: ``start_step`` is outside the run, the batch cannot be shared out evenly, or small views are to be
+            left unfinished.
     """
+    if num_small_views and not finish:
+        raise ValueError("small views are of another size than the large ones: they have to be finished here.")
     if batch_size % replicas or replicas % workers or not 0 <= worker < workers:
         raise ValueError(f"worker {worker} of {workers} with {replicas} devices cannot share batches of {batch_size}.")
     steps = steps_per_epoch(source, batch_size)
@@ -121,7 +127,7 @@ def training_views(
         return (made,) if known is None else (made, known(epochs_of_images[0], ids))
 
     examples = tf.data.Dataset.range(first_epoch, epochs).flat_map(batches_of_epoch)
-    maker = _ViewMaker(source, image_size, channels, views, num_views, finish)
+    maker = _ViewMaker(source, image_size, channels, views, num_views, num_small_views, finish)
     dataset = maker.batches(examples, batch_size // replicas).map(add_known, num_parallel_calls=tf.data.AUTOTUNE)
     elements = (epochs * steps - start_step) * (replicas // workers)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(elements))
@@ -155,6 +161,7 @@ class _ViewMaker:
     channels: int
     views: ViewSettings
     num_views: int = 2
+    num_small_views: int = 0
     finish: bool = True
 
     def batches(self, examples: tf.data.Dataset, size: int, drop_remainder: bool = True) -> tf.data.Dataset:
@@ -168,18 +175,34 @@ class _ViewMaker:
     @tf.autograph.experimental.do_not_convert
     def _of_image(self, record, image_id, key, epoch):
         image = self.source.decode(record, short_side=DECODED_PER_SIZE * self.image_size)
-        draws = draw_views(image_key(key, image_id), self.num_views)
-        arguments = to_channels(image, self.channels), draws, self.image_size, self.views
-        made = views_of_image(*arguments) if self.finish else (random_crops(*arguments), draws)
-        return made, image_id, epoch
+        image = to_channels(image, self.channels)
+        draws = self._draws(key, image_id)
+        if not self.finish:
+            return (random_crops(image, draws, self.image_size, self.views), draws), image_id, epoch
+        made = (views_of_image(image, *each) for each in self._parts(draws))
+        return sum(made, ()), image_id, epoch
 
     @tf.autograph.experimental.do_not_convert
     def _of_batch(self, records, image_ids, keys, epochs):
         images = to_channels(self.source.decode(records), self.channels)
-        draw = lambda image_id: draw_views(image_key(keys[0], image_id), self.num_views)  # noqa: E731
-        draws = tf.map_fn(draw, image_ids, fn_output_signature=tf.float32)
-        crops = random_crops_of_batch(images, draws, self.image_size, self.views)
-        return (finish_batch(crops, draws, self.views) if self.finish else (crops, draws)), image_ids, epochs
+        draws = tf.map_fn(lambda each: self._draws(keys[0], each), image_ids, fn_output_signature=tf.float32)
+        if not self.finish:
+            return (random_crops_of_batch(images, draws, self.image_size, self.views), draws), image_ids, epochs
+        made = (
+            finish_batch(random_crops_of_batch(images, drawn, size, views), drawn, views)
+            for drawn, size, views in self._parts(draws)
+        )
+        return sum(made, ()), image_ids, epochs
+
+    def _draws(self, key: tf.Tensor, image_id: tf.Tensor) -> tf.Tensor:
+        return draw_views(image_key(key, image_id), self.num_views + self.num_small_views)
+
+    def _parts(self, draws: tf.Tensor) -> list[tuple[tf.Tensor, int, ViewSettings]]:
+        """Draws, size and settings of the large views, and of the small ones if there are any."""
+        parts = [(draws[..., : self.num_views, :], self.image_size, self.views)]
+        if self.num_small_views:
+            parts.append((draws[..., self.num_views :, :], *small_views(self.views, self.image_size)))
+        return parts
 
 
 def evaluation_images(

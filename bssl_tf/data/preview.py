@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data.pipeline import centre, to_channels
 from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.source import Source, readable_data_errors
 from bssl_tf.data.views import draw_views, views_of_image
+from bssl_tf.settings import ViewSettings
 
 _SMALLEST_TILE = 112
 _GAP = 4

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Optional
 
-from bssl_tf.config import DataSettings
 from bssl_tf.data import digits, folder
 from bssl_tf.data.source import DataError, Source
+from bssl_tf.settings import DataSettings
 
 _LARGEST_NATIVE_SIZE = 64
 _PHOTO_SIZE = 224

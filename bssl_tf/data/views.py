@@ -12,14 +12,15 @@ The recipe (crop, flip, jitter, grey, blur) is MoCo v2's (https://arxiv.org/abs/
 lighter strength that suits binary networks (https://arxiv.org/abs/2110.08851).
 """
 
+import dataclasses
 import math
 
 import tensorflow as tf
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data import colour
 from bssl_tf.data.blur import blur_one, gaussian_blur, is_visible
 from bssl_tf.data.resample import crop_many, crop_one
+from bssl_tf.settings import ViewSettings
 
 RECIPE = 1
 """Raised whenever the same draws come to give other pixels: what was computed from views is then out of date."""
@@ -43,6 +44,13 @@ _LOG_RATIO = math.log(4 / 3)
 _SIGMA_MIN = 0.1
 _SIGMA_IMAGE_SIZE = 224
 _LARGEST_SMALL_SIDE = 64
+_SMALLEST_SMALL_CROP = 0.05
+
+
+def small_views(settings: ViewSettings, image_size: int) -> tuple[int, ViewSettings]:
+    """Size of the small views of multi-crop (https://arxiv.org/abs/2006.09882), and the settings that draw them."""
+    small = dataclasses.replace(settings, crop_min=_SMALLEST_SMALL_CROP, crop_max=settings.small_crop_max)
+    return settings.small_view_size or round(image_size * 3 / 7), small
 
 
 def draw_views(key: tf.Tensor, num_views: int) -> tf.Tensor:
@@ -90,7 +98,7 @@ def views_of_image(
 def _crops_on_side(image, draws, image_size: int, settings: ViewSettings) -> list[list[tf.Tensor]]:
     """The planes of each crop: whole numbers, (1, image_size, image_size), columns before rows."""
     extent = tf.cast(tf.shape(image)[:2], tf.float32)
-    top_left, size = crop_boxes(extent, draws, settings.crop_min)
+    top_left, size = crop_boxes(extent, draws, settings.crop_min, settings.crop_max)
     flip = _flipped(draws, settings)
     crops = [crop_one(image, top_left[v], size[v], flip[v], image_size) for v in range(draws.shape[0])]
     return [tf.unstack(tf.floor(tf.clip_by_value(crop + 0.5, 0.0, 255.0))[:, tf.newaxis]) for crop in crops]
@@ -108,7 +116,7 @@ def random_crops_of_batch(images: tf.Tensor, draws: tf.Tensor, image_size: int, 
         uint8 of shape (batch, num_views, image_size, image_size, channels).
     """
     extent = tf.constant(images.shape[1:3].as_list(), tf.float32)
-    top_left, size = crop_boxes(extent, draws, settings.crop_min)
+    top_left, size = crop_boxes(extent, draws, settings.crop_min, settings.crop_max)
     crops = crop_many(images, top_left, size, _flipped(draws, settings), image_size)
     return _to_uint8(tf.clip_by_value(crops, 0.0, 255.0))
 
@@ -128,8 +136,10 @@ def _flipped(draws: tf.Tensor, settings: ViewSettings) -> tf.Tensor:
     return draws[..., DRAWS.index("flip")] < (0.5 if settings.flip else 0.0)
 
 
-def crop_boxes(extent: tf.Tensor, draws: tf.Tensor, crop_min: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Boxes of random area (crop_min … 1 of the image's) and random aspect ratio (3/4 … 4/3).
+def crop_boxes(
+    extent: tf.Tensor, draws: tf.Tensor, crop_min: float, crop_max: float = 1.0
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Boxes of random area (crop_min … crop_max of the image's) and random aspect ratio (3/4 … 4/3).
 
     Instead of drawing until a box fits, the aspect ratio is drawn from the part of its range in which
     the area fits. Where there is none (very long images) the largest box of an allowed ratio is taken.
@@ -137,14 +147,14 @@ def crop_boxes(extent: tf.Tensor, draws: tf.Tensor, crop_min: float) -> tuple[tf
     Args:
         extent: height and width of the image, float32 of shape (2,).
         draws: (…, len(DRAWS)).
-        crop_min: smallest area.
+        crop_min, crop_max: smallest and largest area.
 
     Returns:
         Top left corner and size of the boxes, each float32 of shape (…, 2).
     """
     area, ratio, top, left = (draws[..., DRAWS.index(name)] for name in ("area", "ratio", "top", "left"))
     height, width = extent[0], extent[1]
-    area = crop_min + (1.0 - crop_min) * area
+    area = crop_min + (crop_max - crop_min) * area
     lowest = tf.clip_by_value(tf.math.log(area * width / height), -_LOG_RATIO, _LOG_RATIO)
     highest = tf.clip_by_value(tf.math.log(width / (height * area)), -_LOG_RATIO, _LOG_RATIO)
     half_ratio = tf.exp(0.5 * (lowest + (highest - lowest) * ratio))

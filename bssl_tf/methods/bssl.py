@@ -15,8 +15,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from bssl_tf.losses import feature_similarity, kl_divergence
-from bssl_tf.methods.base import Method
-from bssl_tf.methods.replicas import batch_mean, batch_variance
+from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.common.frozen import FrozenTeacher, swap_views
+from bssl_tf.methods.common.replicas import batch_mean, feature_std
 from bssl_tf.models import mlp_head
 
 
@@ -29,8 +30,7 @@ class Bssl(Method):
 
     Args:
         teacher: h_ζ, pixels (batch, size, size, channels) → features (batch, width). It runs in
-            inference mode, gets no gradient, and is neither tracked nor saved: a checkpoint holds what
-            training changes, and the teacher is on disk already, often many times the student's size.
+            inference mode, gets no gradient, and is neither tracked nor saved.
         backbone: k_φ, pixels → features (batch, student width).
         pseudo_classes: K, outputs and hidden units of both classifiers.
         temperature: T of L_KL.
@@ -69,9 +69,8 @@ class Bssl(Method):
         if views not in ("swapped", "same"):
             raise ValueError(f"views must be 'swapped' or 'same', got {views!r}.")
         self.temperature, self.similarity, self.views = temperature, similarity, views
-        # A closure, not an attribute: Keras would track the teacher and save it with every checkpoint.
-        self._teacher_features = lambda images: tf.stop_gradient(teacher(images, training=False))
-        teacher_width, width = teacher.output_shape[-1], backbone.output_shape[-1]
+        self._teacher = FrozenTeacher(teacher)
+        teacher_width, width = self._teacher.width, backbone.output_shape[-1]
         self.backbone = backbone
         self.classifier = mlp_head(width, pseudo_classes, pseudo_classes, name="classifier")
         self.target_classifier = mlp_head(teacher_width, pseudo_classes, pseudo_classes, name="target_classifier")
@@ -95,6 +94,10 @@ class Bssl(Method):
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.target_optimizer = tf.keras.optimizers.get(target_optimizer) if target_optimizer is not None else None
+
+    @property
+    def head(self) -> tf.keras.Model:
+        return self.classifier
 
     @property
     def networks(self) -> dict[str, tf.Module]:
@@ -126,16 +129,13 @@ class Bssl(Method):
 
     def loss_terms(self, views, known_features=None, *, training: bool) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
-        if known_features is None:
-            teacher_features = self._teacher_features(images)
-        else:
-            teacher_features = tf.concat(tf.unstack(tf.cast(known_features, tf.float32), axis=1), axis=0)
+        teacher_features = self._teacher.features(images, known_features)
         target_logits = self.target_classifier(teacher_features, training=training)
         features = self.backbone(images, training=training)
         student_logits = self.classifier(features, training=training)
         if self.views == "swapped":
-            teacher_features = _swap(teacher_features, len(views))
-            target_logits = _swap(target_logits, len(views))
+            teacher_features = swap_views(teacher_features, len(views))
+            target_logits = swap_views(target_logits, len(views))
         if self.similarity == "logits":
             similarity = feature_similarity(target_logits, student_logits)
         else:
@@ -164,23 +164,15 @@ def health_signs(target_logits: tf.Tensor, features: tf.Tensor, temperature: flo
     Returns:
         ``target_entropy``: entropy of the target distribution, mean over samples, as a share of log K;
         ``target_batch_entropy``: entropy of the batch's mean target, as a share of log K (bounded by the
-        batch: log batch / log K for one-hot targets); ``feature_std``: standard deviation of the
-        L2-normalised features over the batch, root mean square over channels, times √width (1: as
-        spread as a uniform direction; 0: all samples alike).
+        batch: log batch / log K for one-hot targets); ``feature_std``: see `replicas.feature_std`.
     """
     logits = tf.stop_gradient(tf.cast(target_logits, tf.float32)) / temperature
     log_classes = math.log(logits.shape[-1])
     log_target = tf.nn.log_softmax(logits)
     target = tf.exp(log_target)
     mean_target = batch_mean(target)
-    normalised = tf.math.l2_normalize(tf.stop_gradient(tf.cast(features, tf.float32)), axis=-1)
     return {
         "target_entropy": -tf.reduce_mean(tf.reduce_sum(target * log_target, axis=-1)) / log_classes,
         "target_batch_entropy": -tf.reduce_sum(tf.math.xlogy(mean_target, mean_target)) / log_classes,
-        "feature_std": tf.sqrt(tf.reduce_sum(batch_variance(normalised))),
+        "feature_std": feature_std(features),
     }
-
-
-def _swap(values: tf.Tensor, views: int) -> tf.Tensor:
-    """Give every sample the value of its other view: (views·batch, …), rolled by one view."""
-    return tf.roll(values, tf.shape(values)[0] // views, axis=0)

@@ -1,4 +1,4 @@
-"""SimCLR (https://arxiv.org/abs/2002.05709): contrastive pretraining of the float teacher.
+"""SimCLR: contrastive learning within a batch (https://arxiv.org/abs/2002.05709, equation 1).
 
 Constants of the reference that differ here, for small data on few cores: Adam instead of LARS, batches
 of hundreds instead of thousands, a projection of two layers without a last batch norm.
@@ -7,8 +7,8 @@ of hundreds instead of thousands, a projection of two layers without a last batc
 import tensorflow as tf
 
 from bssl_tf.losses import nt_xent
-from bssl_tf.methods.base import Method
-from bssl_tf.methods.replicas import batch_variance, global_batch
+from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.common.replicas import feature_std, global_batch
 from bssl_tf.models import mlp_head
 
 
@@ -22,24 +22,23 @@ class SimClr(Method):
     """
 
     reported = ("loss", "feature_std")
+    compares_images = True
 
-    def __init__(self, backbone: tf.keras.Model, *, projection_size=128, temperature=0.2, name="simclr"):
+    def __init__(
+        self, backbone: tf.keras.Model, *, projection_size: int = 128, temperature: float = 0.2, name: str = "simclr"
+    ):
         super().__init__(name=name)
         width = backbone.output_shape[-1]
         self.temperature = temperature
         self.backbone = backbone
-        self.projection = mlp_head(width, width, projection_size, name="projection")
+        self.head = mlp_head(width, width, projection_size, name="projection")
 
     @property
     def networks(self) -> dict[str, tf.Module]:
-        return {"backbone": self.backbone, "projection": self.projection}
+        return {"backbone": self.backbone, "projection": self.head}
 
     def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         features = self.backbone(tf.concat(views, axis=0), training=training)
-        first, second = tf.split(self.projection(features, training=training), 2)
+        first, second = tf.split(self.head(features, training=training), 2)
         loss = tf.reduce_mean(nt_xent(global_batch(first), global_batch(second), self.temperature))
-        normalised = tf.math.l2_normalize(tf.stop_gradient(features), axis=-1)
-        return {
-            "loss": loss,
-            "feature_std": tf.sqrt(tf.reduce_sum(batch_variance(normalised))),
-        }
+        return {"loss": loss, "feature_std": feature_std(features)}

@@ -4,6 +4,7 @@ from bssl_tf.models.heads import HeadLayer, build_head, load_head, mlp_head, sav
 from bssl_tf.models.layers import LearnableBias
 from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, FLOAT, MODES
+from bssl_tf.models.resized import at_size
 from bssl_tf.models.spec import BackboneSpec, build_backbone, load_backbone, save_backbone
 from bssl_tf.models.teacher import fingerprint, load_teacher
 
@@ -16,6 +17,7 @@ __all__ = [
     "HeadLayer",
     "LearnableBias",
     "PixelNormalisation",
+    "at_size",
     "build_backbone",
     "build_head",
     "fingerprint",

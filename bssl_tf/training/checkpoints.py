@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from bssl_tf.methods.base import Method
+from bssl_tf.methods.common.base import Method
 from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
 
@@ -123,3 +123,11 @@ def restore_networks(folder: Path, method: Method) -> None:
         raise FileNotFoundError(f"{folder} holds no checkpoint to start from: run that phase first.")
     status = tf.train.Checkpoint(**method.networks).restore(latest)
     status.assert_existing_objects_matched().expect_partial()
+
+
+def copy_weights(source: tf.keras.Model | tf.Variable, target: tf.keras.Model | tf.Variable) -> None:
+    """Give one of a method's networks (or variables) the values of another."""
+    if isinstance(target, tf.Variable):
+        target.assign(tf.convert_to_tensor(source))
+    else:
+        target.set_weights(source.get_weights())

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bssl_tf.config import DistributionSettings
 from bssl_tf.errors import ConfigError
+from bssl_tf.settings import DistributionSettings
 
 
 @dataclass(frozen=True)

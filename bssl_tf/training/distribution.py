@@ -4,7 +4,7 @@
     with distribution.scope():
         train_stage(config, phase, 1, inputs, console, distribution)
 
-Data, losses and batch norm look at the strategy in scope themselves: `data.pipeline`, `methods.replicas`,
+Data, losses and batch norm look at the strategy in scope themselves: `data.pipeline`, `methods.common.replicas`,
 `models.normalisation`.
 """
 

@@ -6,7 +6,7 @@ from typing import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.methods.base import Method
+from bssl_tf.methods.common.base import Method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ AILMENTS = (
     Ailment(
         "the student gives all images nearly the same feature: it has collapsed",
         _below("feature_std", 0.02),
-        "raise --balance_end (more feature similarity), lower --learning_rate, and check --preview_views",
+        "lower --learning_rate, check --preview_views; of bssl, raise --balance_end (more feature similarity)",
     ),
     Ailment(
         "almost half of the binary weights flip between two reports: training is not settling",

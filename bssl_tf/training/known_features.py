@@ -27,12 +27,13 @@ from bssl_tf.training.feature_cache import (
     write_about,
 )
 from bssl_tf.training.inputs import Inputs, teacher_spec
-from bssl_tf.training.phases import Phase, teacher_path
+from bssl_tf.training.phases import Phase, needs, teacher_path
 from bssl_tf.training.training_data import LocalFeatures, view_seed
 
 
 def is_wanted(config: Config) -> bool:
-    return config.cache.view_cycle > 0 and config.cache.feature_cache
+    """Whether this run keeps its teacher's features."""
+    return config.cache.view_cycle > 0 and config.cache.feature_cache and needs(config, "teacher")
 
 
 def check_before_training(
@@ -97,13 +98,14 @@ def _cache(config: Config, fingerprint: str | None, inputs: Inputs, width: int) 
 
 def _about(config: Config, fingerprint: str | None, inputs: Inputs) -> dict:
     """All that shapes a feature."""
+    views = dataclasses.asdict(config.views)
     return {
         "teacher": fingerprint,
         "teacher_pixels": config.teacher.teacher_pixels,
         "images": inputs.train.fingerprint,
         "image_size": inputs.image_size,
         "channels": inputs.channels,
-        "views": dataclasses.asdict(config.views),
+        "views": {name: value for name, value in views.items() if not name.startswith("small_")},
         "view_seed": view_seed(config),
         "precision": config.compute.precision,
         "recipe": RECIPE,

@@ -5,11 +5,11 @@ import time
 import tensorflow as tf
 from rich.console import Console
 
-from bssl_tf.config import RunSettings
 from bssl_tf.errors import UserError
 from bssl_tf.files import appears, write_json
-from bssl_tf.methods.base import Method
-from bssl_tf.models import BackboneSpec, save_backbone
+from bssl_tf.methods.common.base import Method
+from bssl_tf.models import BackboneSpec, save_backbone, save_head
+from bssl_tf.settings import RunSettings
 from bssl_tf.training.checkpoints import PhaseCheckpoint
 from bssl_tf.training.distribution import ONE_DEVICE, Distribution
 from bssl_tf.training.health import BinaryLayerProbe
@@ -85,16 +85,16 @@ def train_phase(
     }
 
 
-def finish_phase(
-    phase: Phase, backbone: tf.keras.Model, spec: BackboneSpec, summary: dict, distribution: Distribution
-) -> None:
+def finish_phase(phase: Phase, method: Method, spec: BackboneSpec, summary: dict, distribution: Distribution) -> None:
     """Write the result of a phase, and last the mark that it is done; the other workers wait until they see it.
 
     Raises:
         UserError: a worker does not see what the chief has written.
     """
     if distribution.chief:
-        save_backbone(backbone, spec, phase.folder)
+        save_backbone(method.backbone, spec, phase.folder)
+        if method.head is not None:
+            save_head(method.head, phase.folder)
         write_json(phase.folder / "summary.json", summary)
     distribution.wait_for_all()
     if not appears(phase.folder / "summary.json"):

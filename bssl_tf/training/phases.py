@@ -4,7 +4,7 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
 
     workdir/
         config.json         the whole configuration, as last used
-        teacher/            SimCLR pretraining of the float teacher
+        teacher/            pretraining of the float teacher
         features/           the teacher's features of views that repeat (training/feature_cache.py)
         stage1/             binary activations, float weights
         stage2/             fully binary: what is deployed
@@ -14,6 +14,7 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
             tensorboard/        the same numbers
             curves.png          the same numbers, to look at
             backbone.json, backbone.weights.h5      the result
+            projection.json, projection.weights.h5  what was trained on top of it, for --method=s2bnn
             summary.json        written last: the phase is done
 
 This module does not import TensorFlow, so that a finished run says so at once.
@@ -24,9 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bssl_tf.config import TEACHERS, Config, result_settings, settings_that_differ
+from bssl_tf.config import Config, result_settings, settings_that_differ
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_json
+from bssl_tf.methods import description
+from bssl_tf.settings import TEACHERS
 
 BACKBONE_FILES = ("backbone.json", "backbone.weights.h5")
 
@@ -107,17 +110,22 @@ def phases(config: Config) -> list[Phase]:
             f"--teacher={teacher} is neither an existing path nor one of {', '.join(TEACHERS)}: name an earlier "
             "run's workdir, a saved Keras model, or an architecture to pretrain here."
         )
-    wanted = []
-    if trains_teacher and task in ("all", "teacher"):
+    wanted, needs_teacher = [], needs(config, "teacher")
+    if trains_teacher and (task == "teacher" or (task == "all" and needs_teacher)):
         wanted.append(_teacher_phase(config))
     if task in ("all", "student"):
-        if task == "student" and trains_teacher and not _teacher_phase(config).done:
+        if task == "student" and needs_teacher and trains_teacher and not _teacher_phase(config).done:
             raise ConfigError(
                 f"--task=student needs a teacher, and {Path(config.run.workdir) / 'teacher'} holds no finished one: "
                 "run --task=teacher (or all) first, or name another run's workdir with --teacher."
             )
-        wanted += [_stage_phase(config, number) for number in config.method.stage_numbers]
+        wanted += [_stage_phase(config, number) for number in config.stage_numbers]
     return wanted
+
+
+def needs(config: Config, ingredient: str) -> bool:
+    """Whether the student's method asks for one of `methods.INGREDIENTS`."""
+    return ingredient in description(config.method.method).needs
 
 
 def teacher_path(config: Config) -> Path:
@@ -129,33 +137,44 @@ def teacher_path(config: Config) -> Path:
 
 
 def _teacher_phase(config: Config) -> Phase:
-    settings = result_settings(config.data, config.views, config.teacher, config.simclr)
+    pretraining = config.pretraining
+    settings = result_settings(config.data, config.teacher, pretraining) | _views(config, pretraining.teacher_method)
     del settings["teacher_pixels"]
+    settings["teacher_method_options"] = _options(pretraining.teacher_method, pretraining.teacher_method_options)
     settings["precision"] = config.compute.precision
-    if config.simclr.teacher_optimizer in ("sgd", "lars"):
+    if pretraining.teacher_optimizer in ("sgd", "lars"):
         settings["momentum"] = config.optimizer.momentum
     return Phase("teacher", Path(config.run.workdir), settings | {"seed": config.run.seed})
 
 
 def _stage_phase(config: Config, number: int) -> Phase:
-    settings = result_settings(
-        config.data,
-        config.views,
-        config.student,
-        config.method,
-        config.optimizer,
-        config.cache,
-        config.compute,
-    )
-    for shorthand in ("ablation", "stages", "balance"):
-        del settings[shorthand]
-    settings["balance_start"], settings["balance_end"] = config.method.balance_ends
-    settings["starts_from"] = "stage1" if number == 2 and 1 in config.method.stage_numbers else "scratch"
-    settings["seed"] = config.run.seed
-    settings["teacher_fingerprint"] = _teacher_fingerprint(config)
-    if config.teacher.teacher not in TEACHERS:
-        settings["teacher_pixels"] = config.teacher.teacher_pixels
+    method = config.method.method
+    settings = result_settings(config.data, config.student, config.optimizer, config.cache, config.compute)
+    settings |= _views(config, method) | {"method": method, "seed": config.run.seed}
+    settings["starts_from"] = "stage1" if number == 2 and 1 in config.stage_numbers else "scratch"
+    if method == "bssl":
+        settings |= result_settings(config.bssl)
+        for shorthand in ("ablation", "balance"):
+            del settings[shorthand]
+        settings["balance_start"], settings["balance_end"] = config.bssl.balance_ends
+    else:
+        settings["method_options"] = _options(method, config.method.method_options)
+    if needs(config, "teacher"):
+        settings["teacher_fingerprint"] = _teacher_fingerprint(config)
+        if config.teacher.teacher not in TEACHERS:
+            settings["teacher_pixels"] = config.teacher.teacher_pixels
     return Phase(f"stage{number}", Path(config.run.workdir), settings)
+
+
+def _options(method: str, text: str) -> dict[str, Any]:
+    described = description(method)
+    return described.options | described.parsed(text)
+
+
+def _views(config: Config, method: str) -> dict[str, Any]:
+    """Settings of the views that this method sees."""
+    settings = result_settings(config.views)
+    return settings if description(method).multi_crop else {n: v for n, v in settings.items() if "small_" not in n}
 
 
 def _teacher_fingerprint(config: Config) -> str | None:

@@ -52,6 +52,8 @@ def training_data(
     batch_size: int,
     epochs: int,
     stream: int,
+    *,
+    multi_crop: bool = False,
     known: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> TrainingData:
     """Views for a phase, shared out by the strategy in scope.
@@ -64,7 +66,8 @@ def training_data(
         batch_size: images in a step.
         epochs: epochs of the phase.
         stream: number of the phase, 0 for the teacher.
-        known: epoch, ids → what is known of the views, handed to the method with them.
+        multi_crop: whether small views follow the large ones, where --small_views asks for them.
+        known: epoch, ids → what is known of the images or views, handed to the method with them.
     """
     cycle = config.cache.view_cycle if stream > 0 else 0
     strategy = tf.distribute.get_strategy()
@@ -77,6 +80,7 @@ def training_data(
                 channels=inputs.channels,
                 views=config.views,
                 seed=4 * config.run.seed + stream,
+                num_small_views=config.views.small_views if multi_crop else 0,
                 view_seed=view_seed(config) if cycle else None,
                 view_cycle=cycle,
                 known=known,
@@ -102,6 +106,13 @@ def training_data(
         probe_images=probe.numpy()[:PROBE_IMAGES],
         knn=_online_knn(inputs) if knn_wanted else None,
     )
+
+
+def known_labels(inputs: Inputs) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """What gives the labels of training images: epoch, ids (batch,) → int64 (batch,)."""
+    place = np.argsort(inputs.train.ids)
+    ids, labels = tf.constant(inputs.train.ids[place]), tf.constant(inputs.train.labels[place])
+    return lambda epoch, wanted: tf.gather(labels, tf.searchsorted(ids, wanted))
 
 
 class LocalFeatures:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data import evaluation_images, folder, keep_decoded, training_views
 from bssl_tf.data.decoded import DecodedSource
+from bssl_tf.settings import ViewSettings
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.config import DataSettings
 from bssl_tf.data import load_source, resolve_image
 from bssl_tf.data.arrays import ArraySource
 from bssl_tf.data.source import DataError
+from bssl_tf.settings import DataSettings
 
 
 def source_of(*shape):

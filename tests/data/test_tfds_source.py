@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data import tfds_source
 from bssl_tf.data.arrays import ArraySource
 from bssl_tf.data.pipeline import evaluation_images, training_views
 from bssl_tf.data.source import DataError
+from bssl_tf.settings import ViewSettings
 
 
 def load(data_dir, split="train", **options):

@@ -7,7 +7,6 @@ import tensorflow as tf
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
-from bssl_tf.config import ViewSettings
 from bssl_tf.data import colour
 from bssl_tf.data.blur import blur_one, gaussian_blur
 from bssl_tf.data.randomness import ORDER, VIEWS, epoch_key, image_key
@@ -21,6 +20,7 @@ from bssl_tf.data.views import (
     random_crops_of_batch,
     views_of_image,
 )
+from bssl_tf.settings import ViewSettings
 
 PLAIN = ViewSettings(crop_min=1.0, flip=False, jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.methods.base import Method
+from bssl_tf.methods.common.base import Method
 from bssl_tf.training.optimizers import build_optimizer
 
 

@@ -23,6 +23,6 @@ def test_learns_to_tell_images_apart():
 def test_loss_is_nt_xent_of_the_projections():
     model = SimClr(build_backbone(SPEC), projection_size=16, temperature=0.3)
     first, second = (tf.random.stateless_uniform((8, 8, 8, 1), (0, i), maxval=255.0) for i in range(2))
-    projected = [model.projection(model.backbone(view)) for view in (first, second)]
+    projected = [model.head(model.backbone(view)) for view in (first, second)]
     expected = tf.reduce_mean(nt_xent(*projected, 0.3))
     np.testing.assert_allclose(model.loss_terms((first, second), training=False)["loss"], expected, rtol=1e-4)

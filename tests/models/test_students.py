@@ -3,7 +3,6 @@ import pytest
 import tensorflow as tf
 from networks import features_of, pixels_for, randomised, spec_of
 
-from bssl_tf.config import STUDENTS, TEACHERS
 from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file
 from bssl_tf.models import (
     BINARY,
@@ -15,6 +14,7 @@ from bssl_tf.models import (
     save_backbone,
 )
 from bssl_tf.models.spec import ARCHITECTURES
+from bssl_tf.settings import STUDENTS, TEACHERS
 
 
 def train_a_step(model, pixels):

@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfigur
 
 from bssl_tf.errors import ConfigError  # noqa: E402
 from bssl_tf.losses import nt_xent  # noqa: E402
-from bssl_tf.methods.replicas import batch_variance, global_batch, loss_share  # noqa: E402
+from bssl_tf.methods.common.replicas import batch_variance, global_batch, loss_share  # noqa: E402
 from bssl_tf.methods.simclr import SimClr  # noqa: E402
 from bssl_tf.models import BackboneSpec, build_backbone  # noqa: E402
 from bssl_tf.models.normalisation import batch_norm  # noqa: E402

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bssl_tf.config import DistributionSettings
 from bssl_tf.errors import ConfigError
+from bssl_tf.settings import DistributionSettings
 from bssl_tf.training.cluster import Cluster, cluster_from
 
 TWO = ("10.0.0.1:4000", "10.0.0.2:4000")

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
-from bssl_tf.config import Config, MethodSettings, OptimizerSettings, RunSettings, TeacherSettings
+from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_json, write_text
+from bssl_tf.settings import BsslSettings, MethodSettings, OptimizerSettings, RunSettings, TeacherSettings, ViewSettings
 from bssl_tf.training.phases import BACKBONE_FILES, SettingsChanged, phases, teacher_path
 
 
@@ -34,10 +35,40 @@ def test_one_command_runs_teacher_and_both_stages(config):
 
 
 def test_ablation_rows_have_a_single_stage_from_scratch(config):
-    row = change(config, method=MethodSettings(ablation="balancing"))
+    row = change(config, bssl=BsslSettings(ablation="balancing"))
     assert names(row) == ["teacher", "stage2"]
     assert phases(row)[-1].settings["starts_from"] == "scratch"
     assert phases(config)[-1].settings["starts_from"] == "stage1"
+
+
+@pytest.mark.parametrize(
+    "method, expected",
+    [
+        ("simclr", ["stage1", "stage2"]),
+        ("s2bnn", ["teacher", "stage1", "stage2"]),
+        ("supervised", ["stage1", "stage2"]),
+    ],
+)
+def test_a_teacher_is_trained_only_for_methods_that_need_one(config, method, expected):
+    assert names(change(config, method=MethodSettings(method=method))) == expected
+
+
+def test_settings_of_bssl_do_not_concern_other_methods(config):
+    moco = change(config, method=MethodSettings(method="moco_v2", method_options="momentum=0.9"))
+    settings = phases(moco)[-1].settings
+    assert settings == phases(change(moco, bssl=BsslSettings(pseudo_classes=3)))[-1].settings
+    assert settings["method_options"]["momentum"] == 0.9 and settings["method_options"]["queue_size"] == 4096
+    moco_as_by_default = change(moco, method=MethodSettings(method="moco_v2"))
+    phases(moco)[-1].save_settings()
+    with pytest.raises(SettingsChanged, match="--method_options: saved"):
+        phases(moco_as_by_default)[-1].check_settings()
+
+
+def test_small_views_concern_methods_with_multi_crop_only(config):
+    small = change(config, views=ViewSettings(small_views=2))
+    assert phases(small)[-1].settings == phases(config)[-1].settings
+    swav = MethodSettings(method="swav")
+    assert phases(change(small, method=swav))[-1].settings["small_views"] == 2
 
 
 def test_a_teacher_of_an_earlier_run_is_not_trained_again(config, tmp_path):

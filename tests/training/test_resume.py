@@ -8,32 +8,34 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from bssl_tf.config import (
-    Config,
+from bssl_tf.config import Config
+from bssl_tf.data import load_source
+from bssl_tf.models import load_backbone
+from bssl_tf.settings import (
+    BsslSettings,
     DataSettings,
     FeatureCacheSettings,
     MethodSettings,
     OptimizerSettings,
+    PretrainingSettings,
     RunSettings,
-    SimclrSettings,
     StudentSettings,
     TeacherSettings,
 )
-from bssl_tf.data import load_source
-from bssl_tf.models import load_backbone
 from bssl_tf.training import stages
 from bssl_tf.training.checkpoints import Interrupted
 from bssl_tf.training.phases import phases
 from bssl_tf.training.tables import read_table
 
 
-def config_for(workdir, micro_batches=1, view_cycle=0, **method):
+def config_for(workdir, micro_batches=1, view_cycle=0, method=MethodSettings(), **bssl):
     return Config(
         data=DataSettings(max_train_images=50, max_test_images=40),
         student=StudentSettings(student_stages=1),
         teacher=TeacherSettings(teacher_width=8, teacher_stages=1),
-        simclr=SimclrSettings(teacher_epochs=2, teacher_batch_size=16, teacher_warmup_epochs=1),
-        method=MethodSettings(pseudo_classes=8, target_learning_rate_multiplier=0.5, **method),
+        pretraining=PretrainingSettings(teacher_epochs=2, teacher_batch_size=16, teacher_warmup_epochs=1),
+        method=method,
+        bssl=BsslSettings(pseudo_classes=8, target_learning_rate_multiplier=0.5, **bssl),
         optimizer=OptimizerSettings(epochs=2, batch_size=16, warmup_epochs=1, micro_batches=micro_batches),
         cache=FeatureCacheSettings(view_cycle=view_cycle),
         run=RunSettings(workdir=str(workdir), log_every=2, knn_every=2),

@@ -5,22 +5,31 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from bssl_tf.methods.replicas import Mean, loss_share, mean_of_terms
+from bssl_tf.methods.common.replicas import Mean, loss_share, mean_of_terms
 
 
 class Method(tf.keras.Model, abc.ABC):
     """What every method shares: the training step, the metrics, what is checkpointed.
 
-    A method says which networks it has (`networks`), what its loss is (`loss_terms`), what it reports (`reported`)
-    and, where not all of them follow the main optimizer, who trains what (`trained_by`). Keras does the rest:
-    `compile` and `fit` on a dataset of ``((view_1, view_2),)``, each view (batch, size, size,
-    channels) pixels in 0..255, of any type. Calling a method gives the features of its backbone.
+    A method says which networks it has (`networks`), what its loss is (`loss_terms`), what it reports (`reported`),
+    where not all networks follow the main optimizer, who trains what (`trained_by`), and what changes besides by
+    gradients (`after_step`). Keras does the rest: `compile` and `fit` on a dataset of ``((view_1, view_2),)``, each
+    view (batch, size, size, channels) pixels in 0..255, of any type. Calling a method gives its backbone's features.
     """
 
     reported: tuple[str, ...] = ("loss",)
     """Names of the scalars that `loss_terms` gives."""
 
+    multi_crop: bool = False
+    """Whether smaller views may follow the first two."""
+
+    compares_images: bool = False
+    """Whether the loss compares the images of a batch, or keeps them: such a batch cannot be split."""
+
     backbone: tf.keras.Model
+
+    head: tf.keras.Model | None = None
+    """What is trained on top of the backbone and may be distilled later (`methods.s2bnn`): features → outputs."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -40,6 +49,8 @@ class Method(tf.keras.Model, abc.ABC):
                 device that trains. For instance of crops and draws, see `data.pipeline.training_views`.
             **kwargs: as `tf.keras.Model.compile`.
         """
+        if micro_batches > 1 and self.compares_images:
+            raise ValueError(f"{self.name} compares the images of a batch, which cannot be split into micro batches.")
         super().compile(optimizer=optimizer, **kwargs)
         self._micro_batches, self._make_views = micro_batches, make_views
 
@@ -53,9 +64,12 @@ class Method(tf.keras.Model, abc.ABC):
         """Scalars of one batch: ``loss``, which is minimised, and any other to be shown beside it.
 
         Under a strategy with several replicas `views` is a replica's part of the batch; a scalar that is a mean
-        over images may be that of this part, any other is to be that of the global batch (`methods.replicas`).
+        over images may be that of this part, any other is to be that of the global batch (`methods.common.replicas`).
         A method whose dataset holds more than views takes that as further arguments.
         """
+
+    def after_step(self) -> None:
+        """What changes at every step besides by gradients, once the optimizers have stepped: nothing by default."""
 
     def trained_by(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Pairs of an optimizer and the variables it updates."""
@@ -79,6 +93,7 @@ class Method(tf.keras.Model, abc.ABC):
         gradients = iter(gradients)
         for optimizer, group in groups:
             optimizer.apply_gradients([(next(gradients), variable) for variable in group])
+        self.after_step()
         return self._report()
 
     def test_step(self, data):

@@ -47,6 +47,27 @@ def global_batch(rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(blocks, tf.concat([[-1], tf.shape(rows)[1:]], axis=0))
 
 
+def own_rows(rows: tf.Tensor) -> tf.Tensor:
+    """The rows that are this replica's own of those that `global_batch` gave: (batch, …) → (batch / n, …)."""
+    if not _several():
+        return rows
+    blocks = tf.split(rows, tf.distribute.get_strategy().num_replicas_in_sync)
+    return tf.gather(tf.stack(blocks), tf.distribute.get_replica_context().replica_id_in_sync_group)
+
+
+def feature_std(features: tf.Tensor) -> tf.Tensor:
+    """Standard deviation of L2-normalised features over the global batch: a sign of collapse, without gradient.
+
+    Args:
+        features: (batch / n, width).
+
+    Returns:
+        Root mean square over channels, times √width (1: as spread as a uniform direction; 0: all samples alike).
+    """
+    normalised = tf.math.l2_normalize(tf.stop_gradient(tf.cast(features, tf.float32)), axis=-1)
+    return tf.sqrt(tf.reduce_sum(batch_variance(normalised)))
+
+
 def mean_of_terms(terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Scalars to report, each the mean over the replicas, in one collective."""
     if not _several():

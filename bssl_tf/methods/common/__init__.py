@@ -1,0 +1,1 @@
+"""What methods are made of: their common form, replicas, momentum networks."""

@@ -1,0 +1,86 @@
+"""S2-BNN: distilling a frozen teacher, its pretrained head included (https://arxiv.org/abs/2102.08946).
+
+The loss is BSSL's L_KL with a target that stands still. The paper's constants: temperature 0.2, Adam, the head of
+MoCo v2 (128 outputs), lighter augmentation; distillation alone did best there, and a contrastive term can be added.
+Here that term compares the two views within a batch (SimCLR's loss) instead of against a queue.
+"""
+
+import tensorflow as tf
+
+from bssl_tf.losses import kl_divergence, nt_xent
+from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.common.frozen import FrozenTeacher, swap_views
+from bssl_tf.methods.common.replicas import feature_std, global_batch
+from bssl_tf.models import mlp_head
+
+
+class S2bnn(Method):
+    """Student whose outputs are to be distributed as those of the pretrained teacher.
+
+    A batch is ``((view_1, view_2),)``, or ``((view_1, view_2), features)`` where the teacher's features are known.
+
+    Args:
+        teacher: pixels (batch, size, size, channels) → features (batch, width); not tracked, not saved.
+        teacher_head: the teacher's pretrained head, features (batch, width) → outputs (batch, K); it is tracked and
+            saved, being small.
+        backbone: the student, pixels → features.
+        temperature: T of the distillation.
+        contrastive: weight of the contrastive term; 0: distillation alone.
+        contrastive_temperature: of the contrastive term.
+        views: "swapped": student and teacher see each other's view, as in `methods.bssl`; "same": the same view.
+
+    Raises:
+        ValueError: `views` is not one of the above.
+    """
+
+    reported = ("loss", "kl", "contrastive", "feature_std")
+    compares_images = True
+
+    def __init__(
+        self,
+        teacher: tf.keras.Model,
+        teacher_head: tf.keras.Model,
+        backbone: tf.keras.Model,
+        *,
+        temperature: float = 0.2,
+        contrastive: float = 0.0,
+        contrastive_temperature: float = 0.2,
+        views: str = "swapped",
+        name: str = "s2bnn",
+    ):
+        super().__init__(name=name)
+        if views not in ("swapped", "same"):
+            raise ValueError(f"views must be 'swapped' or 'same', got {views!r}.")
+        self.temperature, self.views = temperature, views
+        self.contrastive, self.contrastive_temperature = contrastive, contrastive_temperature
+        self._teacher = FrozenTeacher(teacher)
+        self.teacher_head = teacher_head
+        width, outputs = backbone.output_shape[-1], teacher_head.output_shape[-1]
+        self.backbone, self.head = backbone, mlp_head(width, width, outputs, name="head")
+
+    @property
+    def networks(self) -> dict[str, tf.Module]:
+        return {"backbone": self.backbone, "head": self.head}
+
+    def trained_by(self):
+        return [(self.optimizer, self.backbone.trainable_variables + self.head.trainable_variables)]
+
+    def loss_terms(self, views, known_features=None, *, training: bool) -> dict[str, tf.Tensor]:
+        images = tf.concat(views, axis=0)
+        target = tf.stop_gradient(self.teacher_head(self._teacher.features(images, known_features), training=False))
+        if self.views == "swapped":
+            target = swap_views(target, len(views))
+        features = self.backbone(images, training=training)
+        outputs = self.head(features, training=training)
+        kl = tf.reduce_mean(kl_divergence(target, outputs, self.temperature))
+        contrastive = tf.constant(0.0)
+        if self.contrastive > 0:
+            first, second = tf.split(outputs, 2)
+            losses = nt_xent(global_batch(first), global_batch(second), self.contrastive_temperature)
+            contrastive = tf.reduce_mean(losses)
+        return {
+            "loss": kl + self.contrastive * contrastive,
+            "kl": kl,
+            "contrastive": contrastive,
+            "feature_std": feature_std(features),
+        }

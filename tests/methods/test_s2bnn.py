@@ -1,0 +1,48 @@
+"""S2-BNN: distillation from a teacher that stands still, its head included."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small import WIDTH, dense_backbone, fit, two_views, values_of
+
+from bssl_tf.losses import kl_divergence, nt_xent
+from bssl_tf.methods.s2bnn import S2bnn
+from bssl_tf.models import mlp_head
+
+
+def distilling(**options):
+    return S2bnn(dense_backbone(seed=1), mlp_head(WIDTH, 5, 3, name="of_teacher"), dense_backbone(), **options)
+
+
+@pytest.mark.parametrize("views, pairs", [("swapped", [(0, 1), (1, 0)]), ("same", [(0, 0), (1, 1)])])
+def test_loss_is_the_divergence_from_the_teachers_outputs(views, pairs):
+    teacher, head = dense_backbone(seed=1), mlp_head(WIDTH, 5, 3, name="of_teacher")
+    model, images = S2bnn(teacher, head, dense_backbone(), temperature=0.5, views=views), two_views()
+    targets = [head(teacher(view)) for view in images]
+    outputs = [model.head(model.backbone(view)) for view in images]
+    expected = np.mean([kl_divergence(targets[t], outputs[s], 0.5) for s, t in pairs])
+    np.testing.assert_allclose(model.loss_terms(images, training=False)["loss"], expected, rtol=1e-5)
+    known = tf.stack([teacher(view) for view in images], axis=1)
+    np.testing.assert_allclose(model.loss_terms(images, known, training=False)["loss"], expected, rtol=1e-5)
+
+
+def test_the_contrastive_term_compares_the_students_views():
+    model, images = distilling(contrastive=0.5, contrastive_temperature=0.3), two_views()
+    terms = model.loss_terms(images, training=False)
+    outputs = [model.head(model.backbone(view)) for view in images]
+    np.testing.assert_allclose(terms["contrastive"], tf.reduce_mean(nt_xent(*outputs, 0.3)), rtol=1e-5)
+    np.testing.assert_allclose(terms["loss"], terms["kl"] + 0.5 * terms["contrastive"], rtol=1e-5)
+
+
+def test_the_teachers_head_does_not_learn_and_the_student_does():
+    model = distilling()
+    head, student = values_of(model.teacher_head), values_of(model.backbone)
+    fit(model, (two_views(),))
+    for before, after in zip(head, values_of(model.teacher_head), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert any(np.any(before != after) for before, after in zip(student, values_of(model.backbone), strict=True))
+
+
+def test_unknown_views_are_refused():
+    with pytest.raises(ValueError, match="'swapped' or 'same', got 'other'"):
+        distilling(views="other")
