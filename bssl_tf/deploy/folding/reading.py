@@ -74,8 +74,10 @@ def _read_joint(keras_node, inputs: list[Node]) -> Optional[Node]:
     layer = keras_node.layer
     shapes = {tuple(tensor.shape) for tensor in keras_node.keras_inputs}
     rank = len(next(iter(shapes)))
-    by_operator = isinstance(layer, L.Layer) and layer.get_config().get("function") == "__operators__.add"
-    if (type(layer) is L.Add or by_operator) and len(shapes) == 1:
+    adds = (
+        type(layer) is L.Add or getattr(layer, "symbol", None) == "__operators__.add"
+    )  # or x + y of two Keras tensors
+    if adds and len(shapes) == 1:
         return Sum(layer.name, inputs, inputs[0].channels)
     if type(layer) is L.Concatenate and layer.axis in (-1, rank - 1):
         return Concatenation(layer.name, inputs, sum(node.channels for node in inputs))
