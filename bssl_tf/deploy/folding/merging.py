@@ -4,6 +4,8 @@ import numpy as np
 
 from bssl_tf.deploy.folding.nodes import Convolution, Node, Pool, Prelu, Relu, Scale, Shift, consumers, in_order
 
+Users = dict[Node, list[Node]]
+
 
 def merge_factors(output: Node) -> Node:
     """Fold what follows a convolution into it, and all factors where that is possible.
@@ -26,7 +28,7 @@ def merge_factors(output: Node) -> Node:
     return output
 
 
-def _bypass(node: Node, output: Node, users: dict[Node, list[Node]]) -> Node:
+def _bypass(node: Node, output: Node, users: Users) -> Node:
     """Let those who took `node` take its input."""
     (source,) = node.inputs
     for user in users[node]:
@@ -34,7 +36,7 @@ def _bypass(node: Node, output: Node, users: dict[Node, list[Node]]) -> Node:
     return source if node is output else output
 
 
-def _merge_shift(node: Shift, users) -> bool:
+def _merge_shift(node: Shift, users: Users) -> bool:
     (source,) = node.inputs
     if not isinstance(source, Convolution) or len(users[source]) > 1:
         return False
@@ -42,7 +44,7 @@ def _merge_shift(node: Shift, users) -> bool:
     return True
 
 
-def _merge_relu(node: Relu, users) -> bool:
+def _merge_relu(node: Relu, users: Users) -> bool:
     (source,) = node.inputs
     fits = isinstance(source, Convolution) and source.binary and not source.rectified and len(users[source]) == 1
     if not fits or np.any(source.bias) or np.any(source.multiplier < 0):
@@ -51,11 +53,11 @@ def _merge_relu(node: Relu, users) -> bool:
     return True
 
 
-def _merge_scale(node: Scale, users) -> bool:
+def _merge_scale(node: Scale, users: Users) -> bool:
     return _into_source(node, users) or _into_consumers(node, users)
 
 
-def _into_source(node: Scale, users) -> bool:
+def _into_source(node: Scale, users: Users) -> bool:
     path, source = [], node.inputs[0]
     while len(users[source]) == 1 and isinstance(source, (Shift, Relu, Prelu, Pool)):
         path.append(source)
@@ -70,7 +72,7 @@ def _into_source(node: Scale, users) -> bool:
     return True
 
 
-def _into_consumers(node: Scale, users) -> bool:
+def _into_consumers(node: Scale, users: Users) -> bool:
     takers = users[node]
     if not takers or not all(isinstance(taker, Convolution) and taker.is_linear for taker in takers):
         return False

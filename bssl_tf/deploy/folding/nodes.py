@@ -199,7 +199,7 @@ class Convolution(Node):
         return tf.nn.conv2d(x, kernel, self.strides, self.padding, dilations=self.dilations)
 
     def multiply(self, factor: np.ndarray) -> None:
-        """Multiply the output by `factor` (channels,), above 0 where `rectified`."""
+        """Multiply the output by `factor` (channels,)."""
         self.bias = self.bias * factor
         if self.binary:
             self.multiplier = self.multiplier * factor
