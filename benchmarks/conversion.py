@@ -121,14 +121,17 @@ def teacher_in_fewer_bits(workdir: Path, data, every: int) -> list[tuple]:
     images = {
         split: list(evaluation_images(split, every=every, **options).as_numpy_iterator()) for split in (train, test)
     }
-    content, rows = convert_backbone(teacher), []
+    content, rows, exact = convert_backbone(teacher), [], {}
     for kind in FLOAT_WEIGHTS:
         file = with_float_weights(content, kind)
         network = TfliteBackbone(file)
         features = {split: extract_features(network, images[split]) for split in (train, test)}
+        exact = exact or features
+        norms = np.linalg.norm(exact[test], axis=1)
+        moved = float(np.median(np.linalg.norm(features[test] - exact[test], axis=1) / norms))
         labels = {split: split.labels[::every] for split in (train, test)}
         accuracy = knn_accuracy(features[train], labels[train], features[test], labels[test])
-        rows.append((kind, len(file), 100 * accuracy))
+        rows.append((kind, len(file), moved, 100 * accuracy))
     return rows
 
 
@@ -136,6 +139,7 @@ def main(argv: list[str]) -> None:
     import_tensorflow()
     size = 32 if QUICK.value else 224
     noise = np.random.default_rng(1).integers(0, 256, (8, size, size, 3)).astype(np.uint8)
+    by_saved_model(reactnet_a(32))  # what is only done once in a process shall not count
     networks: list[tuple] = [(f"ReActNet-A, {size}×{size}, random", reactnet_a(size), noise)]
     rows_of_teacher: Optional[list[tuple]] = None
     if RUN.value:
@@ -163,7 +167,7 @@ def main(argv: list[str]) -> None:
     ]
     if rows_of_teacher:
         title = "Float teacher of the run, its weights stored in fewer bits; every 40th image"
-        tables.append(Table(title, ("weights", "bytes", "20-NN %"), rows_of_teacher))
+        tables.append(Table(title, ("weights", "bytes", "median relative deviation", "20-NN %"), rows_of_teacher))
     result, console = Result("conversion", tables), Console()
     result.show(console)
     if not QUICK.value:
