@@ -27,7 +27,7 @@ _CHANNEL_AXIS = {
 
 
 def with_float_weights(content: bytes, kind: str) -> bytes:
-    """The file with its float kernels stored as `kind`.
+    """The file with its float kernels stored as `kind`; the same file if all of them are small.
 
     Args:
         content: of a .tflite file.
@@ -52,7 +52,7 @@ def with_float_weights(content: bytes, kind: str) -> bytes:
                 operators.append(_dequantize(model, stored[kernel], kernel))
         operators.append(operator)
     graph.operators = operators
-    return packed(model)
+    return packed(model) if stored else content
 
 
 def _builtin(model: schema.ModelT, operator: schema.OperatorT) -> int:
