@@ -30,6 +30,8 @@ def main() -> None:
     identity = {
         "weights": "-".join(fingerprint(folder / name) for name in BACKBONE_FILES),
         "input_type": arguments.input_type,
+        "fold": arguments.fold,
+        "float_weights": arguments.float_weights,
     }
     if _converted_before(output, identity):
         console.print(
@@ -38,7 +40,7 @@ def main() -> None:
         return
     if output.exists() and not arguments.overwrite:
         raise ConfigError(
-            f"--output={output} exists and came from other weights: name another file, or add --overwrite."
+            f"--output={output} exists and came from other weights or options: name another file, or add --overwrite."
         )
     data = configuration.group_from_flags(DataSettings, base=configuration.load(workdir / "config.json").data)
 
@@ -47,6 +49,8 @@ def main() -> None:
 
     from bssl_tf.data import evaluation_images, load_source, readable_data_errors
     from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, write_report
+    from bssl_tf.deploy.float_weights import with_float_weights
+    from bssl_tf.deploy.folding import fewest_bytes, fold
     from bssl_tf.models import load_backbone
 
     tf.keras.mixed_precision.set_global_policy("float32")
@@ -56,10 +60,18 @@ def main() -> None:
     images = evaluation_images(test, image_size=spec.image_size, channels=spec.channels, every=every)
 
     console.print(f"converting {spec.name} from {folder} …")
-    content = convert_backbone(backbone, input_type=arguments.input_type)
+    options = dict(input_type=arguments.input_type)
+    content = convert_backbone(backbone, **options, folded=arguments.fold)
+    unfolded = inspect_file(convert_backbone(backbone, **options, folded=False)) if arguments.fold else None
     console.print("comparing with Keras on real test images …")
     with readable_data_errors():
         parity = compare(backbone, content, images).check()
+        rounding = {}
+        if arguments.float_weights != "float32":
+            exact, content = content, with_float_weights(content, arguments.float_weights)
+            if content is exact:
+                console.print("no float kernel is large enough to gain from --float_weights: all stay float32")
+            rounding[f"then float weights in {arguments.float_weights}"] = str(compare(backbone, content, images))
     write_bytes(output, content)
     write_report(
         output,
@@ -67,7 +79,9 @@ def main() -> None:
         deployment_plan(backbone),
         parity,
         command=shlex.join(["python", *sys.argv]),
-        extra={"source": identity, "test data": test.name},
+        extra={"source": identity, "test data": test.name, **rounding},
+        unfolded=unfolded,
+        fewest_bytes=fewest_bytes(fold(backbone)),
     )
     console.print(str(parity))
     console.print(
@@ -109,7 +123,14 @@ def run() -> None:
     flags.DEFINE_string("workdir", None, "The run whose student is converted.", required=True)
     flags.DEFINE_string("output", "model.tflite", "The file to write.")
     flags.DEFINE_enum("input_type", "uint8", ["uint8", "float32"], "Type of the file's input; pixels 0..255 in both.")
-    flags.DEFINE_boolean("overwrite", False, "Replace a file that came from other weights.")
+    flags.DEFINE_boolean("fold", True, "Rewrite the network into one that computes the same with fewer operators.")
+    flags.DEFINE_enum(
+        "float_weights",
+        "float32",
+        ["float32", "float16", "int8"],
+        "How kernels of float layers are stored. The report tells by how much rounding them moves the features.",
+    )
+    flags.DEFINE_boolean("overwrite", False, "Replace a file that came from other weights or options.")
     flags.DEFINE_integer("parity_images", 2000, "Test images to compare file and Keras network on.", lower_bound=16)
     run_entry_point(main, __doc__)
 

@@ -7,12 +7,17 @@ The file's signature calls its input ``pixels`` and its output ``features``. Wit
 file itself casts to float, so an app passes the bytes of its picture and nothing needs to be scaled.
 """
 
-import tempfile
+import functools
+from typing import Callable
 
-import larq_compute_engine as lce
 import tensorflow as tf
+from larq_compute_engine.mlir._tf_tfl_flatbuffer import convert_graphdef_to_tflite_flatbuffer
+from tensorflow.core.framework.types_pb2 import DataType
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from bssl_tf.deploy.flatbuffer import inspect_file
+from bssl_tf.deploy.folding import fold
+from bssl_tf.deploy.rewriting import name_signature, packed, unpacked
 from bssl_tf.errors import UserError
 from bssl_tf.quiet import held_back_stderr, last_lines
 
@@ -23,12 +28,13 @@ class ConversionError(UserError):
     """The converter refused the network; the message holds its own last words."""
 
 
-def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> bytes:
+def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8", folded: bool = True) -> bytes:
     """Convert a backbone with Larq Compute Engine.
 
     Args:
         backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
         input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
+        folded: rewrite the network first into one with fewer operators that computes the same, see `folding`.
 
     Returns:
         The content of the .tflite file, for one image at a time.
@@ -41,21 +47,10 @@ def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> 
         raise UserError(f"--input_type={input_type!r} is not known; it is one of {', '.join(INPUT_TYPES)}.")
     shape = _fixed_shape(backbone)
     _require_float32(backbone)
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, input_type, name="pixels")], autograph=False)
-    def serve(pixels):
-        return {"features": backbone(tf.cast(pixels, tf.float32), training=False)}
-
-    exported = tf.Module()
-    exported.weights = backbone.variables
-    exported.serve = serve
-    # A bare function instead of `convert_keras_model`: same graph, same converter, but Keras need not
-    # trace and save every layer by itself, which takes most of the time with deep networks.
-    with tempfile.TemporaryDirectory() as folder, held_back_stderr() as log:
+    network = fold(backbone) if folded else functools.partial(backbone, training=False)
+    with held_back_stderr() as log:
         try:
-            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(exported, folder, signatures={"serving_default": serve}, options=options)
-            content = lce.convert_saved_model(folder)
+            content = _converted(network, shape, input_type)
         except Exception as error:
             raise ConversionError(
                 f"Larq Compute Engine could not convert {backbone.name!r}: {error}\n"
@@ -68,6 +63,36 @@ def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> 
             "Build the backbone from layers that TensorFlow Lite knows."
         )
     return content
+
+
+def _converted(network: Callable, shape: tuple[int, ...], input_type: str) -> bytes:
+    """The file of a network, handed to the converter as a bare graph whose weights are constants.
+
+    `lce.convert_keras_model` writes a SavedModel instead, for which Keras traces and saves every layer by itself: most
+    of the time with deep networks.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, input_type)], autograph=False)
+    def serve(pixels):
+        return network(tf.cast(pixels, tf.float32))
+
+    function = serve.get_concrete_function()
+    if function.captured_inputs:
+        function = convert_variables_to_constants_v2(function, lower_control_flow=False)
+    (pixels,), (features,) = function.inputs, function.outputs
+    content = convert_graphdef_to_tflite_flatbuffer(
+        function.graph.as_graph_def().SerializeToString(),
+        [pixels.op.name],
+        [DataType.Name(pixels.dtype.as_datatype_enum)],
+        [list(shape)],
+        [features.op.name],
+        False,  # no quantisation of activations
+        "arm",
+        None,  # no range for activations
+    )
+    model = unpacked(content)
+    name_signature(model, ["pixels"], ["features"])
+    return packed(model)
 
 
 def _fixed_shape(backbone: tf.keras.Model) -> tuple[int, ...]:

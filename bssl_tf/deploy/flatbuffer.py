@@ -7,6 +7,7 @@ from typing import Optional
 
 from tensorflow.lite.python import schema_py_generated as schema
 
+from bssl_tf.deploy.rewriting import unpacked
 from bssl_tf.errors import UserError
 
 BINARY_WEIGHTS = "binary weights"
@@ -55,19 +56,21 @@ class FileReport:
         file_bytes: size of the file.
         operators: count of each kind of operator, most frequent first; custom ones by their own name.
         constant_bytes: bytes of constants by kind, keys as in `BYTE_KINDS`.
+        name_bytes: bytes of the names of tensors, which only profilers read.
         inputs, outputs: the signature.
     """
 
     file_bytes: int
     operators: dict[str, int]
     constant_bytes: dict[str, int]
+    name_bytes: int
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 
     @cached_property
     def structure_bytes(self) -> int:
-        """Everything but constants: operators, tensors, their names and settings, padding."""
-        return self.file_bytes - sum(self.constant_bytes.values())
+        """Everything but constants and names: operators, tensors and their settings, padding."""
+        return self.file_bytes - self.name_bytes - sum(self.constant_bytes.values())
 
     @property
     def foreign_operators(self) -> tuple[str, ...]:
@@ -96,8 +99,7 @@ def inspect_file(content: bytes) -> FileReport:
             " a file that convert.py has written."
         )
     try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        return _report(model, len(content))
+        return _report(unpacked(content), len(content))
     except Exception as error:  # each kind of damage surfaces as another exception of the parser
         raise TfliteFileError(
             f"This .tflite file of {len(content)} bytes is cut short or damaged ({type(error).__name__}:"
@@ -130,6 +132,7 @@ def _report(model: schema.ModelT, file_bytes: int) -> FileReport:
         file_bytes=file_bytes,
         operators=dict(operators.most_common()),
         constant_bytes=constants,
+        name_bytes=sum(len(tensor.name) for graph in model.subgraphs for tensor in graph.tensors),
         inputs=tuple(_tensor_info(graph.tensors[index], names.get(index)) for index in graph.inputs),
         outputs=tuple(_tensor_info(graph.tensors[index], names.get(index)) for index in graph.outputs),
     )
@@ -148,6 +151,8 @@ def _size(buffer: schema.BufferT) -> int:
 def _kind(operator: str, position: int, tensor: schema.TensorT) -> str:
     if operator == "LceBconv2d":
         return BINARY_WEIGHTS if position == 1 else BINARY_OUTPUT
+    if operator == "DEQUANTIZE":  # of `float_weights`
+        return FLOAT_WEIGHTS
     if tensor.type not in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16):
         return OTHER
     if operator in _WEIGHTED_OPERATORS and position == 1:

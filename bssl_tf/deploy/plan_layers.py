@@ -18,7 +18,7 @@ BINARY = "LceBconv2d"
 _CONVOLUTIONS = (L.Conv2D, L.SeparableConv2D, L.DepthwiseConv2D, L.Conv2DTranspose)
 _WEIGHTED = (*_CONVOLUTIONS, L.Dense)
 _NOTHING_AT_INFERENCE = (L.InputLayer, L.Dropout, L.SpatialDropout2D, L.GaussianNoise, L.Flatten, L.Reshape)
-_OPERATORS = {L.Rescaling: 2, L.Normalization: 2, RPReLU: 3}
+_OPERATORS = {L.Rescaling: 2, L.Normalization: 2}
 _FLOAT_BYTES = 4
 _WORD_CHANNELS = 32
 
@@ -109,6 +109,8 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
             operators=0,
             why="fuses into the convolution in front",
         )
+    if isinstance(layer, RPReLU):
+        parameters //= 3  # its two biases go into neighbours, see `folding`
     return PlannedLayer(
         **own,
         what=type(layer).__name__,

@@ -38,6 +38,9 @@ def write_report(
     parity: Optional[Parity],
     command: str,
     extra: Optional[dict[str, Any]] = None,
+    *,
+    unfolded: Optional[FileReport] = None,
+    fewest_bytes: Optional[int] = None,
 ) -> dict[str, Any]:
     """Write the report beside a .tflite file, each of its two files whole or not at all.
 
@@ -48,6 +51,8 @@ def write_report(
         parity: of `compare`; None where nothing was compared, which the report says.
         command: the command line that made the file.
         extra: more entries, such as the run's settings; values that JSON can hold.
+        unfolded: of the same network, converted without folding; its operators are shown beside.
+        fewest_bytes: of `folding.fewest_bytes`, beside the bytes of the file.
 
     Returns:
         What model.json holds.
@@ -60,8 +65,11 @@ def write_report(
         "inputs": [vars(tensor) for tensor in file_report.inputs],
         "outputs": [vars(tensor) for tensor in file_report.outputs],
         "operators": file_report.operators,
+        "operators_unfolded": None if unfolded is None else unfolded.operators,
         "constant_bytes": file_report.constant_bytes,
+        "name_bytes": file_report.name_bytes,
         "structure_bytes": file_report.structure_bytes,
+        "fewest_bytes": fewest_bytes,
         "plan": plan.as_dict(),
         "differences_to_plan": differences(file_report, plan),
         "parity": None if parity is None else parity.as_dict(),
@@ -86,9 +94,12 @@ def _versions() -> dict[str, str]:
 def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Optional[Parity]) -> str:
     bytes_rows = [(kind, f"{size:,}") for kind, size in file_report.constant_bytes.items() if size]
     bytes_rows += [
+        ("names of tensors", f"{file_report.name_bytes:,}"),
         ("structure", f"{file_report.structure_bytes:,}"),
         ("**file**", f"**{file_report.file_bytes:,}**"),
     ]
+    if content["fewest_bytes"]:
+        bytes_rows.append(("least that the network's numbers take", f"{content['fewest_bytes']:,}"))
     notes = [*content["differences_to_plan"], *plan.warnings]
     sections = [
         f"# {content['file']}",
@@ -114,7 +125,7 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         "## Work for one image",
         (f"{count_text(plan.binary_macs)} binary and {count_text(plan.float_macs)} float multiply-accumulates."),
         "## Operators",
-        _table(("operator", "count"), [(name, str(count)) for name, count in file_report.operators.items()]),
+        _operators(content["operators"], content["operators_unfolded"]),
         "## Bytes",
         _table(("kind", "bytes"), bytes_rows),
         *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
@@ -123,6 +134,14 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         ", ".join(f"{name} {number}" for name, number in content["versions"].items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _operators(counts: dict[str, int], unfolded: Optional[dict[str, int]]) -> str:
+    if unfolded is None:
+        return _table(("operator", "count"), [(name, str(count)) for name, count in counts.items()])
+    rows = [(name, str(counts.get(name, 0)), str(unfolded.get(name, 0))) for name in {**counts, **unfolded}]
+    rows.append(("**all**", f"**{sum(counts.values())}**", f"**{sum(unfolded.values())}**"))
+    return _table(("operator", "count", "without folding"), rows)
 
 
 def _flat(entries: dict[str, Any]) -> list[tuple[str, str]]:

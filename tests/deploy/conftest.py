@@ -107,7 +107,13 @@ def plain_file(plain):
     return convert_backbone(plain, input_type="float32")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build():
     """The builders themselves, for tests that need a variant."""
-    return {"residual": residual_network, "plain": plain_network, "binary_convolution": binary_convolution}
+    return {
+        "residual": residual_network,
+        "plain": plain_network,
+        "binary_convolution": binary_convolution,
+        "images": smooth_images,
+        "with_random_weights": with_random_weights,
+    }

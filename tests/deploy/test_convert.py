@@ -59,10 +59,10 @@ def test_an_operator_that_the_engine_lacks_is_named():
 
 
 def test_a_failure_of_the_converter_is_told_with_its_log(plain, monkeypatch):
-    def fail(folder):
+    def fail(*arguments):
         os.write(2, b"log line of the converter\n")
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("larq_compute_engine.convert_saved_model", fail)
+    monkeypatch.setattr("bssl_tf.deploy.convert.convert_graphdef_to_tflite_flatbuffer", fail)
     with pytest.raises(ConversionError, match="(?s)'plain': out of luck.*log line of the converter"):
         convert_backbone(plain)

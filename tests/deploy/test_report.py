@@ -22,7 +22,9 @@ def test_json_holds_what_was_measured(written, plain, plain_file):
     content = json.loads(written.with_suffix(".json").read_text())
     assert content["sha256"] == hashlib.sha256(plain_file).hexdigest() and content["bytes"] == len(plain_file)
     assert content["operators"]["LceBconv2d"] == 3
-    assert sum(content["constant_bytes"].values()) + content["structure_bytes"] == len(plain_file)
+    assert sum(content["constant_bytes"].values()) + content["name_bytes"] + content["structure_bytes"] == len(
+        plain_file
+    )
     assert content["plan"]["binary_macs"] == deployment_plan(plain).binary_macs
     assert content["parity"]["ok"] is True and content["parity"]["images"] == 32
     assert content["inputs"][0]["name"] == "pixels" and content["outputs"][0]["shape"] == [1, 48]
@@ -36,6 +38,19 @@ def test_markdown_reads_well(written, plain_file):
     assert "| LceBconv2d | 3 |" in text and f"**{len(plain_file):,}**" in text
     assert "Yes: " in text and "| image_size | 8 |" in text
     assert "| input | `pixels` | float32 | 1×8×8×1 |" in text
+
+
+def test_folding_is_shown_beside_what_it_saves(tmp_path, plain, plain_file, residual_file):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(plain_file)
+    reports = inspect_file(plain_file), inspect_file(residual_file)
+    options = dict(unfolded=reports[1], fewest_bytes=12345)
+    content = write_report(path, reports[0], deployment_plan(plain), None, COMMAND, **options)
+    text = path.with_suffix(".md").read_text()
+    assert content["operators_unfolded"] == reports[1].operators and content["fewest_bytes"] == 12345
+    assert "| LceBconv2d | 3 | 4 |" in text and "| PRELU | 0 | 2 |" in text and "| 12,345 |" in text
+    totals = [sum(report.operators.values()) for report in reports]
+    assert f"| **all** | **{totals[0]}** | **{totals[1]}** |" in text
 
 
 def test_only_whole_files_are_left(written, plain):

@@ -41,8 +41,10 @@ def randomised(spec):
         kind = variable.name.split("/")[-1].split(":")[0]
         if kind in ("gamma", "moving_variance"):
             variable.assign(rng.uniform(0.5, 2.0, variable.shape))
-        elif kind in ("beta", "moving_mean", "bias", "alpha"):
+        elif kind in ("beta", "moving_mean", "bias", "alpha", "shift", "offset"):
             variable.assign(rng.normal(0, 0.3, variable.shape))
+        elif kind == "slope":
+            variable.assign(rng.uniform(-0.2, 0.5, variable.shape))
     return model
 
 
