@@ -49,7 +49,7 @@ class RPReLU(tf.keras.layers.Layer):
         if training:
             return fused.rprelu(inputs, *map(tf.convert_to_tensor, (self.shift, self.slope, self.offset)))
         shifted = inputs + self.shift
-        return tf.nn.relu(shifted) - self.slope * tf.nn.relu(-shifted) + self.offset
+        return tf.nn.relu(shifted) + (-self.slope) * tf.nn.relu(-shifted) + self.offset  # what TFLite knows as PReLU
 
 
 @tf.keras.utils.register_keras_serializable(package="bssl_tf")
