@@ -4,6 +4,8 @@
 
 The file takes pixels as the user has them (0..255). Beside it stand a report for people (.md) and one
 for programs (.json). If file and Keras network disagree on real test images, nothing is written.
+
+    python convert.py --lint=PATH               which layers will not be fast on the phone; exit status for CI
 """
 
 import json
@@ -14,6 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from bssl_tf import config as configuration
+from bssl_tf.cli import lint
 from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.config import DataSettings
 from bssl_tf.errors import ConfigError
@@ -21,9 +24,22 @@ from bssl_tf.files import fingerprint, write_bytes
 from bssl_tf.quiet import import_tensorflow
 from bssl_tf.training.phases import BACKBONE_FILES
 
+OTHER_JOBS = (lint,)
+"""What this program does instead of converting, each with a flag of its own."""
+
 
 def main() -> None:
+    for other_job in OTHER_JOBS:
+        if flags.FLAGS[other_job.FLAG].present:
+            other_job.main()
+            return
+    _convert()
+
+
+def _convert() -> None:
     arguments = flags.FLAGS
+    if not arguments.workdir:
+        raise ConfigError("--workdir is not set: name the run whose student is to be converted.")
     workdir, output = Path(arguments.workdir), Path(arguments.output)
     folder = _student_folder(workdir)
     _check_output(output)
@@ -118,7 +134,7 @@ def _converted_before(output: Path, identity: dict[str, str]) -> bool:
 def run() -> None:
     """Console script ``bssl-convert``."""
     configuration.define_flags(DataSettings)
-    flags.DEFINE_string("workdir", None, "The run whose student is converted.", required=True)
+    flags.DEFINE_string("workdir", "", "The run whose student is converted.")
     flags.DEFINE_string("output", "model.tflite", "The file to write.")
     flags.DEFINE_enum("input_type", "uint8", ["uint8", "float32"], "Type of the file's input; pixels 0..255 in both.")
     flags.DEFINE_boolean("fold", True, "Rewrite the network into one that computes the same with fewer operators.")
@@ -130,6 +146,8 @@ def run() -> None:
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a file that came from other weights or options.")
     flags.DEFINE_integer("parity_images", 2000, "Test images to compare file and Keras network on.", lower_bound=16)
+    for other_job in OTHER_JOBS:
+        other_job.define_flags()
     run_entry_point(main, __doc__)
 
 
