@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from bssl_tf import config as configuration
-from bssl_tf.cli import lint
+from bssl_tf.cli import benchmark, lint
 from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.config import DataSettings
 from bssl_tf.errors import ConfigError
@@ -24,7 +24,7 @@ from bssl_tf.files import fingerprint, write_bytes
 from bssl_tf.quiet import import_tensorflow
 from bssl_tf.training.phases import BACKBONE_FILES
 
-OTHER_JOBS = (lint,)
+OTHER_JOBS = (lint, benchmark)
 """What this program does instead of converting, each with a flag of its own."""
 
 

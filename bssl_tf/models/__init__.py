@@ -6,6 +6,7 @@ from bssl_tf.models.normalisation import PixelNormalisation
 from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, FLOAT, MODES
 from bssl_tf.models.spec import BackboneSpec, build_backbone, load_backbone, save_backbone
 from bssl_tf.models.teacher import fingerprint, load_teacher
+from bssl_tf.models.twin import float_twin
 
 __all__ = [
     "BINARY",
@@ -17,6 +18,7 @@ __all__ = [
     "PixelNormalisation",
     "build_backbone",
     "fingerprint",
+    "float_twin",
     "load_backbone",
     "load_teacher",
     "mlp_head",
