@@ -47,7 +47,7 @@ class SshShell:
         if done.returncode == _SSH_FAILED:
             reason = (done.stderr.strip().splitlines() or ["ssh gave up"])[-1]
             raise DeviceError(
-                f"{self._host} cannot be reached: {reason.rstrip('.')}. Log in there once by hand (ssh {self._host}) and put your "
-                f"key there (ssh-copy-id {self._host}), so that no password is asked for."
+                f"{self._host} cannot be reached: {reason.rstrip('.')}. Log in there once by hand (ssh {self._host}) and "
+                f"put your key there (ssh-copy-id {self._host}), so that no password is asked for."
             )
         return done.returncode, done.stdout + done.stderr
