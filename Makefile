@@ -32,7 +32,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	fi; \
 	echo "installing into $(VENV) with $$("$$python" --version) (a few minutes, once)"; \
 	"$$python" -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[search,test]"
 	@touch $(INSTALLED)
 
 clean:

@@ -2,10 +2,13 @@
 
     python convert.py --workdir=runs/digits --output=model.tflite
 
-The file takes pixels as the user has them (0..255). Beside it stand a report for people (.md) and one
-for programs (.json). If file and Keras network disagree on real test images, nothing is written.
+The file takes pixels as the user has them (0..255), and says of itself what an app must know. Beside it stand a
+report for people (.md) and one for programs (.json). If file and Keras network disagree on real test images, nothing
+is written.
 
-    python convert.py --lint=PATH               which layers will not be fast on the phone; exit status for CI
+    python convert.py --lint=PATH                       what will not be fast on the phone; exit status for CI
+    python convert.py --show=model.tflite               what the file says of itself
+    python convert.py --benchmark=android --output=…    how fast it is there
 """
 
 import json
@@ -16,7 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from bssl_tf import config as configuration
-from bssl_tf.cli import benchmark, lint
+from bssl_tf.cli import benchmark, lint, phone_file, show
 from bssl_tf.cli.console import console, run_entry_point
 from bssl_tf.config import DataSettings
 from bssl_tf.errors import ConfigError
@@ -24,7 +27,7 @@ from bssl_tf.files import fingerprint, write_bytes
 from bssl_tf.quiet import import_tensorflow
 from bssl_tf.training.phases import BACKBONE_FILES
 
-OTHER_JOBS = (lint, benchmark)
+OTHER_JOBS = (lint, show, benchmark)
 """What this program does instead of converting, each with a flag of its own."""
 
 
@@ -42,12 +45,14 @@ def _convert() -> None:
         raise ConfigError("--workdir is not set: name the run whose student is to be converted.")
     workdir, output = Path(arguments.workdir), Path(arguments.output)
     folder = _student_folder(workdir)
+    outputs = phone_file.asked_outputs()
     _check_output(output)
     identity = {
         "weights": "-".join(fingerprint(folder / name) for name in BACKBONE_FILES),
         "input_type": arguments.input_type,
         "fold": arguments.fold,
         "float_weights": arguments.float_weights,
+        "outputs": ",".join(outputs),
     }
     if _converted_before(output, identity):
         console.print(
@@ -76,7 +81,8 @@ def _convert() -> None:
     images = evaluation_images(test, image_size=spec.image_size, channels=spec.channels, every=every)
 
     console.print(f"converting {spec.name} from {folder} …")
-    options = dict(input_type=arguments.input_type)
+    centre = phone_file.code_centre(backbone, spec, load_source(data, "train", workdir)) if "codes" in outputs else None
+    options = dict(input_type=arguments.input_type, code_centre=centre)
     content = convert_backbone(backbone, **options, folded=arguments.fold)
     unfolded = inspect_file(convert_backbone(backbone, **options, folded=False)) if arguments.fold else None
     console.print("comparing with Keras on real test images …")
@@ -86,6 +92,9 @@ def _convert() -> None:
         if arguments.float_weights != "float32":
             content = with_float_weights(content, arguments.float_weights)
             rounding[f"then float weights in {arguments.float_weights}"] = str(compare(backbone, content, images))
+        if centre is not None:
+            console.print(phone_file.checked_codes(content, centre, images))
+    content = phone_file.with_facts(content, spec, folder, identity["weights"], outputs, images)
     write_bytes(output, content)
     write_report(
         output,
@@ -146,8 +155,8 @@ def run() -> None:
     )
     flags.DEFINE_boolean("overwrite", False, "Replace a file that came from other weights or options.")
     flags.DEFINE_integer("parity_images", 2000, "Test images to compare file and Keras network on.", lower_bound=16)
-    for other_job in OTHER_JOBS:
-        other_job.define_flags()
+    for part in (phone_file, *OTHER_JOBS):
+        part.define_flags()
     run_entry_point(main, __doc__)
 
 

@@ -45,9 +45,9 @@ class SshShell:
         """As `Shell.run`."""
         done = run_program(["ssh", *_OPTIONS, "--", self._host, command], seconds=SECONDS_TO_RUN)
         if done.returncode == _SSH_FAILED:
-            reason = (done.stderr.strip().splitlines() or ["ssh gave up"])[-1]
+            reason = (done.stderr.strip().splitlines() or ["ssh gave up"])[-1].rstrip(".")
             raise DeviceError(
-                f"{self._host} cannot be reached: {reason.rstrip('.')}. Log in there once by hand (ssh {self._host}) and "
+                f"{self._host} cannot be reached: {reason}. Log in there once by hand (ssh {self._host}) and "
                 f"put your key there (ssh-copy-id {self._host}), so that no password is asked for."
             )
         return done.returncode, done.stdout + done.stderr
