@@ -105,13 +105,8 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
             why=NOTHING_TO_FUSE_INTO,
         )
     if _is_activation(layer) and _fused_activation(node, graph_nodes):
-        return PlannedLayer(
-            **own,
-            what=type(layer).__name__,
-            deployed_as=FUSED,
-            operators=0,
-            why="fuses into the convolution in front",
-        )
+        what, why = type(layer).__name__, "fuses into the convolution in front"
+        return PlannedLayer(**own, what=what, deployed_as=FUSED, operators=0, why=why)
     if isinstance(layer, RPReLU):
         parameters //= 3  # its two biases go into neighbours, see `folding`
     return PlannedLayer(

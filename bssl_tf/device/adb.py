@@ -35,8 +35,9 @@ class AdbShell:
         model, release, abis = (
             self._property(name) for name in ("ro.product.model", "ro.build.version.release", "ro.product.cpu.abilist")
         )
-        self.description = f"{model}, Android {release}, {abis.split(',')[0]}"
-        if ABI not in abis.split(","):
+        own, _, _ = abis.partition(",")  # the first one is the processor's; an emulator may translate others
+        self.description = f"{model}, Android {release}, {own}"
+        if own != ABI:
             raise DeviceError(
                 f"{model} runs {abis or 'an unknown instruction set'}, but Larq Compute Engine's kernels need {ABI}. "
                 "Use a phone with 64-bit ARM and a 64-bit Android (an emulator on a PC has neither)."

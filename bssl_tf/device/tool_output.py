@@ -20,7 +20,7 @@ _SECTION = re.compile(r"^=+ .* =+$")
 
 
 class UnreadableOutput(ValueError):
-    """The output holds no timings."""
+    """The output holds no timings, or a table of operators in an unknown form."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def parse(output: str) -> ToolRun:
     """Read the output of one run of the tool.
 
     Raises:
-        UnreadableOutput: there is no line with timings: the tool has not come to its end.
+        UnreadableOutput: there is no line with timings: the tool has not come to its end. Or the table of operators
+            has other columns than those known.
     """
     lines = [_PREFIX.sub("", line.rstrip()) for line in output.splitlines()]
     timings = next((found for line in lines if (found := _TIMINGS.search(line))), None)
@@ -101,6 +102,9 @@ def _operators(lines: list[str]) -> list[OperatorTime]:
     if table is None:
         return []
     columns = [head.strip(" []\t") for head in re.findall(r"\[[^\]]*\]", lines[table + 1])]
+    missing = {"node type", "avg ms", "Name"} - set(columns)
+    if missing:
+        raise UnreadableOutput(f"The table of operators has no column {', '.join(sorted(missing))}.")
     kind, mean, name = (columns.index(head) for head in ("node type", "avg ms", "Name"))
     found = []
     for line in lines[table + 2 :]:

@@ -97,6 +97,7 @@ def test_the_twin_stands_beside_the_file(adb, tool, model):
         (dict(devices={"A1": "offline"}), "A1 is offline: reconnect"),
         (dict(devices={"A1": "no permissions (missing udev rules?); see [link]"}), "no permissions.*udev"),
         (dict(abis="x86_64,x86"), "Test Double runs x86_64,x86, but .* need arm64-v8a"),
+        (dict(abis="x86_64,arm64-v8a"), "runs x86_64,arm64-v8a, but"),
         (dict(abis="armeabi-v7a,armeabi"), "runs armeabi-v7a,armeabi, but"),
         (dict(unplugged=True), "connection to the phone broke: error: device not found"),
     ],

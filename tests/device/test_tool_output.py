@@ -37,3 +37,9 @@ def test_one_repeat_has_no_spread():
 def test_output_that_ends_early_is_told():
     with pytest.raises(UnreadableOutput):
         parse("STARTING!\nLoaded model x.tflite\nSegmentation fault\n")
+
+
+def test_a_table_of_another_form_is_told():
+    text = (HERE / "profiled.txt").read_text().replace("[avg ms]", "[mean ms]")
+    with pytest.raises(UnreadableOutput, match="no column avg ms"):
+        parse(text)
