@@ -66,11 +66,14 @@ def _machine(target: str) -> tuple[Machine, str]:
 
 
 def _twin(workdir: Path, file: Path) -> Path:
-    """The float twin of the run's student as a file beside `file`; converted once."""
+    """The float twin of the run's student as a file; converted once.
+
+    It lies in a folder of its own, since evaluate.py measures every .tflite file of a workdir.
+    """
     spec_file = workdir / "stage2" / BACKBONE_FILES[0]
     if not spec_file.is_file():
         raise ConfigError(f"--workdir={workdir} holds no finished stage 2, so there is no twin to build.")
-    twin = file.with_name(f"{file.stem}.float_twin.{fingerprint(spec_file)}.tflite")
+    twin = file.parent / "float_twin" / f"{fingerprint(spec_file)}.tflite"
     if not twin.exists():
         import_tensorflow()
         from bssl_tf.deploy import convert_backbone

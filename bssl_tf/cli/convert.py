@@ -110,7 +110,7 @@ def _convert() -> None:
     console.print(
         f"[bold green]done[/]: {output} ({len(content) / 1024:.0f} KiB), report in {output.with_suffix('.md')}"
     )
-    if output.parent != workdir:
+    if output.parent != workdir and "features" in outputs:
         console.print(f"next: python evaluate.py --workdir={workdir} --model={output}")
 
 

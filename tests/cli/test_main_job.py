@@ -104,7 +104,11 @@ def test_convert_then_evaluate_measures_all_networks_and_the_file(training_outpu
     results = json.loads((workdir / "evaluation.json").read_text())
     student, file = (results[name]["scores"] for name in ("BSSL student, binary", "digits.tflite, LCE interpreter"))
     assert abs(student["knn"] - file["knn"]) <= 0.03 and file["test_images"] == 100
-    assert "measuring" not in succeeds("evaluate.py", f"--workdir={workdir}")
+    codes = output.with_name("codes.tflite")
+    succeeds("convert.py", f"--workdir={workdir}", f"--output={codes}", "--outputs=codes")
+    assert [tensor.name for tensor in inspect_file(codes.read_bytes()).outputs] == ["codes"]
+    again = succeeds("evaluate.py", f"--workdir={workdir}")
+    assert "measuring" not in again and "codes.tflite" not in again  # it has no features to measure
 
 
 def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
