@@ -36,8 +36,8 @@ def check_tool(path: str) -> Path:
         DeviceError: there is none, or it is for another processor.
     """
     remedy = (
-        "Take lce_benchmark_model for 64-bit ARM (Android or Linux, as the device is) from the releases of Larq "
-        "Compute Engine, or build it there, and name it with --benchmark_tool."
+        "Take it from the releases of Larq Compute Engine on GitHub, lce_benchmark_model_android_arm64 for a phone or "
+        "lce_benchmark_model_aarch64 for a board with Linux, and name it with --benchmark_tool."
     )
     tool = Path(path)
     if not path or not tool.is_file():

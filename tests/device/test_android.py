@@ -142,7 +142,9 @@ def test_a_full_phone(adb, tool):
 
 def test_the_tool_must_be_there_and_for_arm(tmp_path, tool):
     assert check_tool(str(tool)) == tool
-    with pytest.raises(DeviceError, match=r"--benchmark_tool=\(not set\) is no file. Take lce_benchmark_model"):
+    with pytest.raises(
+        DeviceError, match=r"--benchmark_tool=\(not set\) is no file. Take .*lce_benchmark_model_android_arm64"
+    ):
         check_tool("")
     tool.write_bytes(ARM64_PROGRAM.replace(b"\xb7", b"\x3e"))
     with pytest.raises(DeviceError, match="is a program for x86-64, not for 64-bit ARM"):
