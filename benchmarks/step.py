@@ -129,12 +129,10 @@ def _teacher(setup: Setup):
 
 
 def _student(name: str, setup: Setup, mode: str):
-    from bssl_tf.models import BINARY, FLOAT, build_backbone
-    from bssl_tf.models.quantization import Binarisation
-    from bssl_tf.models.zoo import ZOO, rebuild
+    from bssl_tf.models import BINARY, FLOAT, build_backbone, float_twin
 
-    if name in ZOO and mode == FLOAT:  # the zoo has no float mode, but a twin can be had
-        return rebuild(build_backbone(_spec(name, setup, BINARY)), Binarisation(FLOAT))
+    if mode == FLOAT:
+        return float_twin(_spec(name, setup, BINARY))
     return build_backbone(_spec(name, setup, mode))
 
 

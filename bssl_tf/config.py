@@ -15,6 +15,7 @@ from typing import Any
 
 from absl import flags
 
+from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_json
 from bssl_tf.settings import (
     BsslSettings,
@@ -30,7 +31,7 @@ from bssl_tf.settings import (
     TeacherSettings,
     ViewSettings,
 )
-from bssl_tf.validation import validate
+from bssl_tf.validation import validate, validate_group
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,22 @@ class Config:
         return tuple(int(stage) for stage in stages.split(","))
 
 
-def define_flags(*groups: type) -> None:
-    """Define one absl flag for every setting of the given groups (dataclasses)."""
+def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> None:
+    """Define one absl flag for every setting of the given groups (dataclasses), among the program's unless told."""
     define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
     for group in groups:
         for field in fields(group):
             choices = field.metadata["choices"]
             allowed = f" ({', '.join(map(str, choices))})" if choices else ""
-            define[field.type](field.name, field.default, field.metadata["help"] + allowed)
+            help_text = field.metadata["help"] + allowed
+            define[field.type](
+                field.name, field.default, help_text, flag_values=flags.FLAGS if registry is None else registry
+            )
 
 
-def group_from_flags(group: type, base: Any = None) -> Any:
+def group_from_flags(group: type, base: Any = None, registry: flags.FlagValues | None = None) -> Any:
     """Build a group from the parsed flags; with `base`, flags left alone keep the values of `base`."""
-    parsed = flags.FLAGS
+    parsed = flags.FLAGS if registry is None else registry
     values = {
         field.name: parsed[field.name].value for field in fields(group) if base is None or parsed[field.name].present
     }
@@ -87,6 +91,24 @@ def config_from_flags() -> Config:
     config = Config(**{group.name: group_from_flags(group.type) for group in fields(Config)})
     validate(config)
     return config
+
+
+def config_from_recipe(path: Path) -> Config:
+    """The configuration that a recipe (a flagfile such as flags/digits.cfg) asks for, its groups validated.
+
+    Raises:
+        ConfigError: the recipe holds a flag or a value that does not exist.
+    """
+    registry = flags.FlagValues()
+    define_flags(*(group.type for group in fields(Config)), registry=registry)
+    try:
+        registry(["recipe", f"--flagfile={path}"])
+    except flags.Error as error:
+        raise ConfigError(f"{path} is no recipe for train.py: {error}") from None
+    groups = {group.name: group_from_flags(group.type, registry=registry) for group in fields(Config)}
+    for group in groups.values():
+        validate_group(group)
+    return Config(**groups)
 
 
 def for_dry_run(config: Config) -> Config:

@@ -21,13 +21,6 @@ def parse(monkeypatch):
     def parse(*arguments):
         values = flags.FlagValues()
         monkeypatch.setattr(flags, "FLAGS", values)
-        for kind in ("string", "integer", "float", "boolean"):
-            define = getattr(flags, f"DEFINE_{kind}")
-            monkeypatch.setattr(
-                flags,
-                f"DEFINE_{kind if kind != 'boolean' else 'bool'}",
-                lambda *a, define=define: define(*a, flag_values=values),
-            )
         configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
         values(["train.py", *arguments])
         return configuration.config_from_flags()

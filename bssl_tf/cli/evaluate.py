@@ -106,7 +106,14 @@ def _found_in(workdir: Path, config: Config) -> list[Candidate]:
         found.insert(0, Candidate("random network, binary", identity, lambda: _random_network(newest, seed)))
     if (teacher_path(config) / BACKBONE_FILES[0]).exists():
         found.append(_checkpoint(teacher_path(config), "teacher, float"))
-    return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite"))]
+    return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if _gives_features(path)]
+
+
+def _gives_features(path: Path) -> bool:
+    """Whether a file has features to measure, and not only codes: its report tells."""
+    report = path.with_suffix(".json")
+    outputs = json.loads(report.read_text()).get("outputs") if report.exists() else None
+    return outputs is None or any(output["name"] == "features" for output in outputs)
 
 
 def _named(paths: list[str]) -> list[Candidate]:

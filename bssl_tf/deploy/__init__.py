@@ -8,6 +8,7 @@ write_report(path, inspect_file(content), plan, parity, command)
 
 from bssl_tf.deploy.convert import ConversionError, convert_backbone
 from bssl_tf.deploy.flatbuffer import FileReport, TfliteFileError, inspect_file
+from bssl_tf.deploy.lint import LintReport, lint
 from bssl_tf.deploy.plan import DeploymentPlan, deployment_plan
 from bssl_tf.deploy.report import write_report
 from bssl_tf.deploy.runtime import TfliteBackbone
@@ -17,6 +18,7 @@ __all__ = [
     "ConversionError",
     "DeploymentPlan",
     "FileReport",
+    "LintReport",
     "Parity",
     "ParityError",
     "TfliteBackbone",
@@ -25,5 +27,6 @@ __all__ = [
     "convert_backbone",
     "deployment_plan",
     "inspect_file",
+    "lint",
     "write_report",
 ]

@@ -10,11 +10,13 @@ file itself casts to float, so an app passes the bytes of its picture and nothin
 import functools
 from typing import Callable
 
+import numpy as np
 import tensorflow as tf
 from larq_compute_engine.mlir._tf_tfl_flatbuffer import convert_graphdef_to_tflite_flatbuffer
 from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from bssl_tf.deploy.codes import codes_in_graph
 from bssl_tf.deploy.flatbuffer import inspect_file
 from bssl_tf.deploy.folding import fold
 from bssl_tf.deploy.rewriting import name_signature, packed, unpacked
@@ -28,13 +30,17 @@ class ConversionError(UserError):
     """The converter refused the network; the message holds its own last words."""
 
 
-def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8", folded: bool = True) -> bytes:
+def convert_backbone(
+    backbone: tf.keras.Model, *, input_type: str = "uint8", folded: bool = True, code_centre: np.ndarray | None = None
+) -> bytes:
     """Convert a backbone with Larq Compute Engine.
 
     Args:
         backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
         input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
         folded: rewrite the network first into one with fewer operators that computes the same, see `folding`.
+        code_centre: (D,) where features are cut into binary codes (`bssl_tf.deploy.codes`), which makes these a second
+            output, ``codes``; None: no codes.
 
     Returns:
         The content of the .tflite file, for one image at a time.
@@ -50,7 +56,7 @@ def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8", fol
     network = fold(backbone) if folded else functools.partial(backbone, training=False)
     with held_back_stderr() as log:
         try:
-            content = _converted(network, shape, input_type)
+            content = _converted(network, shape, input_type, code_centre)
         except Exception as error:
             raise ConversionError(
                 f"Larq Compute Engine could not convert {backbone.name!r}: {error}\n"
@@ -65,7 +71,7 @@ def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8", fol
     return content
 
 
-def _converted(network: Callable, shape: tuple[int, ...], input_type: str) -> bytes:
+def _converted(network: Callable, shape: tuple[int, ...], input_type: str, code_centre: np.ndarray | None) -> bytes:
     """The file of a network, handed to the converter as a bare graph whose weights are constants.
 
     `lce.convert_keras_model` writes a SavedModel instead, for which Keras traces and saves every layer by itself: most
@@ -74,24 +80,25 @@ def _converted(network: Callable, shape: tuple[int, ...], input_type: str) -> by
 
     @tf.function(input_signature=[tf.TensorSpec(shape, input_type)], autograph=False)
     def serve(pixels):
-        return network(tf.cast(pixels, tf.float32))
+        features = network(tf.cast(pixels, tf.float32))
+        return [features] if code_centre is None else [features, codes_in_graph(features, code_centre)]
 
     function = serve.get_concrete_function()
     if function.captured_inputs:
         function = convert_variables_to_constants_v2(function, lower_control_flow=False)
-    (pixels,), (features,) = function.inputs, function.outputs
+    (pixels,), outputs = function.inputs, function.outputs
     content = convert_graphdef_to_tflite_flatbuffer(
         function.graph.as_graph_def().SerializeToString(),
         [pixels.op.name],
         [DataType.Name(pixels.dtype.as_datatype_enum)],
         [list(shape)],
-        [features.op.name],
+        [output.op.name for output in outputs],
         False,  # no quantisation of activations
         "arm",
         None,  # no range for activations
     )
     model = unpacked(content)
-    name_signature(model, ["pixels"], ["features"])
+    name_signature(model, ["pixels"], ["features", "codes"][: len(outputs)])
     return packed(model)
 
 

@@ -1,5 +1,7 @@
 """Looks inside a .tflite file: operators, where its bytes go, and what it takes and gives."""
 
+import io
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +17,10 @@ BINARY_OUTPUT = "multipliers, biases and thresholds of binary convolutions"
 FLOAT_WEIGHTS = "float weights"
 FLOAT_VECTORS = "float biases, scales and slopes"
 OTHER = "other constants"
-BYTE_KINDS = (BINARY_WEIGHTS, BINARY_OUTPUT, FLOAT_WEIGHTS, FLOAT_VECTORS, OTHER)
+METADATA = "metadata and attached files"
+BYTE_KINDS = (BINARY_WEIGHTS, BINARY_OUTPUT, FLOAT_WEIGHTS, FLOAT_VECTORS, OTHER, METADATA)
+
+METADATA_NAME = b"TFLITE_METADATA"
 
 _WEIGHTED_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
 
@@ -69,7 +74,7 @@ class FileReport:
 
     @cached_property
     def structure_bytes(self) -> int:
-        """Everything but constants and names: operators, tensors and their settings, padding."""
+        """Everything but constants, metadata and names: operators, tensors and their settings, padding."""
         return self.file_bytes - self.name_bytes - sum(self.constant_bytes.values())
 
     @property
@@ -99,7 +104,7 @@ def inspect_file(content: bytes) -> FileReport:
             " a file that convert.py has written."
         )
     try:
-        return _report(unpacked(content), len(content))
+        return _report(unpacked(content), len(content), attached_bytes(content))
     except Exception as error:  # each kind of damage surfaces as another exception of the parser
         raise TfliteFileError(
             f"This .tflite file of {len(content)} bytes is cut short or damaged ({type(error).__name__}:"
@@ -107,7 +112,16 @@ def inspect_file(content: bytes) -> FileReport:
         ) from error
 
 
-def _report(model: schema.ModelT, file_bytes: int) -> FileReport:
+def attached_bytes(content: bytes) -> int:
+    """Length of the zip archive behind the flatbuffer; 0 if there is none."""
+    stream = io.BytesIO(content)
+    if not zipfile.is_zipfile(stream):
+        return 0
+    with zipfile.ZipFile(stream) as archive:
+        return len(content) - min((entry.header_offset for entry in archive.infolist()), default=len(content))
+
+
+def _report(model: schema.ModelT, file_bytes: int, attached: int) -> FileReport:
     codes = [_operator_name(code) for code in model.operatorCodes]
     operators, constants = Counter(), dict.fromkeys(BYTE_KINDS, 0)
     counted: set[int] = set()
@@ -123,9 +137,11 @@ def _report(model: schema.ModelT, file_bytes: int) -> FileReport:
                 if size and tensor.buffer not in counted:
                     counted.add(tensor.buffer)
                     constants[_kind(name, position, tensor)] += size
+    metadata = {entry.buffer for entry in model.metadata or () if entry.name == METADATA_NAME}
     for index, buffer in enumerate(model.buffers):
         if index not in counted:
-            constants[OTHER] += _size(buffer)
+            constants[METADATA if index in metadata else OTHER] += _size(buffer)
+    constants[METADATA] += attached
     graph = model.subgraphs[0]
     names = _signature_names(model)
     return FileReport(

@@ -13,8 +13,8 @@ from typing import Optional
 
 import tensorflow as tf
 
+from bssl_tf.deploy.findings import Finding, findings_about
 from bssl_tf.deploy.plan_layers import PlannedLayer, plan_layers
-from bssl_tf.deploy.plan_warnings import warnings_about
 
 # Operators, tensors and their names, fitted to converted networks of 13 to 190 operators.
 _STRUCTURE_BYTES = 950
@@ -29,14 +29,19 @@ class DeploymentPlan:
         name: the network's.
         input_shape, output_shape: without the batch; sizes that are left open are None.
         layers: all layers that compute something.
-        warnings: what could be better, in plain words.
+        findings: what keeps it from running as fast binary kernels, most important first.
     """
 
     name: str
     input_shape: tuple[Optional[int], ...]
     output_shape: tuple[Optional[int], ...]
     layers: tuple[PlannedLayer, ...]
-    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could be better, in plain words, one sentence for all layers that share a weakness."""
+        return tuple(finding.sentence for finding in self.findings if finding.level != "by design")
 
     def _sum(self, attribute: str) -> int:
         return sum(getattr(layer, attribute) for layer in self.layers)
@@ -135,7 +140,7 @@ def deployment_plan(model: tf.keras.Model) -> DeploymentPlan:
         input_shape=tuple(model.input_shape[1:]),
         output_shape=tuple(model.output_shape[1:]),
         layers=layers,
-        warnings=warnings_about(layers),
+        findings=findings_about(layers),
     )
 
 

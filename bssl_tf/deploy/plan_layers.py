@@ -15,6 +15,9 @@ FUSED = "fused"
 FLOAT = "float"
 BINARY = "LceBconv2d"
 
+LATE_ACTIVATION = "it follows the batch norm of a binary convolution, not the convolution itself"
+NOTHING_TO_FUSE_INTO = "no convolution right in front to fuse into"
+
 _CONVOLUTIONS = (L.Conv2D, L.SeparableConv2D, L.DepthwiseConv2D, L.Conv2DTranspose)
 _WEIGHTED = (*_CONVOLUTIONS, L.Dense)
 _NOTHING_AT_INFERENCE = (L.InputLayer, L.Dropout, L.SpatialDropout2D, L.GaussianNoise, L.Flatten, L.Reshape)
@@ -99,16 +102,11 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
             deployed_as=FLOAT,
             operators=2,
             float_bytes=2 * _FLOAT_BYTES * channels,
-            why="no convolution right in front to fuse into",
+            why=NOTHING_TO_FUSE_INTO,
         )
     if _is_activation(layer) and _fused_activation(node, graph_nodes):
-        return PlannedLayer(
-            **own,
-            what=type(layer).__name__,
-            deployed_as=FUSED,
-            operators=0,
-            why="fuses into the convolution in front",
-        )
+        what, why = type(layer).__name__, "fuses into the convolution in front"
+        return PlannedLayer(**own, what=what, deployed_as=FUSED, operators=0, why=why)
     if isinstance(layer, RPReLU):
         parameters //= 3  # its two biases go into neighbours, see `folding`
     return PlannedLayer(
@@ -117,7 +115,7 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
         deployed_as=FLOAT,
         float_bytes=parameters,
         operators=_OPERATORS.get(type(layer), 1),
-        why="not a convolution of signs",
+        why=LATE_ACTIVATION if _is_late_activation(layer, node, graph_nodes) else "not a convolution of signs",
     )
 
 
@@ -225,6 +223,14 @@ def _fused_activation(node, graph_nodes: set[int]) -> bool:
         parent = _only_parent(parent, graph_nodes)
         return parent is not None and isinstance(parent.layer, _WEIGHTED) and not is_binary(parent.layer)
     return isinstance(parent.layer, (*_WEIGHTED, L.Add))
+
+
+def _is_late_activation(layer, node, graph_nodes: set[int]) -> bool:
+    norm = _only_parent(node, graph_nodes) if _is_activation(layer) else None
+    if norm is None or not isinstance(norm.layer, L.BatchNormalization):
+        return False
+    convolution = _only_parent(norm, graph_nodes)
+    return convolution is not None and is_binary(convolution.layer)
 
 
 def _is_activation(layer) -> bool:

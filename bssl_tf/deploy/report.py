@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bssl_tf import __version__
-from bssl_tf.deploy.flatbuffer import FileReport
+from bssl_tf.deploy.flatbuffer import METADATA, FileReport
 from bssl_tf.deploy.plan import DeploymentPlan, bytes_text, count_text
 from bssl_tf.deploy.verify import Parity
 from bssl_tf.files import write_json, write_text
@@ -25,7 +25,7 @@ def differences(file_report: FileReport, plan: DeploymentPlan) -> list[str]:
             f"The plan has {plan.binary_convolutions} binary convolutions, the file has {binary}."
             " Convolutions with float kernels (a stage 1 network) stay float."
         )
-    off = file_report.file_bytes / plan.file_bytes - 1
+    off = (file_report.file_bytes - file_report.constant_bytes[METADATA]) / plan.file_bytes - 1
     if abs(off) > 0.1:
         found.append(f"The file is {off:+.0%} off the projected size of {bytes_text(plan.file_bytes)}.")
     return found
@@ -75,7 +75,7 @@ def write_report(
         "parity": None if parity is None else parity.as_dict(),
         "command": command,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": versions(),
         "extra": extra or {},
     }
     write_json(path.with_suffix(".json"), content)
@@ -83,7 +83,8 @@ def write_report(
     return content
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of this package and those that the content of a file depends on."""
     return {
         "bssl_tf": __version__,
         "python": platform.python_version(),

@@ -1,6 +1,7 @@
 """Takes .tflite files apart and puts them together again, for changes that the converter does not make."""
 
 import flatbuffers
+import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 _SIGNATURE = "serving_default"
@@ -53,6 +54,19 @@ def name_signature(model: schema.ModelT, inputs: list[str], outputs: list[str]) 
     signature.inputs = _named(graph, graph.inputs, inputs)
     signature.outputs = _named(graph, graph.outputs, outputs)
     model.signatureDefs = [signature]
+
+
+def keep_outputs(content: bytes, names: tuple[str, ...]) -> bytes:
+    """Strike all outputs from a file but those that its signature calls by these names.
+
+    The operators stay: it is for outputs that others are computed from.
+    """
+    model = unpacked(content)
+    graph, (signature,) = model.subgraphs[0], model.signatureDefs
+    signature.outputs = [output for output in signature.outputs if output.name.decode() in names]
+    kept = {output.tensorIndex for output in signature.outputs}
+    graph.outputs = np.array([index for index in graph.outputs if index in kept], np.int32)
+    return packed(model)
 
 
 def _named(graph: schema.SubGraphT, indices, names: list[str]) -> list[schema.TensorMapT]:

@@ -30,7 +30,7 @@ class TfliteBackbone:
 
     Raises:
         FileNotFoundError: no such file.
-        TfliteFileError: damaged, or not a network from one uint8 or float32 image to one feature vector.
+        TfliteFileError: damaged, or not a network from one uint8 or float32 image to vectors, one or more.
     """
 
     def __init__(self, source: Union[str, Path, bytes], num_threads: int = 2):
@@ -46,12 +46,12 @@ class TfliteBackbone:
 
     def _require_backbone(self) -> None:
         inputs, outputs = self.report.inputs, self.report.outputs
-        fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == 4 and len(outputs[0].shape) == 2
+        fits = len(inputs) == 1 and len(inputs[0].shape) == 4 and all(len(output.shape) == 2 for output in outputs)
         if not fits or inputs[0].shape[0] != 1 or inputs[0].dtype not in ("uint8", "float32"):
             raise TfliteFileError(
                 f"{self.name} takes ({'; '.join(map(str, inputs))}) and gives"
                 f" ({'; '.join(map(str, outputs))}). A backbone takes one image, uint8 or float32 1×S×S×C,"
-                " and gives one feature vector, 1×D. Give a file that convert.py has written."
+                " and gives one feature vector, 1×D, and perhaps more vectors. Give a file that convert.py has written."
             )
         if self.report.foreign_operators:
             raise TfliteFileError(
@@ -60,18 +60,36 @@ class TfliteBackbone:
             )
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Features of a batch of pixels.
+        """Features of a batch of pixels, (n, D) float32: the output of that name, or the only one.
+
+        Raises:
+            UserError: another image size than the file's, or a file that gives no features.
+        """
+        only = self.report.outputs[0]
+        is_features = len(self.report.outputs) == 1 and only.dtype == "float32"
+        return self.outputs(images, (only.name if is_features else "features",))[0]
+
+    def outputs(self, images: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
+        """Outputs of a batch of pixels, by their names in the signature.
 
         Args:
             images: (n, S, S, C), pixels in 0..255, of any number type.
+            names: such as "features" and "codes".
 
         Returns:
-            (n, D) float32. The images go through one by one, as on the device; larger batches
+            (n, D) for each name. The images go through one by one, as on the device; larger batches
             were measured to be no faster.
 
         Raises:
-            ValueError: another image size than the file's.
+            UserError: another image size than the file's, or no such output.
         """
+        existing = [output.name for output in self.report.outputs]
+        missing = [name for name in names if name not in existing]
+        if missing:
+            raise UserError(
+                f"{self.name} gives {', '.join(existing)}, but no {', '.join(missing)}: convert again with"
+                f" --outputs={','.join(names)}."
+            )
         if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
             size, channels = self.image_shape[0], self.image_shape[2]
             raise UserError(
@@ -79,4 +97,6 @@ class TfliteBackbone:
                 f" Load the images with --image_size={size} --channels={channels}, or convert for the other"
                 " size."
             )
-        return self._interpreter.predict(np.ascontiguousarray(images, self.report.inputs[0].dtype))
+        given = self._interpreter.predict(np.ascontiguousarray(images, self.report.inputs[0].dtype))
+        by_name = dict(zip(existing, given if len(existing) > 1 else [given]))
+        return [by_name[name] for name in names]

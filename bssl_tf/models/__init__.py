@@ -7,6 +7,7 @@ from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, FLOAT, MODES
 from bssl_tf.models.resized import at_size
 from bssl_tf.models.spec import BackboneSpec, build_backbone, load_backbone, save_backbone
 from bssl_tf.models.teacher import fingerprint, load_teacher
+from bssl_tf.models.twin import float_twin
 
 __all__ = [
     "BINARY",
@@ -21,6 +22,7 @@ __all__ = [
     "build_backbone",
     "build_head",
     "fingerprint",
+    "float_twin",
     "load_backbone",
     "load_head",
     "load_teacher",

@@ -88,12 +88,15 @@ def test_changed_settings_are_refused_and_nothing_is_touched(training_output, wo
 
 def test_convert_then_evaluate_measures_all_networks_and_the_file(training_output, workdir):
     output = workdir / "digits.tflite"
-    converted = succeeds("convert.py", f"--workdir={workdir}", f"--output={output}")
-    assert "images agree to" in converted
+    command_line = ("convert.py", f"--workdir={workdir}", f"--output={output}", "--outputs=features,codes")
+    converted = succeeds(*command_line)
+    assert "images agree to" in converted and "codes: the signs of all features, 64 bits" in converted
     report = json.loads(output.with_suffix(".json").read_text())
     assert report["parity"]["ok"] and report["parity"]["images"] == 100
     assert report["operators"] == inspect_file(output.read_bytes()).operators
-    assert "was made from these very weights" in succeeds("convert.py", f"--workdir={workdir}", f"--output={output}")
+    assert "was made from these very weights" in succeeds(*command_line)
+    shown = succeeds("convert.py", f"--show={output}")
+    assert "codes: uint8 1×8" in shown and '"dataset": "digits"' in shown and str(workdir) not in shown
 
     table = succeeds("evaluate.py", f"--workdir={workdir}")
     for row in ("random network", "stage 1", "BSSL student", "teacher", "digits.tflite"):
@@ -101,7 +104,11 @@ def test_convert_then_evaluate_measures_all_networks_and_the_file(training_outpu
     results = json.loads((workdir / "evaluation.json").read_text())
     student, file = (results[name]["scores"] for name in ("BSSL student, binary", "digits.tflite, LCE interpreter"))
     assert abs(student["knn"] - file["knn"]) <= 0.03 and file["test_images"] == 100
-    assert "measuring" not in succeeds("evaluate.py", f"--workdir={workdir}")
+    codes = output.with_name("codes.tflite")
+    succeeds("convert.py", f"--workdir={workdir}", f"--output={codes}", "--outputs=codes")
+    assert [tensor.name for tensor in inspect_file(codes.read_bytes()).outputs] == ["codes"]
+    again = succeeds("evaluate.py", f"--workdir={workdir}")
+    assert "measuring" not in again and "codes.tflite" not in again  # it has no features to measure
 
 
 def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
@@ -122,6 +129,9 @@ def test_convert_does_not_overwrite_another_networks_file(training_output, workd
         ("evaluate.py", ("--model=nothing.tflite",), "--model=nothing.tflite is neither"),
         ("evaluate.py", ("--workdir=nothing",), "holds no run"),
         ("convert.py", ("--workdir=nothing",), "holds no finished stage 2"),
+        ("convert.py", (), "--workdir is not set"),
+        ("convert.py", ("--lint=nothing",), "--lint=nothing does not exist"),
+        ("convert.py", ("--benchmark=android", "--output=none.tflite"), "--output=none.tflite does not exist"),
     ],
 )
 def test_bad_input_is_one_clear_sentence_before_any_compute(program, arguments, message, tmp_path):

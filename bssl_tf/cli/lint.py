@@ -1,0 +1,92 @@
+"""The deployability linter, ``convert.py --lint=PATH``: exit status 0 if nothing stands in the way, else 1."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from bssl_tf import config as configuration
+from bssl_tf.cli.console import console
+from bssl_tf.config import Config
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.quiet import import_tensorflow
+from bssl_tf.settings import DataSettings
+from bssl_tf.training.phases import BACKBONE_FILES
+
+FLAG = "lint"
+
+
+def define_flags() -> None:
+    flags.DEFINE_string(
+        FLAG,
+        "",
+        "Examine a network instead of converting it: a run, a folder with backbone.json, a recipe (.cfg), or a "
+        "saved Keras or Larq model (.keras, .h5, SavedModel).",
+    )
+    flags.DEFINE_boolean("lint_strict", False, "Notes fail too, not only problems.")
+
+
+def main() -> None:
+    path = Path(flags.FLAGS[FLAG].value)
+    if not path.exists():
+        raise ConfigError(f"--lint={path} does not exist.")
+    import_tensorflow()
+    from bssl_tf.deploy import lint
+
+    report = lint(_network(path))
+    console.print(report.render(), markup=False)
+    if not report.ok(strict=flags.FLAGS.lint_strict):
+        sys.exit(1)
+
+
+def _network(path: Path) -> "tf.keras.Model":  # noqa: F821
+    for folder in (path, path / "stage2", path / "stage1"):
+        if (folder / BACKBONE_FILES[0]).is_file():
+            from bssl_tf.models import BackboneSpec, build_backbone
+
+            return build_backbone(BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text()))
+    if path.suffix == ".cfg":
+        return _student(configuration.config_from_recipe(path), path)
+    if (path / "config.json").is_file():
+        return _student(configuration.load(path / "config.json"), path)
+    return _saved_model(path)
+
+
+def _student(config: Config, path: Path) -> "tf.keras.Model":  # noqa: F821
+    """The student that training by these settings would give; its images are loaded only if their size is needed."""
+    from bssl_tf.data import load_source, resolve_image
+    from bssl_tf.models import BINARY, build_backbone
+    from bssl_tf.training.inputs import Inputs, student_spec
+
+    data = configuration.group_from_flags(DataSettings, base=config.data)
+    size, channels = data.image_size, data.channels
+    if not (size and channels):
+        try:
+            size, channels = resolve_image(data, load_source(data, "train"))
+        except UserError as error:
+            raise ConfigError(
+                f"--lint={path} leaves the size of the images to the data set, and that cannot be read: {error} Or "
+                "give --image_size and --channels."
+            ) from error
+    inputs = Inputs(None, None, size, channels, mean=(127.5,) * channels, std=(64.0,) * channels)
+    return build_backbone(student_spec(dataclasses.replace(config, data=data), inputs, BINARY))
+
+
+def _saved_model(path: Path) -> "tf.keras.Model":  # noqa: F821
+    import larq  # noqa: F401  registers its layers with Keras
+    import tensorflow as tf
+
+    try:
+        model = tf.keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the file's format happens to trip over
+        raise UserError(
+            f"--lint={path} is no run, no folder with {BACKBONE_FILES[0]}, no recipe (.cfg), and no model that "
+            f"Keras 2 (tf-keras) can load: {error}"
+        ) from error
+    if not isinstance(model, tf.keras.Model) or model.inputs is None:
+        raise UserError(
+            f"--lint={path} holds no layers that can be followed from input to output: save it as a functional or "
+            "sequential Keras model."
+        )
+    return model

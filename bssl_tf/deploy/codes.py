@@ -1,0 +1,57 @@
+"""Binary codes: a feature vector in one bit a number, for search by Hamming distance.
+
+Bit i is 1 where feature i is at least its mean over the training images (the centre). About half of the bits of a
+code are 1 then, and each halves the images, as it must to tell many apart. Eight bits share a byte, the lowest first:
+what `faiss.IndexBinaryFlat` takes, and ``Integer.bitCount(a xor b)`` compares on a phone. Behind the last feature the
+bits are 0.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.deploy.runtime import TfliteBackbone
+from bssl_tf.errors import UserError
+
+_BITS = 8
+
+
+class CodesError(UserError):
+    """The codes of a file are not the signs of its features."""
+
+
+def binary_codes(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(n, D) features and (D,) centre → (n, ⌈D/8⌉) uint8."""
+    return np.packbits(features >= centre, axis=1, bitorder="little")
+
+
+def codes_in_graph(features: tf.Tensor, centre: np.ndarray) -> tf.Tensor:
+    """`binary_codes` of one feature vector (1, D), from operators that TensorFlow Lite has."""
+    bits = tf.cast(features >= tf.constant(centre, tf.float32), tf.float32)
+    count = -(-len(centre) // _BITS)
+    bits = tf.reshape(tf.pad(bits, [[0, 0], [0, count * _BITS - len(centre)]]), (1, count, _BITS))
+    return tf.cast(tf.reduce_sum(bits * tf.constant(2.0 ** np.arange(_BITS), tf.float32), axis=-1), tf.uint8)
+
+
+def feature_centre(backbone: tf.keras.Model, images: tf.data.Dataset) -> np.ndarray:
+    """Mean feature (D,) float32 over batches of uint8 images."""
+    total, count = 0.0, 0
+    for batch in images.as_numpy_iterator():
+        features = backbone(batch.astype(np.float32), training=False).numpy()
+        total, count = total + features.sum(axis=0, dtype=np.float64), count + len(features)
+    return (total / count).astype(np.float32)
+
+
+def check_codes(content: bytes, centre: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Compare the codes of a file that gives features too with the signs of these features.
+
+    Returns:
+        Share of ones of each bit, (D,).
+
+    Raises:
+        CodesError: they differ.
+    """
+    features, codes = TfliteBackbone(content).outputs(images, ("features", "codes"))
+    wrong = int((codes != binary_codes(features, centre)).any(axis=1).sum())
+    if wrong:
+        raise CodesError(f"The file's codes are not the signs of its features for {wrong} of {len(images)} images.")
+    return (features >= centre).mean(axis=0)

@@ -1,0 +1,57 @@
+"""Where a converted file comes from, as facts that travel in it; none of them tells of the machine it was made on."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from bssl_tf.deploy.report import versions
+from bssl_tf.models import BackboneSpec
+
+
+def provenance(
+    spec: BackboneSpec, weights: str, training: dict[str, Any], outputs: Sequence[str], command: Sequence[str]
+) -> dict[str, Any]:
+    """All that is known of a file's network.
+
+    Args:
+        spec: of the network.
+        weights: fingerprint of its weights.
+        training: the settings that shaped its training, of a phase's settings.json.
+        outputs: what the file gives.
+        command: the arguments of the command that makes the file.
+    """
+    settings = {**training, "dataset": without_folders(training.get("dataset", ""))}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return {
+        "network": spec.name,
+        "weights": weights,
+        "pixels": {
+            "range": [0, 255],
+            "image_size": spec.image_size,
+            "channels": spec.channels,
+            "normalisation_inside": {"mean": list(spec.mean), "std": list(spec.std)},
+        },
+        "outputs": list(outputs),
+        "training": {
+            "dataset": settings["dataset"],
+            "seed": training.get("seed"),
+            "epochs": training.get("epochs"),
+            "teacher": training.get("teacher_fingerprint"),
+            "settings_sha256": digest,
+        },
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(without_folders(argument) for argument in command),
+        "versions": versions(),
+    }
+
+
+def without_folders(text: str) -> str:
+    """The last part of a path, also behind the = of a flag or the colon of a data set."""
+    for separator in ("=", ":"):
+        if separator in text.split("/")[0]:
+            head, _, tail = text.partition(separator)
+            return f"{head}{separator}{without_folders(tail)}"
+    return text.rstrip("/").split("/")[-1]

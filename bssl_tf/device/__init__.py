@@ -1,0 +1,1 @@
+"""Times .tflite files where they will run: an Android phone (adb), a Raspberry Pi (ssh), or this machine."""

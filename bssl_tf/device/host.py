@@ -1,0 +1,45 @@
+"""This machine, with Larq Compute Engine's interpreter: for checking that a file runs, not for how fast it will be."""
+
+import platform
+import time
+from pathlib import Path
+
+import larq_compute_engine as lce
+import numpy as np
+
+from bssl_tf.device.tool import REPEATS, WARM_UP_RUNS
+from bssl_tf.device.tool_output import ToolRun
+
+X86_WARNING = (
+    "Times on this machine do not predict a phone: the engine's binary kernels are hand-written for 64-bit ARM, and "
+    "elsewhere reference code runs in their place, so that the binary network looks slower than it is."
+)
+
+
+class Host:
+    """Implements `Machine`; it has no profile of operators."""
+
+    def __init__(self):
+        self.description = f"this machine ({platform.machine()}), Larq Compute Engine's interpreter"
+
+    def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:  # noqa: ARG002
+        begin = time.perf_counter()
+        interpreter = lce.testing.Interpreter(file.read_bytes(), num_threads=threads)
+        start = time.perf_counter() - begin
+        pixels = np.zeros((1, *interpreter.input_shapes[0][1:]), interpreter.input_types[0])
+        seconds = []
+        for _ in range(1 + WARM_UP_RUNS + REPEATS):
+            begin = time.perf_counter()
+            interpreter.predict(pixels)
+            seconds.append(time.perf_counter() - begin)
+        first, warm_up, counted = seconds[0], seconds[1 : 1 + WARM_UP_RUNS], seconds[1 + WARM_UP_RUNS :]
+        return ToolRun(
+            start=1000 * start,
+            first=1000 * first,
+            warm_up=1000 * float(np.mean(warm_up)),
+            mean=1000 * float(np.mean(counted)),
+            deviation=1000 * float(np.std(counted)),
+            fastest=1000 * min(counted),
+            slowest=1000 * max(counted),
+            repeats=len(counted),
+        )
