@@ -84,6 +84,10 @@ class ViewSettings:
         2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1
     )
 
+    def without_colours(self) -> "ViewSettings":
+        """Crops and flips only, for training with labels."""
+        return dataclasses.replace(self, jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
+
 
 @dataclass(frozen=True)
 class StudentSettings:

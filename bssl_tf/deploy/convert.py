@@ -3,8 +3,9 @@
     content = convert_backbone(backbone)                # (1, S, S, C) uint8 pixels → (1, D) float32 features
     pathlib.Path("model.tflite").write_bytes(content)
 
-The file's signature calls its input ``pixels`` and its output ``features``. With ``uint8`` input the
-file itself casts to float, so an app passes the bytes of its picture and nothing needs to be scaled.
+The file's signature calls its input ``pixels`` and its output ``features``, that of a classifier ``logits``. With
+``uint8`` input the file itself casts to float, so an app passes the bytes of its picture and nothing needs to be
+scaled.
 """
 
 import tempfile
@@ -23,12 +24,13 @@ class ConversionError(UserError):
     """The converter refused the network; the message holds its own last words."""
 
 
-def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> bytes:
+def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8", output: str = "features") -> bytes:
     """Convert a backbone with Larq Compute Engine.
 
     Args:
         backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
         input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
+        output: what the signature calls the output.
 
     Returns:
         The content of the .tflite file, for one image at a time.
@@ -44,7 +46,7 @@ def convert_backbone(backbone: tf.keras.Model, *, input_type: str = "uint8") -> 
 
     @tf.function(input_signature=[tf.TensorSpec(shape, input_type, name="pixels")], autograph=False)
     def serve(pixels):
-        return {"features": backbone(tf.cast(pixels, tf.float32), training=False)}
+        return {output: backbone(tf.cast(pixels, tf.float32), training=False)}
 
     exported = tf.Module()
     exported.weights = backbone.variables
