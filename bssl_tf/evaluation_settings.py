@@ -1,5 +1,6 @@
 """Settings of `evaluate.py`, as dataclass fields that become flags (see `bssl_tf.settings`), and what they mean."""
 
+import math
 from dataclasses import dataclass
 
 from bssl_tf.errors import ConfigError
@@ -102,8 +103,9 @@ def _items(text: str) -> tuple[str, ...]:
 
 
 def _number(text: str) -> float:
+    """-1 for what is no finite number."""
     try:
-        return float(text)
+        return float(text) if math.isfinite(float(text)) else -1.0
     except ValueError:
         return -1.0
 

@@ -11,6 +11,7 @@ stages, the teacher and all .tflite files. What was measured before is not measu
 """
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from bssl_tf.evaluation.results import Job, Results, summarise
 from bssl_tf.evaluation.subsets import file_name
 from bssl_tf.evaluation.tables import unique
 from bssl_tf.evaluation_settings import EvaluationSettings
+from bssl_tf.files import write_json
+
+DRAWN = "drawn.json"
+"""Beside the plots: the jobs that they show. Written last."""
 
 
 def main() -> None:
@@ -60,19 +65,22 @@ def main() -> None:
         if network.class_names is None or used is data  # a classifier knows the classes of its own data only
     ]
     missing = [job for job in jobs if results.get(job) is None]
-    measured = None
-    if missing:
-        from bssl_tf.cli.measuring import measure  # takes TensorFlow, which what is known already can do without
+    plots, keys = output and arguments.plots and output / "plots", [job.key for job in jobs]
+    to_draw = plots and not _drawn_before(plots, keys)
+    if missing or to_draw:
+        from bssl_tf.cli.measuring import measure, opened  # takes TensorFlow; what is known already can do without
 
-        sources = {_short_name(used): used for used in wanted}
-        measured = measure(missing, networks, sources, results, workdir=workdir, output=output, views=config.views)
+        data = {_short_name(used): used for used in wanted}
+        evaluation = opened(data, networks, workdir, output)
+        measure(missing, evaluation, results, config.views)
     records = [results.get(job) for job in jobs]
     rows = summarise(records)
     show(rows, records, networks, output)
-    if measured and output and arguments.plots:
+    if to_draw:
         from bssl_tf.cli.drawing import draw
 
-        draw(rows, records, measured, output / "plots")
+        draw(rows, records, evaluation, plots)
+        write_json(plots / DRAWN, keys)
 
 
 def _compare(runs: list[str], settings: EvaluationSettings, output: Path | None) -> None:
@@ -82,6 +90,11 @@ def _compare(runs: list[str], settings: EvaluationSettings, output: Path | None)
     if output:
         for name in unique(row.data for row in rows):
             plot_accuracy(output / f"{file_name(name)}-accuracy.png", name, [row for row in rows if row.data == name])
+
+
+def _drawn_before(plots: Path, keys: list[str]) -> bool:
+    """Whether the plots there show these very jobs."""
+    return (plots / DRAWN).exists() and json.loads((plots / DRAWN).read_text()) == keys
 
 
 def _config_of(workdir: Path | None) -> Config:
@@ -137,7 +150,7 @@ def run() -> None:
     flags.DEFINE_string(
         "output", "", "Folder for results, table, plots and cached features; WORKDIR/evaluation if empty."
     )
-    flags.DEFINE_bool("plots", True, "Draw plots where something new was measured.")
+    flags.DEFINE_bool("plots", True, "Draw plots, where there is something new to show.")
     run_entry_point(main, __doc__)
 
 

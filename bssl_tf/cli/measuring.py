@@ -1,6 +1,7 @@
 """Works off the jobs of `evaluate.py`: checks all of them first, then measures one after another."""
 
 import dataclasses
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,8 @@ from bssl_tf.training.progress import TrainingProgress  # noqa: E402
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was opened to measure.
+class Evaluation:
+    """Data and networks, opened.
 
     Attributes:
         data: name → labelled images.
@@ -46,54 +47,59 @@ class Measured:
         return FeatureStore(folder, self.networks[network], self.data[data], lambda: self.model(network))
 
 
-def measure(
-    jobs: list[Job],
-    networks: list[Network],
-    settings: dict[str, DataSettings],
-    results: Results,
-    *,
-    workdir: Optional[Path],
-    output: Optional[Path],
-    views: ViewSettings,
-) -> Measured:
+def opened(
+    settings: dict[str, DataSettings], networks: list[Network], workdir: Optional[Path], output: Optional[Path]
+) -> Evaluation:
+    """Open the data.
+
+    Args:
+        settings: name of a data set → which images.
+        networks: all networks; each is loaded when it is needed.
+        workdir: where a folder's checked files are remembered.
+        output: where features, subsets and classifiers are kept; None: nowhere.
+
+    Raises:
+        UserError: a data set is missing, or its labels are not fit to evaluate on.
+    """
+    data = {name: _open(name, group, workdir) for name, group in settings.items()}
+    return Evaluation(data, {network.name: network for network in networks}, {}, output)
+
+
+def measure(jobs: list[Job], evaluation: Evaluation, results: Results, views: ViewSettings) -> None:
     """Measure, and put every score into `results` at once.
 
     Args:
         jobs: what to measure, sorted by data set and network.
-        networks: all networks, those without a job too.
-        settings: name of a data set → which images.
+        evaluation: data and networks.
         results: where scores go.
-        workdir: where a folder's checked files are remembered.
-        output: where features, subsets and classifiers are kept; None: nowhere.
         views: of the run, whose crops and flips serve to train with labels.
 
     Raises:
         UserError: data that a protocol cannot work on, or a network that cannot be loaded, before anything is computed.
     """
-    data = {name: _open(name, settings[name], workdir) for name in dict.fromkeys(job.data_name for job in jobs)}
     for job in jobs:
-        job.protocol.check(data[job.data_name])
-    measured = Measured(data, {network.name: network for network in networks}, {}, output)
+        job.protocol.check(evaluation.data[job.data_name])
     for job in jobs:
-        measured.model(job.network.name)
+        evaluation.model(job.network.name)
     task = None
     for job in jobs:
-        used, model = data[job.data_name], measured.model(job.network.name)
-        if task is None or (task.network, task.data) != (job.network, used):
-            features = measured.features(job.network.name, used.name)  # in memory for as long as the task
-            task = Task(job.network, used, model, features, views.without_colours(), output, _watch, _tell)
+        used = evaluation.data[job.data_name]
+        model = functools.partial(evaluation.model, job.network.name)
+        if task is None or task.network is not job.network or task.data is not used:
+            features = evaluation.features(job.network.name, used.name)  # in memory for as long as the task
+            folder = evaluation.folder
+            task = Task(job.network, used, model, features, views.without_colours(), folder, _watch, _tell)
         part = ", ".join(f"{name} {value}" for name, value in job.part.items() if value is not None)
         console.print(f"{used.name}: {job.protocol.name} of {job.network.name}{part and f' ({part})'} …")
         started = time.monotonic()
         scores = job.protocol.run(task, **job.part)
         facts = {
-            "feature_size": _width(model) if job.network.class_names is None else None,
-            "image": image_of(model),
+            "feature_size": _width(model()) if job.network.class_names is None else None,
+            "image": image_of(model()),
             "training_images": len(used.train_labels),
             "test_images": len(used.test_labels),
         }
         results.put(job, scores, time.monotonic() - started, facts)
-    return measured
 
 
 def _open(name: str, settings: DataSettings, workdir: Optional[Path]) -> LabelledData:

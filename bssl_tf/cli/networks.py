@@ -6,19 +6,22 @@ from typing import Any
 
 from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
-from bssl_tf.evaluation.protocol import Network
+from bssl_tf.evaluation.protocol import BINARY, Network
 from bssl_tf.files import fingerprint
 from bssl_tf.training.phases import BACKBONE_FILES, teacher_path
 
-BINARY = "binary"  # as bssl_tf.models.BINARY, which takes TensorFlow to import
-
 
 def networks_of_run(workdir: Path, config: Config) -> list[Network]:
-    """A random binary network, both stages, the teacher and all .tflite files, as far as they are there."""
+    """A random binary network, both stages, the teacher and all .tflite files, as far as they are there.
+
+    Raises:
+        ConfigError: a stage holds half a checkpoint, or one of another student.
+    """
     found = []
     for name, label in (("stage1", "stage 1: binary activations"), ("stage2", "BSSL student, binary")):
         if (workdir / name / BACKBONE_FILES[0]).exists():
             found.append(_checkpoint(workdir / name, label))
+            _check_student(workdir / name, found[-1].spec["name"], config.student.student)
     if found:
         newest = workdir / ("stage2" if (workdir / "stage2" / BACKBONE_FILES[0]).exists() else "stage1")
         found.insert(0, _random(newest, config.run.seed))
@@ -45,6 +48,14 @@ def named_networks(paths: list[str]) -> list[Network]:
                 "WORKDIR/stage2)."
             )
     return found
+
+
+def _check_student(folder: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ConfigError(
+            f"{folder} holds a checkpoint of another student: a {found}, but the run's config.json says "
+            f"--student={expected}. Evaluate it by itself: --model={folder}."
+        )
 
 
 def _checkpoint(folder: Path, name: str) -> Network:

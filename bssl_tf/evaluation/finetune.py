@@ -5,14 +5,16 @@ the input. The network stays binary. Every result is saved as a classifier that 
 Learning rate and length are those of the flags for all: nothing is chosen, so nothing is chosen on test images.
 """
 
+import hashlib
+from typing import Optional
+
 import numpy as np
 
-from bssl_tf.evaluation.labelled import LabelledData
-from bssl_tf.evaluation.protocol import Network, Protocol, Score, Task, keras_only
-from bssl_tf.evaluation.subsets import check_amount, file_name, in_words, saved_subset
+from bssl_tf.evaluation.labelled import LabelledData, confusion_of
+from bssl_tf.evaluation.protocol import BINARY, Network, Protocol, Score, Task, keras_only
+from bssl_tf.evaluation.subsets import check_amount, draws_of, file_name, in_words, saved_subset
 from bssl_tf.evaluation_settings import ALL_LABELS
 
-BINARY = "binary"  # as bssl_tf.models.BINARY, which takes TensorFlow to import
 MEASURES = {"head": "classifier trained", "whole": "fine-tuned", "layerwise": "fine-tuned layer-wise"}
 
 
@@ -25,11 +27,7 @@ class Finetune(Protocol):
         return keras_only(network) and network.pretrained and network.spec["mode"] == BINARY
 
     def parts(self):
-        return [
-            {"amount": amount, "draw": draw}
-            for amount in self.settings.amounts
-            for draw in range(1 if amount == ALL_LABELS else self.settings.finetune_draws)
-        ]
+        return draws_of(self.settings.amounts, self.settings.finetune_draws)
 
     def check(self, data: LabelledData) -> None:
         for amount in self.settings.amounts:
@@ -69,7 +67,8 @@ class Finetune(Protocol):
         accuracy, confusion = accuracy_of(classifier, data)
         details = {"confusion": confusion}
         if task.folder:
-            name = f"{self.name}-{self.layers}-{data.name}-{amount}-draw{draw}-{task.network.identity[-6:]}"
+            made_from = hashlib.sha256(f"{task.network.identity} {self.identity}".encode()).hexdigest()[:6]
+            name = f"{self.name}-{self.layers}-{data.name}-{amount}-draw{draw}-{made_from}"
             saved = task.folder / "classifiers" / file_name(name)
             facts = {
                 "network": task.network.name,
@@ -101,15 +100,12 @@ class Scratch(Finetune):
         return "whole"
 
 
-def accuracy_of(classifier, data: LabelledData) -> tuple[float, list[list[int]]]:
-    """Accuracy on the test images, and how many of each class (row) were taken for which (column)."""
-    from sklearn.metrics import confusion_matrix
-
+def accuracy_of(classifier, data: LabelledData) -> tuple[float, Optional[list[list[int]]]]:
+    """Accuracy of a `models.classifier.Classifier` on the test images, and the confusion of classes."""
     from bssl_tf.data import evaluation_images, readable_data_errors
     from bssl_tf.evaluation.features import extract_features
 
     images = evaluation_images(data.test, image_size=classifier.spec.image_size, channels=classifier.spec.channels)
     with readable_data_errors():
         given = extract_features(classifier.model, images, "test images").argmax(axis=1)
-    confusion = confusion_matrix(data.test_labels, given, labels=np.arange(data.classes)).tolist()
-    return float(np.mean(given == data.test_labels)), confusion
+    return float(np.mean(given == data.test_labels)), confusion_of(data.test_labels, given, data.classes)

@@ -7,6 +7,9 @@ import numpy as np
 
 from bssl_tf.errors import UserError
 
+MOST_CLASSES = 40
+"""More classes than that can neither be read in a confusion matrix nor told apart by colour."""
+
 
 @dataclass(frozen=True)
 class LabelledData:
@@ -51,6 +54,15 @@ def labelled(name: str, train, test, settings: Optional[dict[str, Any]] = None) 
         )
     class_names = train.class_names or [str(label) for label in range(int(train_labels.max()) + 1)]
     return LabelledData(name, train, test, train_labels, test_labels, tuple(class_names), settings or {})
+
+
+def confusion_of(true: np.ndarray, given: np.ndarray, classes: int) -> Optional[list[list[int]]]:
+    """Test images by class (row) and class given (column); None of more classes than can be read."""
+    if classes > MOST_CLASSES:
+        return None
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (true, given), 1)
+    return counts.tolist()
 
 
 def check_labels(

@@ -7,15 +7,13 @@ from typing import Optional
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
 from sklearn.preprocessing import StandardScaler
 
 from bssl_tf.errors import UserError
-from bssl_tf.evaluation.labelled import LabelledData
+from bssl_tf.evaluation.labelled import LabelledData, confusion_of
 from bssl_tf.evaluation.protocol import Protocol, Score, Task
 from bssl_tf.evaluation.selection import choose_penalty
-from bssl_tf.evaluation.subsets import check_amount, in_words, saved_subset
-from bssl_tf.evaluation_settings import ALL_LABELS
+from bssl_tf.evaluation.subsets import check_amount, draws_of, in_words, saved_subset
 
 REGULARISATION_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 MAX_ITERATIONS = 300
@@ -32,7 +30,7 @@ class LinearResult:
         held_out_accuracy: accuracy there for each C tried.
         fits: logistic regressions that were fitted.
         unconverged: how many of them ran into the limit of iterations; 0 means all numbers are final.
-        confusion: test images by class (row) and class given (column).
+        confusion: as `labelled.confusion_of`.
     """
 
     accuracy: float
@@ -41,7 +39,7 @@ class LinearResult:
     held_out_accuracy: dict[float, float]
     fits: int
     unconverged: int
-    confusion: list[list[int]]
+    confusion: Optional[list[list[int]]]
 
 
 def linear_accuracy(
@@ -88,7 +86,6 @@ def linear_accuracy(
         seed,
     )
     classifier = fit(best_c, slice(None))
-    names = np.arange(max(train_y.max(), test_y.max()) + 1)
     return LinearResult(
         accuracy=float(classifier.score(test_x, test_y)),
         train_accuracy=float(classifier.score(train_x, train_y)),
@@ -96,7 +93,7 @@ def linear_accuracy(
         held_out_accuracy=held_out_accuracy,
         fits=len(converged),
         unconverged=converged.count(False),
-        confusion=confusion_matrix(test_y, classifier.predict(test_x), labels=names).tolist(),
+        confusion=confusion_of(test_y, classifier.predict(test_x), int(train_y.max()) + 1),
     )
 
 
@@ -119,11 +116,7 @@ class Linear(Protocol):
     reads = ("labels", "draws")
 
     def parts(self):
-        return [
-            {"amount": amount, "draw": draw}
-            for amount in self.settings.amounts
-            for draw in range(1 if amount == ALL_LABELS else self.settings.draws)
-        ]
+        return draws_of(self.settings.amounts, self.settings.draws)
 
     def check(self, data: LabelledData) -> None:
         for amount in self.settings.amounts:

@@ -7,13 +7,12 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from bssl_tf.evaluation.labelled import MOST_CLASSES
 from bssl_tf.evaluation.results import Row
 from bssl_tf.evaluation.tables import unique
 from bssl_tf.files import write_bytes
 
 MAP_IMAGES = 2000
-MOST_CLASSES = 40
-"""More classes than that can neither be read in a confusion matrix nor told apart by colour."""
 
 
 def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:

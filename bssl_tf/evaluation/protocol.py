@@ -13,6 +13,8 @@ from bssl_tf.evaluation.labelled import LabelledData
 from bssl_tf.evaluation_settings import EvaluationSettings
 from bssl_tf.settings import ViewSettings
 
+BINARY = "binary"  # as bssl_tf.models.BINARY, which takes TensorFlow to import
+
 
 @dataclass(frozen=True)
 class Network:

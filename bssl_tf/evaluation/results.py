@@ -54,18 +54,15 @@ class Results:
 
     def __init__(self, path: Optional[Path]):
         self._path = path
-        self.records: dict[str, dict[str, Any]] = {}
-        if path and path.exists():
-            try:
-                self.records = json.loads(path.read_text())
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path} is not readable ({error}): move it away, and all is measured anew.") from None
+        self._records: dict[str, dict[str, Any]] = {}
+        self._read()
 
     def get(self, job: Job) -> Optional[dict[str, Any]]:
-        return self.records.get(job.key)
+        return self._records.get(job.key)
 
     def put(self, job: Job, scores: list[Score], seconds: float, facts: dict[str, Any]) -> None:
-        self.records[job.key] = {
+        self._read()  # what another evaluation has written meanwhile stays
+        self._records[job.key] = {
             "network": job.network.name,
             "identity": job.network.identity,
             "data_name": job.data_name,
@@ -76,7 +73,16 @@ class Results:
             "date": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
         if self._path:
-            write_json(self._path, self.records)
+            write_json(self._path, self._records)
+
+    def _read(self) -> None:
+        if self._path and self._path.exists():
+            try:
+                self._records |= json.loads(self._path.read_text())
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"{self._path} is not readable ({error}): move it away, and all is measured anew."
+                ) from None
 
 
 @dataclass(frozen=True)

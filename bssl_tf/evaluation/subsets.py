@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -102,9 +103,18 @@ def saved_subset(folder: Path | None, data_name: str, fingerprint: str, labels, 
     return chosen
 
 
+def draws_of(amounts: tuple[str, ...], draws: int) -> list[dict[str, Any]]:
+    """Every amount with every draw, as parts of a protocol; of all labels there is but one draw."""
+    return [
+        {"amount": amount, "draw": draw} for amount in amounts for draw in range(1 if amount == ALL_LABELS else draws)
+    ]
+
+
 def in_words(amount: str) -> str:
-    """ "10%" → "10 % labels"; nothing for all."""
-    return "" if amount == ALL_LABELS else f"{amount.replace('%', ' %')} labels"
+    """ "10%" → "10 % of labels", "50" → "50 labels"; nothing for all."""
+    if amount == ALL_LABELS:
+        return ""
+    return f"{amount[:-1]} % of labels" if amount.endswith("%") else f"{amount} labels"
 
 
 def file_name(text: str) -> str:

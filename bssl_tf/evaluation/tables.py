@@ -17,7 +17,11 @@ def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Tabl
         facts: network → "feature_size", "bytes" and "deviation", as far as known.
     """
     several = len({row.data for row in rows}) > 1
-    head = lambda row: f"{row.data}: {row.title} %" if several else f"{row.title} %"  # noqa: E731
+
+    def head(row: Row) -> str:
+        data = f"{row.data}: " if several else ""
+        return f"{data}{row.measure} %{row.labels and f', {row.labels}'}"
+
     titles = unique(head(row) for row in rows if row.headline)
     cells = {(row.network, head(row)): accuracy(row) for row in rows if row.headline}
     lines = [("network", *titles, "features", ".tflite, KiB", "deviation from Keras")]

@@ -55,13 +55,13 @@ def test_tables_show_means_and_deviations_of_draws():
     rows = summarise(
         [
             record("a", Score("1-NN", 0.9, 100, headline=False), Score("20-NN", 0.8, 100)),
-            record("a", Score("linear", 0.5, 10, "10 % labels")),
-            record("a", Score("linear", 0.7, 10, "10 % labels")),
+            record("a", Score("linear", 0.5, 10, "10 % of labels")),
+            record("a", Score("linear", 0.7, 10, "10 % of labels")),
             record("b", Score("20-NN", 0.4, 100)),
         ]
     )
     short = short_table(rows, {"a": {"feature_size": 64}, "b": {"bytes": 2048, "deviation": 1e-6}})
-    assert short[0][:3] == ("network", "20-NN %", "linear, 10 % labels %")
+    assert short[0][:3] == ("network", "20-NN %", "linear %, 10 % of labels")
     assert short[1] == ("a", "80.0", "60.0 ± 14.1", "64", "", "")
     assert short[2] == ("b", "40.0", "", "", "2", "1.0e-06")
     assert long_table(rows)[1] == ("digits", "1-NN", "100", "90.0", "")
