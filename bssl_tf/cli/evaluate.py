@@ -24,7 +24,7 @@ from bssl_tf.cli.networks import named_networks, networks_of_run
 from bssl_tf.cli.showing import show
 from bssl_tf.config import Config, DataSettings
 from bssl_tf.errors import ConfigError
-from bssl_tf.evaluation.plots import plot_accuracy
+from bssl_tf.evaluation.protocol import Network, Protocol
 from bssl_tf.evaluation.protocols import chosen_protocols
 from bssl_tf.evaluation.results import Job, Results, summarise
 from bssl_tf.evaluation.subsets import file_name
@@ -55,23 +55,18 @@ def main() -> None:
     output = _output(arguments.output, workdir)
     results = Results(output and output / "results.json")
     protocols = chosen_protocols(settings, networks)
-    wanted = [data, *(_other_data(name, data) for name in _items(arguments.transfer))]
-    jobs = [
-        Job(network, protocol, part, _short_name(used), _identity(used, workdir))
-        for used in wanted
-        for network in networks
-        for protocol in protocols
-        for part in (protocol.parts() if protocol.applies_to(network) else ())
-        if network.class_names is None or used is data  # a classifier knows the classes of its own data only
-    ]
+    wanted = {_short_name(data): data}
+    for name in _items(arguments.transfer):
+        other = _other_data(name, data)
+        wanted.setdefault(_short_name(other), other)
+    jobs = _jobs(wanted, networks, protocols, workdir)
     missing = [job for job in jobs if results.get(job) is None]
     plots, keys = output and arguments.plots and output / "plots", [job.key for job in jobs]
     to_draw = plots and not _drawn_before(plots, keys)
     if missing or to_draw:
         from bssl_tf.cli.measuring import measure, opened  # takes TensorFlow; what is known already can do without
 
-        data = {_short_name(used): used for used in wanted}
-        evaluation = opened(data, networks, workdir, output)
+        evaluation = opened(wanted, networks, workdir, output)
         measure(missing, evaluation, results, config.views)
     records = [results.get(job) for job in jobs]
     rows = summarise(records)
@@ -83,11 +78,31 @@ def main() -> None:
         write_json(plots / DRAWN, keys)
 
 
+def _jobs(
+    wanted: dict[str, DataSettings], networks: list[Network], protocols: list[Protocol], workdir: Path | None
+) -> list[Job]:
+    """What is asked for, sorted by data set and network. Classifiers know the classes of the first data set only."""
+    jobs, judged = [], networks
+    for name, data in wanted.items():
+        identity = _identity(data, workdir)
+        jobs += [
+            Job(network, protocol, part, name, identity)
+            for network in judged
+            for protocol in protocols
+            if protocol.applies_to(network)
+            for part in protocol.parts()
+        ]
+        judged = [network for network in networks if network.class_names is None]
+    return jobs
+
+
 def _compare(runs: list[str], settings: EvaluationSettings, output: Path | None) -> None:
     records = records_of_runs(runs, settings)
     rows = summarise(records)
     show(rows, records, [], output)
     if output:
+        from bssl_tf.evaluation.plots import plot_accuracy
+
         for name in unique(row.data for row in rows):
             plot_accuracy(output / f"{file_name(name)}-accuracy.png", name, [row for row in rows if row.data == name])
 

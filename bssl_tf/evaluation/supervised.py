@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from bssl_tf.data import Source, readable_data_errors, training_views
 from bssl_tf.models.classifier import Classifier
+from bssl_tf.quiet import start_xla
 from bssl_tf.settings import ViewSettings
 
 
@@ -53,6 +54,7 @@ def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, wat
     steps_per_epoch = images.num_examples // batch_size
     batches = _labelled_views(classifier, images, recipe, batch_size, -(-recipe.steps // steps_per_epoch))
     step = _training_step(classifier, recipe)
+    start_xla()
     progress = watch("training", recipe.steps, steps_per_epoch, batch_size)
     try:
         with readable_data_errors():
