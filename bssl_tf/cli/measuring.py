@@ -81,7 +81,7 @@ def measure(jobs: list[Job], evaluation: Evaluation, results: Results, views: Vi
         job.protocol.check(evaluation.data[job.data_name])
     for job in jobs:
         evaluation.model(job.network.name)
-    task = None
+    task, shown = None, None
     for job in jobs:
         used = evaluation.data[job.data_name]
         model = functools.partial(evaluation.model, job.network.name)
@@ -89,8 +89,10 @@ def measure(jobs: list[Job], evaluation: Evaluation, results: Results, views: Vi
             features = evaluation.features(job.network.name, used.name)  # in memory for as long as the task
             folder = evaluation.folder
             task = Task(job.network, used, model, features, views.without_colours(), folder, _watch, _tell)
-        part = ", ".join(f"{name} {value}" for name, value in job.part.items() if value is not None)
-        console.print(f"{used.name}: {job.protocol.name} of {job.network.name}{part and f' ({part})'} …")
+        title = f"{used.name}: {job.protocol.name} of {job.network.name} …"
+        if title != shown:
+            console.print(title)
+            shown = title
         started = time.monotonic()
         scores = job.protocol.run(task, **job.part)
         facts = {

@@ -113,7 +113,7 @@ def twenty_nn(results, network):
 def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir):
     flags = ("--protocols=finetune,linear", "--labels=50", "--finetune_steps=3", "--draws=2", "--noplots")
     first = succeeds("evaluate.py", f"--workdir={workdir}", *flags)
-    assert "finetune of BSSL student, binary (amount 50, draw 0)" in first and "fine-tuned %, 50 labels" in first
+    assert "finetune of BSSL student, binary" in first and "fine-tuned %, 50 labels" in first
     (folder,) = (workdir / "evaluation" / "classifiers").iterdir()
     file = workdir / "classifier.tflite"
     succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
