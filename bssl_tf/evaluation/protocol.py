@@ -96,6 +96,8 @@ class Protocol(abc.ABC):
     """
 
     name: str
+    version = 1
+    """A new one where the same settings give other scores than before."""
     reads: tuple[str, ...] = ()
     """Names of the settings that change its scores, beside the seed."""
     wants = "It needs features: a backbone, not a classifier."
@@ -107,7 +109,7 @@ class Protocol(abc.ABC):
     @property
     def identity(self) -> dict[str, Any]:
         """Changes when the scores may change."""
-        return {name: getattr(self.settings, name) for name in (*self.reads, "seed")}
+        return {"version": self.version} | {name: getattr(self.settings, name) for name in (*self.reads, "seed")}
 
     def applies_to(self, network: Network) -> bool:
         """Whether this network can be judged: any that gives features, unless a protocol says otherwise."""

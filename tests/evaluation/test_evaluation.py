@@ -94,9 +94,21 @@ def test_selection_draws_classes_in_proportion_and_keeps_rare_ones(monkeypatch):
     assert linear_accuracy(x, labels, x, labels).accuracy > 0.7
 
 
+def test_of_equal_penalties_the_weakest_is_taken_and_few_images_are_held_out_several_times():
+    tried = []
+
+    def score(c, fit, held):
+        tried.append((c, tuple(held)))
+        return 0.5 if c < 1 else 0.4
+
+    assert selection.choose_penalty(score, np.repeat([0, 1], 20), (0.01, 0.1, 1.0), seed=0)[0] == 0.1
+    assert len(tried) == 15 and len({held for _, held in tried}) == 5
+
+
 def test_fits_that_do_not_converge_are_counted(monkeypatch):
     monkeypatch.setattr(linear_module, "MAX_ITERATIONS", 1)
-    assert linear_accuracy(*clusters(200, spread=2.0), *clusters(50)).unconverged == 6
+    result = linear_accuracy(*clusters(200, spread=2.0), *clusters(50))
+    assert result.unconverged == result.fits == 11  # 40 images held out twice
 
 
 def test_linear_refuses_what_it_cannot_learn():

@@ -35,7 +35,7 @@ def test_what_makes_no_sense_is_refused(wrong, message):
 def test_every_name_is_a_protocol_and_reads_settings_that_exist():
     assert set(BY_NAME) == set(PROTOCOLS)
     for protocol in BY_NAME.values():
-        assert set(protocol(EvaluationSettings()).identity) == {*protocol.reads, "seed"}
+        assert set(protocol(EvaluationSettings()).identity) == {*protocol.reads, "seed", "version"}
 
 
 def test_a_protocol_that_fits_no_network_is_refused():
