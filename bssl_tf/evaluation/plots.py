@@ -62,7 +62,6 @@ def plot_confusion(path: Path, title: str, matrices: dict[str, list[list[int]]],
         counts = np.asarray(matrices[network], float)
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-        axes.set_title(network)
         axes.set_xticks(range(len(class_names)), class_names, rotation=90)
         axes.set_yticks(range(len(class_names)), class_names)
         axes.set_xlabel("given")
@@ -104,7 +103,6 @@ def plot_maps(path: Path, title: str, maps: dict[str, np.ndarray], labels: np.nd
             chosen = labels == label
             colour = palette(label) if len(class_names) <= 10 else palette(label / len(class_names))
             axes.scatter(*maps[network][chosen].T, s=4, color=colour, label=name)
-        axes.set_title(network)
         axes.set_xticks([])
         axes.set_yticks([])
     if len(class_names) <= MOST_CLASSES:
