@@ -113,7 +113,6 @@ def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bo
 
 class Linear(Protocol):
     name = "linear"
-    reads = ("labels", "draws")
 
     def parts(self):
         return draws_of(self.settings.amounts, self.settings.draws)

@@ -99,7 +99,7 @@ class Protocol(abc.ABC):
     version = 1
     """A new one where the same settings give other scores than before."""
     reads: tuple[str, ...] = ()
-    """Names of the settings that change its scores, beside the seed."""
+    """Names of the settings that change its scores, beside the seed and what `parts` says."""
     wants = "It needs features: a backbone, not a classifier."
     """Told where none of the networks can be judged."""
 

@@ -55,7 +55,6 @@ def svm_accuracy(
 
 class Svm(Protocol):
     name = "svm"
-    reads = ("svm_shots", "draws")
 
     def parts(self):
         low_shot = [{"shots": k, "draw": draw} for k in self.settings.shots for draw in range(self.settings.draws)]

@@ -28,6 +28,11 @@ def test_results_are_found_again_on_disk_unless_something_changed(tmp_path):
     again = Results(tmp_path / "results.json")
     assert again.get(job())["scores"][0]["value"] == 0.5
     assert again.get(job(settings=EvaluationSettings(labels="1%")))  # k-NN does not read it
+    one, more = (EvaluationSettings(labels=labels, draws=2) for labels in ("10%", "1%,10%"))
+    assert (
+        job(protocol=Linear, settings=one, part={"draw": 1}).key
+        == job(protocol=Linear, settings=more, part={"draw": 1}).key
+    )
     for other in (
         job(network=dataclasses.replace(NETWORK, identity="abd")),
         job(settings=EvaluationSettings(knn_k="5")),
