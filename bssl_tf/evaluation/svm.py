@@ -16,8 +16,8 @@ from bssl_tf.evaluation.protocol import Protocol, Score, Task
 from bssl_tf.evaluation.selection import choose_penalty
 from bssl_tf.evaluation.subsets import per_class_subset
 
-PENALTY_GRID = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-MAX_ITERATIONS = 2000
+PENALTY_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
+MAX_ITERATIONS = 1000
 
 
 def fit_svm(x: np.ndarray, y: np.ndarray, c: float) -> LinearSVC:
