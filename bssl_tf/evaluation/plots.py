@@ -79,11 +79,14 @@ def map_of(features: np.ndarray, seed: int = 0) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from sklearn.preprocessing import normalize
+    from threadpoolctl import threadpool_limits
 
     directions = normalize(features)
     reduced = PCA(min(50, *directions.shape), random_state=seed).fit_transform(directions)
     perplexity = min(30.0, (len(features) - 1) / 3)
-    return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(reduced)
+    tsne = TSNE(init="pca", perplexity=perplexity, max_iter=500, random_state=seed)
+    with threadpool_limits(1, user_api="openmp"):  # threads that wait for each other are slower on a busy machine
+        return tsne.fit_transform(reduced)
 
 
 def plot_maps(path: Path, title: str, maps: dict[str, np.ndarray], labels: np.ndarray, class_names: list[str]) -> None:
