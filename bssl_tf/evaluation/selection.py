@@ -25,17 +25,17 @@ def choose_penalty(
 
     Returns:
         The best C and C → accuracy. Of equals, which are common with few images, the weakest penalty: a strong one
-        would learn little but how many images each class has. Where no class has two images nothing can be held out:
-        1.0, the libraries' default, and no accuracies.
+        would learn little but how many images each class has. Where even five times are not 50 images, chance would
+        choose: 1.0, the libraries' default, and no accuracies.
     """
     places = np.arange(len(labels))
     if len(labels) > MAX_SELECTION_IMAGES:
         places = draw(labels, MAX_SELECTION_IMAGES, seed)
     splits = [held_out_split(labels[places], seed)]
     count = len(splits[0][1])
-    if not count:
+    if MOST_REPEATS * count < ENOUGH_HELD_OUT:
         return 1.0, {}
-    repeats = min(MOST_REPEATS, -(-ENOUGH_HELD_OUT // count))
+    repeats = -(-ENOUGH_HELD_OUT // count)
     splits += [held_out_split(labels[places], seed + repeat) for repeat in range(1, repeats)]
     accuracies = {c: float(np.mean([score(c, places[fit], places[held]) for fit, held in splits])) for c in grid}
     best = max(accuracies.values())

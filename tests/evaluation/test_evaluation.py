@@ -101,8 +101,10 @@ def test_of_equal_penalties_the_weakest_is_taken_and_few_images_are_held_out_sev
         tried.append((c, tuple(held)))
         return 0.5 if c < 1 else 0.4
 
-    assert selection.choose_penalty(score, np.repeat([0, 1], 20), (0.01, 0.1, 1.0), seed=0)[0] == 0.1
+    assert selection.choose_penalty(score, np.repeat([0, 1], 25), (0.01, 0.1, 1.0), seed=0)[0] == 0.1
     assert len(tried) == 15 and len({held for _, held in tried}) == 5
+    assert selection.choose_penalty(score, np.repeat([0, 1], 20), (0.01, 0.1), seed=0) == (1.0, {})
+    assert len(tried) == 15
 
 
 def test_fits_that_do_not_converge_are_counted(monkeypatch):
