@@ -23,7 +23,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
         for part in protocol.parts()
     ]
     found, images = [], {}
-    for run in runs:
+    for run in dict.fromkeys(runs):
         path = Path(run) / "evaluation" / "results.json"
         if not path.exists():
             raise ConfigError(f"--compare={run}: {path} is missing. Measure it: python evaluate.py --workdir={run}")

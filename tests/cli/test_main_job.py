@@ -113,7 +113,8 @@ def twenty_nn(results, network):
 def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir):
     flags = ("--protocols=finetune,linear", "--labels=50", "--finetune_steps=3", "--draws=2", "--noplots")
     first = succeeds("evaluate.py", f"--workdir={workdir}", *flags)
-    assert "finetune of BSSL student, binary" in first and "fine-tuned %, 50 labels" in first
+    assert "finetune of BSSL student, binary" in first
+    assert "| fine-tuned %, 50 labels |" in (workdir / "evaluation" / "table.md").read_text()
     (folder,) = (workdir / "evaluation" / "classifiers").iterdir()
     file = workdir / "classifier.tflite"
     succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
@@ -128,8 +129,8 @@ def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir
     (in_keras,) = (r["scores"][0]["value"] for r in results if r["protocol"] == "finetune")
     assert abs(in_lce - in_keras) <= 0.03
 
-    compared = succeeds("evaluate.py", f"--compare={workdir},{workdir}", "--labels=50", "--draws=2", *flags[:1])
-    assert f"{workdir}: BSSL student, binary" in compared
+    succeeds("evaluate.py", f"--compare={workdir}", *flags, f"--output={workdir / 'comparison'}")
+    assert f"| {workdir}: BSSL student, binary |" in (workdir / "comparison" / "table.md").read_text()
 
 
 def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
