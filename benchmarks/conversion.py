@@ -112,7 +112,8 @@ def teacher_in_fewer_bits(workdir: Path, data, every: int) -> list[tuple]:
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.deploy import TfliteBackbone, convert_backbone
     from bssl_tf.deploy.float_weights import FLOAT_WEIGHTS, with_float_weights
-    from bssl_tf.evaluation import extract_features, knn_accuracy
+    from bssl_tf.evaluation.features import extract_features
+    from bssl_tf.evaluation.knn import knn_accuracy
     from bssl_tf.models import load_backbone
 
     teacher, spec = load_backbone(workdir / "teacher")

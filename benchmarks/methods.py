@@ -71,7 +71,9 @@ def measure(folders: dict[str, Path], seed: str) -> dict[str, dict[str, float]]:
         import tensorflow as tf
 
         from bssl_tf.data import evaluation_images, load_source
-        from bssl_tf.evaluation import evaluate_backbone
+        from bssl_tf.evaluation.features import extract_features
+        from bssl_tf.evaluation.knn import knn_accuracy
+        from bssl_tf.evaluation.linear import linear_accuracy
         from bssl_tf.models import build_backbone, load_backbone
         from bssl_tf.settings import DataSettings
 
@@ -83,7 +85,9 @@ def measure(folders: dict[str, Path], seed: str) -> dict[str, dict[str, float]]:
             if name == RANDOM:
                 tf.keras.utils.set_random_seed(int(seed))
                 backbone = build_backbone(spec)
-            known[name] = evaluate_backbone(backbone, images[0], sources[0].labels, images[1], sources[1].labels)
+            features = [extract_features(backbone, each, f"features of {name}") for each in images]
+            labelled = (features[0], sources[0].labels, features[1], sources[1].labels)
+            known[name] = {"knn": knn_accuracy(*labelled), "linear": linear_accuracy(*labelled).accuracy}
             write_json(path, known)
     return known
 

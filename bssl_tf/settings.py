@@ -94,6 +94,10 @@ class ViewSettings:
         0.14, "Largest crop of a small view, as a share of the image's area; the smallest is 0.05.", low=0.05, high=1.0
     )
 
+    def without_colours(self) -> "ViewSettings":
+        """Crops and flips only, for training with labels."""
+        return dataclasses.replace(self, jitter_probability=0.0, grey_probability=0.0, blur_probability=0.0)
+
 
 @dataclass(frozen=True)
 class StudentSettings:

@@ -1,6 +1,9 @@
-"""Measures features without training anything: 20-NN and linear accuracy of any checkpoint or .tflite file.
+"""Measures what a representation is good for, on any checkpoint or .tflite file.
 
     python evaluate.py --workdir=runs/digits
+    python evaluate.py --workdir=runs/digits --protocols=knn,linear,svm,finetune,scratch --labels=1%,10%,100%
+    python evaluate.py --workdir=runs/digits --transfer=tfds:fashion_mnist
+    python evaluate.py --compare=runs/a,runs/b --output=comparison
     python evaluate.py --model=model.tflite --dataset=folder:PATH
 
 With --workdir, everything found there is measured on the run's own data: a random binary network, both
@@ -9,80 +12,106 @@ stages, the teacher and all .tflite files. What was measured before is not measu
 
 import dataclasses
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from absl import flags
 
 from bssl_tf import config as configuration
-from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.cli.comparison import records_of_runs
+from bssl_tf.cli.console import run_entry_point
+from bssl_tf.cli.networks import named_networks, networks_of_run
+from bssl_tf.cli.showing import show
 from bssl_tf.config import Config
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import fingerprint, write_json, write_text
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.evaluation.protocol import Network, Protocol
+from bssl_tf.evaluation.protocols import chosen_protocols
+from bssl_tf.evaluation.results import Job, Results, summarise
+from bssl_tf.evaluation.subsets import file_name
+from bssl_tf.evaluation.tables import unique
+from bssl_tf.evaluation_settings import EvaluationSettings
+from bssl_tf.files import write_json
 from bssl_tf.settings import DataSettings
-from bssl_tf.training.phases import BACKBONE_FILES, teacher_path
 from bssl_tf.validation import validate_group
 
-TABLE_HEAD = ("network", "20-NN %", "linear %", "features", ".tflite, KiB", "deviation from Keras")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Something to measure.
-
-    Attributes:
-        name: its row in the table.
-        identity: changes when the network changes.
-        load: () → a Keras backbone or a `TfliteBackbone`.
-        facts: more to put in its row.
-    """
-
-    name: str
-    identity: str
-    load: Callable[[], Any]
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+DRAWN = "drawn.json"
+"""Beside the plots: the jobs that they show. Written last."""
 
 
 def main() -> None:
     arguments = flags.FLAGS
+    settings = configuration.group_from_flags(EvaluationSettings)
+    validate_group(settings)
+    settings.check()
     workdir = Path(arguments.workdir) if arguments.workdir else None
+    if arguments.compare:
+        return _compare(_items(arguments.compare), settings, _output(arguments.output, None))
     config = _config_of(workdir)
     data = configuration.group_from_flags(DataSettings, base=config.data)
     validate_group(data)
-    candidates = _named(arguments.model) + (_found_in(workdir, config) if workdir else [])
-    if not candidates:
+    networks = named_networks(arguments.model) + (networks_of_run(workdir, config) if workdir else [])
+    networks = list({network.name: network for network in networks}.values())
+    if not networks:
         raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")
 
-    store = _Results(workdir / "evaluation.json" if workdir else None, dataclasses.asdict(data))
-    missing = [candidate for candidate in candidates if store.get(candidate) is None]
-    if missing:
-        _measure(missing, data, workdir, store)
-    rows = [(candidate, store.get(candidate)) for candidate in candidates]
-    _print_table(rows, data)
-    if workdir:
-        write_text(workdir / "evaluation.md", _markdown(rows))
-        console.print(f"also in {workdir / 'evaluation.md'} and {workdir / 'evaluation.json'}")
+    output = _output(arguments.output, workdir)
+    results = Results(output and output / "results.json")
+    protocols = chosen_protocols(settings, networks)
+    wanted = {_short_name(data): data}
+    for name in _items(arguments.transfer):
+        other = _other_data(name, data)
+        wanted.setdefault(_short_name(other), other)
+    jobs = _jobs(wanted, networks, protocols, workdir)
+    missing = [job for job in jobs if results.get(job) is None]
+    plots, keys = output and arguments.plots and output / "plots", [job.key for job in jobs]
+    to_draw = plots and not _drawn_before(plots, keys)
+    if missing or to_draw:
+        from bssl_tf.cli.measuring import measure, opened  # takes TensorFlow; what is known already can do without
+
+        evaluation = opened(wanted, networks, workdir, output)
+        measure(missing, evaluation, results, config.views)
+    records = [results.get(job) for job in jobs]
+    rows = summarise(records)
+    show(rows, records, networks, output)
+    if to_draw:
+        from bssl_tf.cli.drawing import draw
+
+        draw(rows, records, evaluation, plots)
+        write_json(plots / DRAWN, keys)
 
 
-class _Results:
-    """Accuracies measured so far, by identity of the network and the data, in a file."""
+def _jobs(
+    wanted: dict[str, DataSettings], networks: list[Network], protocols: list[Protocol], workdir: Path | None
+) -> list[Job]:
+    """What is asked for, sorted by data set and network. Classifiers know the classes of the first data set only."""
+    jobs, judged = [], networks
+    for name, data in wanted.items():
+        identity = _identity(data, workdir)
+        jobs += [
+            Job(network, protocol, part, name, identity)
+            for network in judged
+            for protocol in protocols
+            if protocol.applies_to(network)
+            for part in protocol.parts()
+        ]
+        judged = [network for network in networks if network.class_names is None]
+    return jobs
 
-    def __init__(self, path: Path | None, data: dict[str, Any]):
-        self._path = path
-        self._data = {name: value for name, value in data.items() if name != "data_dir"}
-        self._rows = json.loads(path.read_text()) if path and path.exists() else {}
 
-    def get(self, candidate: Candidate) -> dict[str, Any] | None:
-        row = self._rows.get(candidate.name)
-        same = row and row["identity"] == candidate.identity and row["data"] == self._data
-        return row["scores"] if same else None
+def _compare(runs: list[str], settings: EvaluationSettings, output: Path | None) -> None:
+    records = records_of_runs(runs, settings)
+    rows = summarise(records)
+    show(rows, records, [], output)
+    if output:
+        from bssl_tf.evaluation.plots import plot_accuracy
 
-    def put(self, candidate: Candidate, scores: dict[str, Any]) -> None:
-        self._rows[candidate.name] = {"identity": candidate.identity, "data": self._data, "scores": scores}
-        if self._path:
-            write_json(self._path, self._rows)
+        for name in unique(row.data for row in rows):
+            plot_accuracy(output / f"{file_name(name)}-accuracy.png", name, [row for row in rows if row.data == name])
+
+
+def _drawn_before(plots: Path, keys: list[str]) -> bool:
+    """Whether the plots there show these very jobs."""
+    return (plots / DRAWN).exists() and json.loads((plots / DRAWN).read_text()) == keys
 
 
 def _config_of(workdir: Path | None) -> Config:
@@ -94,127 +123,51 @@ def _config_of(workdir: Path | None) -> Config:
     return configuration.load(path)
 
 
-def _found_in(workdir: Path, config: Config) -> list[Candidate]:
-    found = []
-    for name, label in (("stage1", "stage 1: binary activations"), ("stage2", "BSSL student, binary")):
-        if (workdir / name / BACKBONE_FILES[0]).exists():
-            found.append(_checkpoint(workdir / name, label))
-    if found:
-        newest = workdir / ("stage2" if (workdir / "stage2" / BACKBONE_FILES[0]).exists() else "stage1")
-        seed = config.run.seed
-        identity = f"seed {seed} {fingerprint(newest / BACKBONE_FILES[0])}"
-        found.insert(0, Candidate("random network, binary", identity, lambda: _random_network(newest, seed)))
-    if (teacher_path(config) / BACKBONE_FILES[0]).exists():
-        found.append(_checkpoint(teacher_path(config), "teacher, float"))
-    return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if _gives_features(path)]
+def _output(named: str, workdir: Path | None) -> Path | None:
+    if named:
+        return Path(named)
+    return workdir / "evaluation" if workdir else None
 
 
-def _gives_features(path: Path) -> bool:
-    """Whether a file has features to measure, and not only codes: its report tells."""
-    report = path.with_suffix(".json")
-    outputs = json.loads(report.read_text()).get("outputs") if report.exists() else None
-    return outputs is None or any(output["name"] == "features" for output in outputs)
+def _other_data(name: str, data: DataSettings) -> DataSettings:
+    """A data set to transfer to: where it lies and how many images of it are flags; the rest is as it is by default."""
+    limits = {field: getattr(data, field) for field in ("data_dir", "max_train_images", "max_test_images")}
+    return DataSettings(dataset=name, **limits)
 
 
-def _named(paths: list[str]) -> list[Candidate]:
-    candidates = []
-    for path in map(Path, paths):
-        if path.suffix == ".tflite" and path.is_file():
-            candidates.append(_tflite(path))
-        elif (path / BACKBONE_FILES[0]).exists():
-            candidates.append(_checkpoint(path, str(path)))
-        else:
-            raise ConfigError(
-                f"--model={path} is neither a .tflite file nor a folder with {BACKBONE_FILES[0]} (such as "
-                "WORKDIR/stage2)."
-            )
-    return candidates
+def _short_name(data: DataSettings) -> str:
+    return data.dataset.removeprefix("tfds:").removeprefix("folder:")
 
 
-def _checkpoint(folder: Path, name: str) -> Candidate:
-    def load():
-        from bssl_tf.models import load_backbone
+def _identity(data: DataSettings, workdir: Path | None) -> dict[str, Any]:
+    """What says which images are meant; of a folder, whose images may change, their fingerprints too."""
+    identity = dataclasses.asdict(data)
+    for name in ("data_dir", "decoded_cache_mb"):
+        del identity[name]
+    if data.dataset.startswith("folder:"):
+        from bssl_tf.data import load_source
 
-        return load_backbone(folder)[0]
-
-    identity = "-".join(fingerprint(folder / file) for file in BACKBONE_FILES)
-    return Candidate(name, identity, load)
-
-
-def _tflite(path: Path) -> Candidate:
-    def load():
-        from bssl_tf.deploy import TfliteBackbone
-
-        return TfliteBackbone(path)
-
-    facts = {"bytes": path.stat().st_size}
-    report = path.with_suffix(".json")
-    if report.exists():
-        facts["deviation"] = json.loads(report.read_text()).get("parity", {}).get("largest_deviation")
-    return Candidate(f"{path.name}, LCE interpreter", fingerprint(path), load, facts)
+        identity["images"] = [load_source(data, split, workdir).fingerprint for split in ("train", "test")]
+    return identity
 
 
-def _random_network(folder: Path, seed: int):
-    import tensorflow as tf
-
-    from bssl_tf.models import BINARY, BackboneSpec, build_backbone
-
-    tf.keras.utils.set_random_seed(seed)
-    spec = BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text())
-    return build_backbone(dataclasses.replace(spec, mode=BINARY))
-
-
-def _measure(candidates: list[Candidate], data: DataSettings, workdir: Path | None, store: _Results) -> None:
-    import_tensorflow()
-    from bssl_tf.data import evaluation_images, load_source, readable_data_errors
-    from bssl_tf.evaluation import evaluate_backbone
-
-    train, test = (load_source(data, split, workdir) for split in ("train", "test"))
-    for candidate in candidates:
-        console.print(f"measuring {candidate.name} …")
-        network = candidate.load()
-        size, _, channels = network.image_shape if hasattr(network, "image_shape") else network.input_shape[1:]
-        images = [evaluation_images(source, image_size=size, channels=channels) for source in (train, test)]
-        with readable_data_errors():
-            store.put(candidate, evaluate_backbone(network, images[0], train.labels, images[1], test.labels))
-
-
-def _cells(candidate: Candidate, scores: dict[str, Any]) -> tuple[str, ...]:
-    size, deviation = candidate.facts.get("bytes"), candidate.facts.get("deviation")
-    return (
-        candidate.name,
-        f"{100 * scores['knn']:.1f}",
-        f"{100 * scores['linear']:.1f}",
-        str(scores["feature_size"]),
-        f"{size / 1024:.0f}" if size else "",
-        f"{deviation:.1e}" if deviation is not None else "",
-    )
-
-
-def _print_table(rows: list, data: DataSettings) -> None:
-    from rich.table import Table
-
-    scores = rows[0][1]
-    table = Table(
-        title=f"{data.dataset}: {scores['train_images']} training images, {scores['test_images']} test images"
-    )
-    for place, head in enumerate(TABLE_HEAD):
-        table.add_column(head, justify="right" if place else "left")
-    for candidate, measured in rows:
-        table.add_row(*_cells(candidate, measured))
-    console.print(table)
-
-
-def _markdown(rows: list) -> str:
-    lines = [TABLE_HEAD, ["---"] + ["---:"] * (len(TABLE_HEAD) - 1), *(_cells(*row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def run() -> None:
     """Console script ``bssl-evaluate``."""
-    configuration.define_flags(DataSettings)
+    configuration.define_flags(DataSettings, EvaluationSettings)
     flags.DEFINE_string("workdir", "", "A run whose networks and .tflite files are measured, on the run's own data.")
     flags.DEFINE_multi_string("model", [], "A .tflite file or a folder with backbone.json to measure; repeatable.")
+    flags.DEFINE_string(
+        "transfer", "", "More data sets to measure on, separated by commas: digits,tfds:NAME,folder:PATH."
+    )
+    flags.DEFINE_string("compare", "", "Runs to show side by side, separated by commas, as far as they are measured.")
+    flags.DEFINE_string(
+        "output", "", "Folder for results, table, plots and cached features; WORKDIR/evaluation if empty."
+    )
+    flags.DEFINE_bool("plots", True, "Draw plots, where there is something new to show.")
     run_entry_point(main, __doc__)
 
 

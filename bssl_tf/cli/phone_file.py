@@ -2,11 +2,11 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 from absl import flags
 
+from bssl_tf.cli.subjects import Subject
 from bssl_tf.errors import ConfigError
 
 OUTPUTS = ("features", "codes")
@@ -22,13 +22,17 @@ def define_flags() -> None:
     )
 
 
-def asked_outputs() -> tuple[str, ...]:
-    """The outputs asked for, in their usual order.
+def asked_outputs(subject: Subject) -> tuple[str, ...]:
+    """The outputs asked for, in their usual order; a classifier has its logits only.
 
     Raises:
         ConfigError: one of them does not exist, or there is none.
     """
     asked = flags.FLAGS.outputs
+    if subject.class_names is not None:
+        if flags.FLAGS["outputs"].present:
+            raise ConfigError(f"--outputs={','.join(asked)} is for backbones; a classifier gives logits: leave it out.")
+        return (subject.output,)
     unknown = [name for name in asked if name not in OUTPUTS]
     if unknown or not asked:
         raise ConfigError(f"--outputs={','.join(asked)}: give one or more of {', '.join(OUTPUTS)}.")
@@ -61,8 +65,7 @@ def checked_codes(content: bytes, centre: np.ndarray, images: "tf.data.Dataset")
 def with_facts(
     content: bytes,
     spec: "BackboneSpec",  # noqa: F821
-    folder: Path,
-    weights: str,
+    subject: Subject,
     outputs: tuple[str, ...],
     images: "tf.data.Dataset",  # noqa: F821
 ) -> bytes:
@@ -78,15 +81,17 @@ def with_facts(
     from bssl_tf.deploy.provenance import provenance
     from bssl_tf.deploy.rewriting import keep_outputs
 
-    settings = folder / "settings.json"
-    training = json.loads(settings.read_text()) if settings.exists() else {}
+    settings = subject.folder / "settings.json"
+    training = json.loads(settings.read_text()) if settings.exists() else {"dataset": subject.data.dataset}
+    names = subject.class_names
     colours = "grey" if spec.channels == 1 else "RGB"
     facts = FileFacts(
         name=spec.name,
         description=f"Binary network for Larq Compute Engine: {spec.image_size}×{spec.image_size} {colours} pixels in "
         f"0..255 to {' and '.join(outputs)}.",
-        version=weights,
-        provenance=provenance(spec, weights, training, outputs, ["python", *sys.argv]),
+        version=subject.fingerprint,
+        provenance=provenance(spec, subject.fingerprint, training, outputs, ["python", *sys.argv]),
+        labels={} if names is None else {subject.output: tuple(names)},
     )
     finished = attach_metadata(keep_outputs(content, outputs), facts)
     check_metadata(finished, facts)

@@ -1,6 +1,7 @@
 """A picture of what the networks will see: images beside the views that training draws of them."""
 
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,7 +13,7 @@ from bssl_tf.data.views import draw_views, views_of_image
 from bssl_tf.settings import ViewSettings
 
 _SMALLEST_TILE = 112
-_GAP = 4
+_GAP = 8
 _TITLE_HEIGHT = 20
 
 
@@ -47,10 +48,19 @@ def write_preview(
             for epoch in range(epochs):
                 draws = draw_views(image_key(epoch_key(seed, epoch, VIEWS), example["id"]), num_views)
                 grid[-1].extend(view.numpy() for view in views_of_image(image, draws, image_size, views))
-    _contact_sheet(grid, titles).save(path, format="PNG")
+    contact_sheet(grid, titles).save(path, format="PNG")
 
 
-def _contact_sheet(grid: list[list[np.ndarray]], titles: list[str]) -> Image.Image:
+def contact_sheet(
+    grid: list[list[np.ndarray]], titles: list[str], frames: Optional[list[list[Optional[str]]]] = None
+) -> Image.Image:
+    """Images in rows and columns, small ones enlarged.
+
+    Args:
+        grid: rows of uint8 images, all of one size.
+        titles: of the columns.
+        frames: colour of the frame around each image, None for no frame.
+    """
     size = grid[0][0].shape[0]
     tile = size * max(1, -(-_SMALLEST_TILE // size))
     step = tile + _GAP
@@ -62,5 +72,8 @@ def _contact_sheet(grid: list[list[np.ndarray]], titles: list[str]) -> Image.Ima
         for row, tiles in enumerate(grid):
             picture = Image.fromarray(tiles[column].squeeze()).convert("RGB")
             picture = picture.resize((tile, tile), Image.Resampling.NEAREST)
-            sheet.paste(picture, (_GAP + column * step, _TITLE_HEIGHT + _GAP + row * step))
+            left, top = _GAP + column * step, _TITLE_HEIGHT + _GAP + row * step
+            if frames and frames[row][column]:
+                pen.rectangle((left - 3, top - 3, left + tile + 2, top + tile + 2), fill=frames[row][column])
+            sheet.paste(picture, (left, top))
     return sheet

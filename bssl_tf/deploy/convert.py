@@ -3,8 +3,9 @@
     content = convert_backbone(backbone)                # (1, S, S, C) uint8 pixels → (1, D) float32 features
     pathlib.Path("model.tflite").write_bytes(content)
 
-The file's signature calls its input ``pixels`` and its output ``features``. With ``uint8`` input the
-file itself casts to float, so an app passes the bytes of its picture and nothing needs to be scaled.
+The file's signature calls its input ``pixels`` and its output ``features``, that of a classifier ``logits``. With
+``uint8`` input the file itself casts to float, so an app passes the bytes of its picture and nothing needs to be
+scaled.
 """
 
 import functools
@@ -31,7 +32,12 @@ class ConversionError(UserError):
 
 
 def convert_backbone(
-    backbone: tf.keras.Model, *, input_type: str = "uint8", folded: bool = True, code_centre: np.ndarray | None = None
+    backbone: tf.keras.Model,
+    *,
+    input_type: str = "uint8",
+    folded: bool = True,
+    output: str = "features",
+    code_centre: np.ndarray | None = None,
 ) -> bytes:
     """Convert a backbone with Larq Compute Engine.
 
@@ -39,6 +45,7 @@ def convert_backbone(
         backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
         input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
         folded: rewrite the network first into one with fewer operators that computes the same, see `folding`.
+        output: what the signature calls the output.
         code_centre: (D,) where features are cut into binary codes (`bssl_tf.deploy.codes`), which makes these a second
             output, ``codes``; None: no codes.
 
@@ -56,7 +63,7 @@ def convert_backbone(
     network = fold(backbone) if folded else functools.partial(backbone, training=False)
     with held_back_stderr() as log:
         try:
-            content = _converted(network, shape, input_type, code_centre)
+            content = _converted(network, shape, input_type, output, code_centre)
         except Exception as error:
             raise ConversionError(
                 f"Larq Compute Engine could not convert {backbone.name!r}: {error}\n"
@@ -71,7 +78,9 @@ def convert_backbone(
     return content
 
 
-def _converted(network: Callable, shape: tuple[int, ...], input_type: str, code_centre: np.ndarray | None) -> bytes:
+def _converted(
+    network: Callable, shape: tuple[int, ...], input_type: str, output: str, code_centre: np.ndarray | None
+) -> bytes:
     """The file of a network, handed to the converter as a bare graph whose weights are constants.
 
     `lce.convert_keras_model` writes a SavedModel instead, for which Keras traces and saves every layer by itself: most
@@ -92,13 +101,13 @@ def _converted(network: Callable, shape: tuple[int, ...], input_type: str, code_
         [pixels.op.name],
         [DataType.Name(pixels.dtype.as_datatype_enum)],
         [list(shape)],
-        [output.op.name for output in outputs],
+        [each.op.name for each in outputs],
         False,  # no quantisation of activations
         "arm",
         None,  # no range for activations
     )
     model = unpacked(content)
-    name_signature(model, ["pixels"], ["features", "codes"][: len(outputs)])
+    name_signature(model, ["pixels"], [output, "codes"][: len(outputs)])
     return packed(model)
 
 

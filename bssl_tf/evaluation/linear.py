@@ -1,20 +1,22 @@
 """Linear evaluation: logistic regression on frozen features, the usual measure of a representation."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Optional
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from bssl_tf.errors import UserError
+from bssl_tf.evaluation.labelled import LabelledData, confusion_of
+from bssl_tf.evaluation.protocol import Protocol, Score, Task
+from bssl_tf.evaluation.selection import choose_penalty
+from bssl_tf.evaluation.subsets import check_amount, draws_of, in_words, saved_subset
 
 REGULARISATION_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-MAX_SELECTION_IMAGES = 15_000
 MAX_ITERATIONS = 300
-HELD_OUT = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class LinearResult:
         held_out_accuracy: accuracy there for each C tried.
         fits: logistic regressions that were fitted.
         unconverged: how many of them ran into the limit of iterations; 0 means all numbers are final.
+        confusion: as `labelled.confusion_of`.
     """
 
     accuracy: float
@@ -36,72 +39,62 @@ class LinearResult:
     held_out_accuracy: dict[float, float]
     fits: int
     unconverged: int
+    confusion: Optional[list[list[int]]]
 
 
 def linear_accuracy(
-    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int = 0
+    train_x: np.ndarray,
+    train_y: np.ndarray,
+    test_x: np.ndarray,
+    test_y: np.ndarray,
+    seed: int = 0,
+    scale_of: Optional[np.ndarray] = None,
 ) -> LinearResult:
     """Fit logistic regression on standardised training features and score it on the test features.
 
-    The penalty is chosen on a fifth of the training images (of 15 000 at most, drawn by class), never on
-    the test images; the final fit sees all training images.
+    The penalty is chosen on a fifth of the training images (see `selection.choose_penalty`), never on the test
+    images; the final fit sees all training images.
 
     Args:
         train_x: (n, D) features.
-        train_y: (n,) classes.
+        train_y: (n,) classes 0 … C-1.
         test_x: (m, D) features.
         test_y: (m,) classes.
-        seed: of the draw.
+        seed: of the images held out.
+        scale_of: (N, D) features that mean and standard deviation are taken of, those of unlabelled images, say;
+            the training features by default.
 
     Raises:
-        UserError: fewer than two classes, or a class with a single training image.
+        UserError: fewer than two classes.
     """
-    classes, counts = np.unique(train_y, return_counts=True)
+    classes = np.unique(train_y)
     if len(classes) < 2:
         raise UserError(f"Linear evaluation needs two classes or more, but all training images are {classes.tolist()}.")
-    if counts.min() < 2:
-        raise UserError(
-            f"Linear evaluation needs two training images of each class, but class {classes[counts.argmin()]}"
-            " has one. Give more training images (--max_train_images)."
-        )
-    scaler = StandardScaler().fit(train_x)
+    scaler = StandardScaler().fit(train_x if scale_of is None else scale_of)
     train_x, test_x = (scaler.transform(x).astype(np.float32) for x in (train_x, test_x))
-    held_out_accuracy, unconverged = _held_out_accuracies(train_x, train_y, seed)
-    best_c = max(held_out_accuracy, key=held_out_accuracy.get)
-    classifier, converged = _fit(train_x, train_y, best_c)
+    converged = []
+
+    def fit(c: float, places) -> LogisticRegression:
+        classifier, well = _fit(train_x[places], train_y[places], c)
+        converged.append(well)
+        return classifier
+
+    best_c, held_out_accuracy = choose_penalty(
+        lambda c, fitted, held: float(fit(c, fitted).score(train_x[held], train_y[held])),
+        train_y,
+        REGULARISATION_GRID,
+        seed,
+    )
+    classifier = fit(best_c, slice(None))
     return LinearResult(
         accuracy=float(classifier.score(test_x, test_y)),
         train_accuracy=float(classifier.score(train_x, train_y)),
         C=best_c,
         held_out_accuracy=held_out_accuracy,
-        fits=len(REGULARISATION_GRID) + 1,
-        unconverged=unconverged + (not converged),
+        fits=len(converged),
+        unconverged=converged.count(False),
+        confusion=confusion_of(test_y, classifier.predict(test_x), int(train_y.max()) + 1),
     )
-
-
-def _held_out_accuracies(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[dict[float, float], int]:
-    if len(x) > MAX_SELECTION_IMAGES:
-        x, y = _draw(x, y, MAX_SELECTION_IMAGES, seed)
-    held_out = max(round(HELD_OUT * len(x)), len(np.unique(y)))
-    fit_x, held_x, fit_y, held_y = train_test_split(x, y, test_size=held_out, random_state=seed, stratify=y)
-    accuracies, unconverged = {}, 0
-    for c in REGULARISATION_GRID:
-        classifier, converged = _fit(fit_x, fit_y, c)
-        accuracies[c] = float(classifier.score(held_x, held_y))
-        unconverged += not converged
-    return accuracies, unconverged
-
-
-def _draw(x: np.ndarray, y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """So many images, classes in proportion, at least two of each class."""
-    random = np.random.default_rng(seed)
-    share = count / len(x)
-    chosen = []
-    for label in np.unique(y):
-        members = np.flatnonzero(y == label)
-        chosen.append(random.choice(members, max(2, round(share * len(members))), replace=False))
-    chosen = np.concatenate(chosen)
-    return x[chosen], y[chosen]
 
 
 def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bool]:
@@ -116,3 +109,24 @@ def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bo
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return classifier, converged
+
+
+class Linear(Protocol):
+    name = "linear"
+
+    def parts(self):
+        return draws_of(self.settings.amounts, self.settings.draws)
+
+    def check(self, data: LabelledData) -> None:
+        for amount in self.settings.amounts:
+            check_amount(amount, data.train_labels)
+
+    def run(self, task: Task, *, amount: str, draw: int) -> list[Score]:
+        data, seed = task.data, self.settings.seed + draw
+        folder = task.folder and task.folder / "subsets"
+        chosen = saved_subset(folder, data.name, data.train_fingerprint, data.train_labels, amount, seed)
+        train_x = task.features("train")
+        result = linear_accuracy(
+            train_x[chosen], data.train_labels[chosen], task.features("test"), data.test_labels, seed, scale_of=train_x
+        )
+        return [Score("linear", result.accuracy, len(chosen), in_words(amount), details=asdict(result))]

@@ -52,6 +52,11 @@ class Description:
     compares_images: bool = False
 
     @property
+    def title(self) -> str:
+        """Its name for people: what the summary begins with."""
+        return self.summary.partition(":")[0].partition(",")[0]
+
+    @property
     def trains_teachers(self) -> bool:
         """Whether it can do without a teacher."""
         return "teacher" not in self.needs

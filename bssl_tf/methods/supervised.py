@@ -1,4 +1,4 @@
-"""Pretraining with labels: cross entropy of a linear classifier. The bar that learning without labels is measured by.
+"""Supervised: cross entropy of a linear classifier. The bar that learning without labels is measured by.
 
 The paper's supervised ReActNet-A is trained with the recipe of https://arxiv.org/abs/2003.03488; here it has the same
 views, optimizer and epochs as every other method.

@@ -16,6 +16,11 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
             backbone.json, backbone.weights.h5      the result
             projection.json, projection.weights.h5  what was trained on top of it, for --method=s2bnn
             summary.json        written last: the phase is done
+        evaluation/         written by evaluate.py
+            results.json        all scores, by what shaped them; table.md and plots/ show them
+            features/           of networks and data sets (evaluation/feature_store.py)
+            subsets/            which training images kept their labels
+            classifiers/        fine-tuned networks, for convert.py --classifier=
 
 This module does not import TensorFlow, so that a finished run says so at once.
 """

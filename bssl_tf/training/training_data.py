@@ -9,7 +9,8 @@ import tensorflow as tf
 from bssl_tf.config import Config
 from bssl_tf.data import steps_per_epoch, training_views
 from bssl_tf.data.views import finish_batch
-from bssl_tf.evaluation import extract_features, knn_accuracy
+from bssl_tf.evaluation.features import extract_features
+from bssl_tf.evaluation.knn import knn_accuracy
 from bssl_tf.training.inputs import Inputs
 
 ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64

@@ -101,14 +101,44 @@ def test_convert_then_evaluate_measures_all_networks_and_the_file(training_outpu
     table = succeeds("evaluate.py", f"--workdir={workdir}")
     for row in ("random network", "stage 1", "BSSL student", "teacher", "digits.tflite"):
         assert row in table
-    results = json.loads((workdir / "evaluation.json").read_text())
-    student, file = (results[name]["scores"] for name in ("BSSL student, binary", "digits.tflite, LCE interpreter"))
-    assert abs(student["knn"] - file["knn"]) <= 0.03 and file["test_images"] == 100
+    results = list(json.loads((workdir / "evaluation" / "results.json").read_text()).values())
+    student, file = (twenty_nn(results, name) for name in ("BSSL student, binary", "digits.tflite, LCE interpreter"))
+    assert abs(student - file) <= 0.03 and {result["test_images"] for result in results} == {100}
     codes = output.with_name("codes.tflite")
     succeeds("convert.py", f"--workdir={workdir}", f"--output={codes}", "--outputs=codes")
     assert [tensor.name for tensor in inspect_file(codes.read_bytes()).outputs] == ["codes"]
     again = succeeds("evaluate.py", f"--workdir={workdir}")
-    assert "measuring" not in again and "codes.tflite" not in again  # it has no features to measure
+    assert "codes.tflite" not in again  # it has no features to measure
+    plots = {path.name for path in (workdir / "evaluation" / "plots").iterdir()}
+    assert plots >= {"digits-map.png", "digits-confusion-linear.png", "digits-neighbours-teacher-float.png"}
+
+
+def twenty_nn(results, network):
+    scores = [score for result in results if result["network"] == network for score in result["scores"]]
+    return next(score["value"] for score in scores if score["measure"] == "20-NN")
+
+
+def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir):
+    flags = ("--protocols=finetune,linear", "--labels=50", "--finetune_steps=3", "--draws=2", "--noplots")
+    first = succeeds("evaluate.py", f"--workdir={workdir}", *flags)
+    assert "finetune of BSSL student, binary" in first
+    assert "| fine-tuned %, 50 labels |" in (workdir / "evaluation" / "table.md").read_text()
+    (folder,) = (workdir / "evaluation" / "classifiers").iterdir()
+    file = workdir / "classifier.tflite"
+    succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
+    report = json.loads(file.with_suffix(".json").read_text())
+    assert report["outputs"][0]["name"] == "logits" and report["parity"]["ok"]
+    assert file.with_suffix(".labels.txt").read_text().split() == report["extra"]["class_names"] == list("0123456789")
+
+    again = succeeds("evaluate.py", f"--workdir={workdir}", *flags, f"--output={workdir / 'evaluation'}")
+    assert "accuracy of classifier.tflite" in again and "finetune of" not in again and "linear of BSSL" not in again
+    results = json.loads((workdir / "evaluation" / "results.json").read_text()).values()
+    (in_lce,) = (r["scores"][0]["value"] for r in results if r["protocol"] == "accuracy")
+    (in_keras,) = (r["scores"][0]["value"] for r in results if r["protocol"] == "finetune")
+    assert abs(in_lce - in_keras) <= 0.03
+
+    succeeds("evaluate.py", f"--compare={workdir}", *flags, f"--output={workdir / 'comparison'}")
+    assert f"| {workdir}: BSSL student, binary |" in (workdir / "comparison" / "table.md").read_text()
 
 
 def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
@@ -128,8 +158,12 @@ def test_convert_does_not_overwrite_another_networks_file(training_output, workd
         ("train.py", ("--workdir=w", "--student=quicknet"), "--image_size=8 is too small for quicknet"),
         ("evaluate.py", ("--model=nothing.tflite",), "--model=nothing.tflite is neither"),
         ("evaluate.py", ("--workdir=nothing",), "holds no run"),
+        ("evaluate.py", ("--protocols=knn,kmeans",), "'kmeans' is unknown. There are knn, linear"),
+        ("evaluate.py", ("--labels=10%,many",), "'many' is neither a share like 1% nor a number"),
+        ("evaluate.py", ("--compare=nothing",), "--compare=nothing: nothing/evaluation/results.json is missing"),
         ("convert.py", ("--workdir=nothing",), "holds no finished stage 2"),
-        ("convert.py", (), "--workdir is not set"),
+        ("convert.py", ("--classifier=nothing",), "holds no classifier (backbone.json is missing)"),
+        ("convert.py", (), "nothing to convert"),
         ("convert.py", ("--lint=nothing",), "--lint=nothing does not exist"),
         ("convert.py", ("--benchmark=android", "--output=none.tflite"), "--output=none.tflite does not exist"),
     ],

@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler, normalize
 
 import bssl_tf.evaluation.linear as linear_module
-from bssl_tf.evaluation import evaluate_backbone, extract_features, knn_accuracy, linear_accuracy
+import bssl_tf.evaluation.selection as selection
+from bssl_tf.evaluation.features import extract_features
+from bssl_tf.evaluation.knn import knn_accuracies, knn_accuracy
+from bssl_tf.evaluation.labelled import check_labels
+from bssl_tf.evaluation.linear import linear_accuracy
 
 
 def clusters(count, classes=4, width=12, spread=0.3, seed=0):
@@ -31,6 +36,16 @@ def naive_knn_accuracy(train_x, train_y, test_x, test_y, k):
 def test_knn_is_the_naive_one(spread, k):
     train, test = clusters(200, spread=spread, seed=1), clusters(100, spread=spread, seed=2)
     assert knn_accuracy(*train, *test, k=k) == pytest.approx(naive_knn_accuracy(*train, *test, k))
+
+
+def test_all_k_plain_and_weighted_are_scikit_learns():
+    (train_x, train_y), (test_x, test_y) = clusters(300, spread=3.0, seed=1), clusters(200, spread=3.0, seed=2)
+    accuracies = knn_accuracies(train_x, train_y, test_x, test_y, (1, 5, 20, 200), temperature=0.2)
+    for k, found in accuracies.items():
+        for weights, accuracy in zip(("uniform", lambda distances: np.exp((1 - distances**2 / 2) / 0.2)), found):
+            expected = KNeighborsClassifier(k, weights=weights, algorithm="brute").fit(normalize(train_x), train_y)
+            assert accuracy == pytest.approx(expected.score(normalize(test_x), test_y), abs=0.0051)
+    assert accuracies[200][0] != accuracies[200][1] and accuracies[1][0] == accuracies[1][1]
 
 
 def test_knn_finds_planted_clusters_and_chance_without_them():
@@ -69,27 +84,51 @@ def test_the_penalty_never_looks_at_the_test_set():
 
 
 def test_selection_draws_classes_in_proportion_and_keeps_rare_ones(monkeypatch):
-    monkeypatch.setattr(linear_module, "MAX_SELECTION_IMAGES", 100)
+    monkeypatch.setattr(selection, "MAX_SELECTION_IMAGES", 100)
     labels = np.repeat([0, 1, 2], [900, 297, 3])
     x = np.random.default_rng(0).normal(size=(1200, 5))
-    _, drawn = linear_module._draw(x, labels, 100, seed=0)
-    assert np.bincount(drawn).tolist() == [75, 25, 2]
+    drawn = selection.draw(labels, 100, seed=0)
+    assert np.bincount(labels[drawn]).tolist() == [75, 25, 2]
+    fit, held = selection.held_out_split(labels, seed=0)
+    assert np.bincount(labels[held]).tolist() == [180, 59, 1] and sorted([*fit, *held]) == list(range(1200))
     assert linear_accuracy(x, labels, x, labels).accuracy > 0.7
+
+
+def test_of_equal_penalties_the_weakest_is_taken_and_few_images_are_held_out_several_times():
+    tried = []
+
+    def score(c, fit, held):
+        tried.append((c, tuple(held)))
+        return 0.5 if c < 1 else 0.4
+
+    assert selection.choose_penalty(score, np.repeat([0, 1], 25), (0.01, 0.1, 1.0), seed=0)[0] == 0.1
+    assert len(tried) == 15 and len({held for _, held in tried}) == 5
+    assert selection.choose_penalty(score, np.repeat([0, 1], 20), (0.01, 0.1), seed=0) == (1.0, {})
+    assert len(tried) == 15
 
 
 def test_fits_that_do_not_converge_are_counted(monkeypatch):
     monkeypatch.setattr(linear_module, "MAX_ITERATIONS", 1)
-    assert linear_accuracy(*clusters(200, spread=2.0), *clusters(50)).unconverged == 6
+    result = linear_accuracy(*clusters(200, spread=2.0), *clusters(50))
+    assert result.unconverged == result.fits == 11  # 40 images held out twice
 
 
 def test_linear_refuses_what_it_cannot_learn():
     x, y = clusters(50)
     with pytest.raises(ValueError, match="two classes or more"):
         linear_accuracy(x, np.zeros(50, int), x, y)
+
+
+def test_a_class_with_one_image_is_learned_but_not_held_out():
+    x, y = clusters(50)
     y[y == 3] = 0
     y[7] = 3
-    with pytest.raises(ValueError, match="class 3 has one"):
-        linear_accuracy(x, y, x, y)
+    fit, held = selection.held_out_split(y, seed=0)
+    assert 7 in fit and 7 not in held
+    assert linear_accuracy(x, y, x, y).held_out_accuracy.keys() == set(linear_module.REGULARISATION_GRID)
+    alone = [int(np.flatnonzero(y == label)[0]) for label in range(4)]
+    result = linear_accuracy(x[alone], y[alone], x, y, scale_of=x)
+    assert result.C == 1.0 and result.held_out_accuracy == {} and result.fits == 1
 
 
 @pytest.fixture(scope="module")
@@ -146,35 +185,15 @@ def test_broken_features_are_refused():
         extract_features(model, [coloured_images(8, 0)[0]])
 
 
-def test_a_backbone_is_scored(mean_colours):
-    (train_x, train_y), (test_x, test_y) = coloured_images(150, 0), coloured_images(60, 1)
-    scores = evaluate_backbone(mean_colours, [train_x], train_y, [test_x], test_y)
-    assert scores["knn"] > 0.95 and scores["linear"] > 0.95
-    assert (scores["train_images"], scores["test_images"], scores["classes"], scores["feature_size"]) == (
-        150,
-        60,
-        3,
-        3,
-    )
-    assert scores["linear_details"]["accuracy"] == scores["linear"]
-
-
 @pytest.mark.parametrize(
     "train_y, test_y, message",
     [
         (None, [0, 1], "this data set has none"),
         ([0] * 30, [0, 0], "two classes or more"),
         ([0, 1] * 15, [0, 5], r"Test images of 1 classes \(\[5\]"),
-        ([0, 1] * 5, [0, 1], "at least 20 training images"),
         (np.eye(2)[[0, 1] * 15], [0, 1], "one per image"),
     ],
 )
 def test_wrong_labels_are_refused_before_any_compute(train_y, test_y, message):
     with pytest.raises(ValueError, match=message):
-        evaluate_backbone(None, None, train_y, None, test_y)
-
-
-def test_labels_match_the_images(mean_colours):
-    images, labels = coloured_images(40, 0)
-    with pytest.raises(ValueError, match="40 test images but 39 test labels"):
-        evaluate_backbone(mean_colours, [images], labels, [images], labels[:-1])
+        check_labels(train_y, test_y)

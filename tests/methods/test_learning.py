@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.data import evaluation_images, load_source, steps_per_epoch, training_views
-from bssl_tf.evaluation import extract_features, knn_accuracy
+from bssl_tf.evaluation.features import extract_features
+from bssl_tf.evaluation.knn import knn_accuracy
 from bssl_tf.methods import create, description, method_names
 from bssl_tf.models import BackboneSpec, build_backbone
 from bssl_tf.settings import DataSettings, ViewSettings

@@ -1,0 +1,98 @@
+"""A data set whose labels have been looked at: all that can be wrong with them is told before any compute."""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import numpy as np
+
+from bssl_tf.errors import UserError
+
+MOST_CLASSES = 40
+"""More classes than that can neither be read in a confusion matrix nor told apart by colour."""
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """Training and test images with labels, classes numbered 0 … C-1.
+
+    Attributes:
+        name: of the data set, for tables.
+        train, test: the sources (`bssl_tf.data.Source`); None where only features are at hand.
+        train_labels: (n,) int.
+        test_labels: (m,) int.
+        class_names: C names.
+        settings: which images these are, as `config.DataSettings` say it.
+    """
+
+    name: str
+    train: object
+    test: object
+    train_labels: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def train_fingerprint(self) -> str:
+        return self.train.fingerprint if self.train is not None else ""
+
+
+def labelled(name: str, train, test, settings: Optional[dict[str, Any]] = None) -> LabelledData:
+    """Take labels from two sources and check them.
+
+    Raises:
+        UserError: as `check_labels`, or training and test images are the same ones.
+    """
+    train_labels, test_labels = check_labels(train.labels, test.labels)
+    if train.fingerprint == test.fingerprint:
+        raise UserError(
+            f"Training and test images of {name} are the same: choose another --train_split or --test_split."
+        )
+    class_names = train.class_names or [str(label) for label in range(int(train_labels.max()) + 1)]
+    return LabelledData(name, train, test, train_labels, test_labels, tuple(class_names), settings or {})
+
+
+def confusion_of(true: np.ndarray, given: np.ndarray, classes: int) -> Optional[list[list[int]]]:
+    """Test images by class (row) and class given (column); None of more classes than can be read."""
+    if classes > MOST_CLASSES:
+        return None
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (true, given), 1)
+    return counts.tolist()
+
+
+def check_labels(
+    train_labels: Optional[np.ndarray], test_labels: Optional[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays.
+
+    Raises:
+        UserError: labels are missing or no list of classes, there are fewer than two classes, or a test class has no
+            training images.
+    """
+    if train_labels is None or test_labels is None:
+        raise UserError(
+            "Evaluation needs labels, and this data set has none. Training does without; to evaluate, name a"
+            " labelled --dataset, or sort the images into one folder per class."
+        )
+    train_y, test_y = np.asarray(train_labels), np.asarray(test_labels)
+    for part, labels in (("training", train_y), ("test", test_y)):
+        if labels.ndim != 1 or not len(labels):
+            raise UserError(
+                f"The {part} labels must be a list of classes, one per image; received shape {labels.shape}."
+            )
+    classes = np.unique(train_y)
+    if len(classes) < 2:
+        raise UserError(f"Evaluation needs two classes or more; all training images are of class {classes.tolist()}.")
+    unknown = np.setdiff1d(test_y, classes)
+    if len(unknown):
+        raise UserError(
+            f"Test images of {len(unknown)} classes ({unknown[:5].tolist()} …) have no training images of"
+            " their class. Use more training images (--max_train_images) or the right --train_split and"
+            " --test_split."
+        )
+    return train_y, test_y

@@ -1,0 +1,141 @@
+"""Scores on disk: every part of every protocol on every network is a record, found again by what shaped it."""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from bssl_tf.errors import UserError
+from bssl_tf.evaluation.protocol import Network, Protocol, Score
+from bssl_tf.files import write_json
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part of a protocol, to be measured on a network and a data set.
+
+    Attributes:
+        data_name: of the data set, for tables.
+        data: settings that say which images.
+    """
+
+    network: Network
+    protocol: Protocol
+    part: dict[str, Any]
+    data_name: str
+    data: dict[str, Any]
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """All that shapes the scores, but for the network."""
+        return {
+            "protocol": self.protocol.name,
+            "settings": self.protocol.identity,
+            "part": self.part,
+            "data": self.data,
+        }
+
+    @property
+    def key(self) -> str:
+        text = json.dumps([self.network.identity, self.question], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Results:
+    """Records of an evaluation; each is on disk as soon as it is there.
+
+    Args:
+        path: the JSON file; None: in memory only.
+    """
+
+    def __init__(self, path: Optional[Path]):
+        self._path = path
+        self._records: dict[str, dict[str, Any]] = {}
+        self._read()
+
+    def get(self, job: Job) -> Optional[dict[str, Any]]:
+        return self._records.get(job.key)
+
+    def put(self, job: Job, scores: list[Score], seconds: float, facts: dict[str, Any]) -> None:
+        self._read()  # what another evaluation has written meanwhile stays
+        self._records[job.key] = {
+            "network": job.network.name,
+            "identity": job.network.identity,
+            "data_name": job.data_name,
+            **job.question,
+            **facts,
+            "scores": [score.as_dict() for score in scores],
+            "seconds": round(seconds, 1),
+            "date": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
+        if self._path:
+            write_json(self._path, self._records)
+
+    def _read(self) -> None:
+        if self._path and self._path.exists():
+            try:
+                self._records |= json.loads(self._path.read_text())
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"{self._path} is not readable ({error}): move it away, and all is measured anew."
+                ) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure of one network over all draws.
+
+    Attributes:
+        network, data: names.
+        measure, labels, images, headline, details: as in `Score`; details of the first draw.
+        mean: accuracy in 0..1.
+        deviation: standard deviation of the draws (n - 1); None for a single one.
+        draws: how many.
+    """
+
+    network: str
+    data: str
+    measure: str
+    labels: str
+    images: int
+    headline: bool
+    mean: float
+    deviation: Optional[float]
+    draws: int
+    details: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        return ", ".join(filter(None, (self.measure, self.labels)))
+
+
+def summarise(records: list[dict[str, Any]]) -> list[Row]:
+    """Means over draws, in the order in which the measures first occur."""
+    groups: dict[tuple, list[dict[str, Any]]] = {}
+    for record in records:
+        for score in record["scores"]:
+            key = (record["network"], record["data_name"], score["measure"], score["labels"])
+            groups.setdefault(key, []).append(score)
+    rows = []
+    for (network, data, measure, labels), scores in groups.items():
+        values, first = [score["value"] for score in scores], scores[0]
+        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        rows.append(
+            Row(
+                network,
+                data,
+                measure,
+                labels,
+                first["images"],
+                first["headline"],
+                float(np.mean(values)),
+                deviation,
+                len(values),
+                first["details"],
+            )
+        )
+    return rows
