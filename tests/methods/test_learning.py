@@ -57,7 +57,7 @@ def digits():
 
 
 def backbone(name, **kwargs):
-    return build_backbone(BackboneSpec(name, **IMAGES, width=16, stages=2, mean=(78.0,), std=(96.0,), **kwargs))
+    return build_backbone(BackboneSpec(name, **IMAGES, width=16, stages=1, mean=(78.0,), std=(96.0,), **kwargs))
 
 
 @pytest.fixture(scope="module")
