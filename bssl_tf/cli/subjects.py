@@ -58,7 +58,7 @@ def subject_of(workdir: str, classifier: str) -> Subject:
     Raises:
         ConfigError: neither holds anything to convert.
     """
-    if not classifier and (Path(workdir) / CLASSIFIER_FILES[0]).exists():
+    if not classifier and all((Path(workdir) / file).exists() for file in (*BACKBONE_FILES, *CLASSIFIER_FILES)):
         classifier = workdir
     if classifier:
         return _classifier(Path(classifier))

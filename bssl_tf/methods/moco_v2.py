@@ -32,6 +32,7 @@ class MocoV2(Method):
     """
 
     reported = ("loss", "contrast_accuracy", "feature_std")
+    handed_on = ("keys",)
     compares_images = True
 
     def __init__(
@@ -54,7 +55,6 @@ class MocoV2(Method):
         directions = tf.math.l2_normalize(tf.random.normal((queue_size, projection_size)), axis=-1)
         only_first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.queue = tf.Variable(directions, trainable=False, name="queue", aggregation=only_first)
-        self._new_keys = None
 
     @property
     def networks(self) -> dict[str, tf.Module]:
@@ -75,7 +75,6 @@ class MocoV2(Method):
             keys = swap_views(self._keys(images), len(views))
         else:
             images, keys = views[0], self._keys(views[1])
-        self._new_keys = keys
         features = self.backbone(images, training=training)
         queries = self.head(features, training=training)
         losses, hits = info_nce(queries, keys, self.queue, self.temperature)
@@ -83,13 +82,14 @@ class MocoV2(Method):
             "loss": tf.reduce_mean(losses),
             "contrast_accuracy": tf.reduce_mean(tf.cast(hits, tf.float32)),
             "feature_std": feature_std(features),
+            "keys": keys,
         }
 
-    def after_step(self) -> None:
+    def after_step(self, keys: tf.Tensor) -> None:
         """The key encoder follows; the batch's keys take the place of the oldest ones in the queue."""
         follow(self.key_backbone, self.backbone, self.momentum, statistics=True)
         follow(self.key_head, self.head, self.momentum, statistics=True)
-        newest_first = tf.concat([global_batch(self._new_keys), self.queue], axis=0)[: self.queue.shape[0]]
+        newest_first = tf.concat([global_batch(keys), self.queue], axis=0)[: self.queue.shape[0]]
         assign([self.queue], [newest_first])
 
     def _keys(self, images: tf.Tensor) -> tf.Tensor:

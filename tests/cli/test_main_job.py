@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssl_tf.deploy import inspect_file
+from bssl_tf.deploy.metadata import read_metadata
 from bssl_tf.training.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,7 +129,8 @@ def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir
     succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["outputs"][0]["name"] == "logits" and report["parity"]["ok"]
-    assert file.with_suffix(".labels.txt").read_text().split() == report["extra"]["class_names"] == list("0123456789")
+    assert report["extra"]["class_names"] == list("0123456789")
+    assert read_metadata(file.read_bytes()).labels == {"logits": tuple("0123456789")}
 
     again = succeeds("evaluate.py", f"--workdir={workdir}", *flags, f"--output={workdir / 'evaluation'}")
     assert "accuracy of classifier.tflite" in again and "finetune of" not in again and "linear of BSSL" not in again

@@ -48,7 +48,7 @@ def test_loss_is_that_of_each_view_against_the_other_views_key():
     queries = [model.head(model.backbone(view)) for view in views]
     losses = [info_nce(queries[i], keys_of(model, views[1 - i]), model.queue, 0.3)[0] for i in (0, 1)]
     loss = model.loss_terms(views, training=False)["loss"]
-    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-5)
+    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-4)
 
 
 def test_as_in_the_reference_only_first_views_may_be_queries():

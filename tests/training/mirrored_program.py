@@ -18,6 +18,7 @@ tf.config.set_logical_device_configuration(CPU, [tf.config.LogicalDeviceConfigur
 
 from bssl_tf.errors import ConfigError  # noqa: E402
 from bssl_tf.losses import nt_xent  # noqa: E402
+from bssl_tf.methods import create  # noqa: E402
 from bssl_tf.methods.common.replicas import batch_variance, global_batch, loss_share  # noqa: E402
 from bssl_tf.methods.simclr import SimClr  # noqa: E402
 from bssl_tf.models import BackboneSpec, build_backbone  # noqa: E402
@@ -139,8 +140,28 @@ def compare_runs(folder):
     FOUND["one device from their checkpoint"] = max(deviation(ours, theirs) for ours, theirs in pairs)
 
 
+def compare_rivals():
+    """Methods with a state of their own (a queue, momentum networks, prototypes), three steps each."""
+    rivals = {
+        "moco_v2": dict(queue_size=20, projection_size=4),
+        "byol": dict(hidden_size=8, projection_size=4),
+        "swav": dict(prototypes=4, projection_size=4),
+    }
+    for name, options in rivals.items():
+        losses = []
+        for distribution in (ONE_DEVICE, TWO):
+            with distribution.scope():
+                tf.keras.utils.set_random_seed(0)
+                layers = [tf.keras.Input((8, 8, 1)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(6)]
+                method = create(name, options, backbone=tf.keras.Sequential(layers), total_steps=3)
+                method.compile(tf.keras.optimizers.SGD(0.01))
+                losses.append(train(distribution, method, 0, 3))
+        FOUND[f"losses of {name}"] = deviation(losses[1], losses[0])
+
+
 compare_batch_norm()
 compare_contrastive_loss()
+compare_rivals()
 with tempfile.TemporaryDirectory() as temporary:
     compare_runs(Path(temporary))
 try:

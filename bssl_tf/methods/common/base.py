@@ -20,6 +20,9 @@ class Method(tf.keras.Model, abc.ABC):
     reported: tuple[str, ...] = ("loss",)
     """Names of the scalars that `loss_terms` gives."""
 
+    handed_on: tuple[str, ...] = ()
+    """Names of tensors that `loss_terms` gives besides, for `after_step`."""
+
     multi_crop: bool = False
     """Whether smaller views may follow the first two."""
 
@@ -68,8 +71,11 @@ class Method(tf.keras.Model, abc.ABC):
         A method whose dataset holds more than views takes that as further arguments.
         """
 
-    def after_step(self) -> None:
-        """What changes at every step besides by gradients, once the optimizers have stepped: nothing by default."""
+    def after_step(self, **handed_on: tf.Tensor) -> None:
+        """What changes at every step besides by gradients, once the optimizers have stepped: nothing by default.
+
+        Every replica calls it, with its own tensors of those that `handed_on` names.
+        """
 
     def trained_by(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Pairs of an optimizer and the variables it updates."""
@@ -87,30 +93,31 @@ class Method(tf.keras.Model, abc.ABC):
         groups = self.trained_by()
         variables = [variable for _, group in groups for variable in group]
         if self._micro_batches == 1:
-            gradients = self._gradients(data, variables)
+            gradients, handed_on = self._gradients(data, variables)
         else:
-            gradients = self._accumulated_gradients(data, variables)
+            gradients, handed_on = self._accumulated_gradients(data, variables), {}
         gradients = iter(gradients)
         for optimizer, group in groups:
             optimizer.apply_gradients([(next(gradients), variable) for variable in group])
-        self.after_step()
+        self.after_step(**handed_on)
         return self._report()
 
     def test_step(self, data):
-        self._record(self._terms(data, training=False))
+        terms, _ = self._terms(data, training=False)
+        self._record(terms)
         return self._report()
 
-    def _gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
-        """Gradients of the replica's share of the loss, in float32; the terms of the loss are recorded."""
+    def _gradients(self, data, variables: list[tf.Variable]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        """Gradients of the replica's share of the loss, in float32, and what is handed on; the terms are recorded."""
         scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
-            terms = self._terms(data, training=True)
+            terms, handed_on = self._terms(data, training=True)
             loss = loss_share(terms["loss"])
             if scaled:
                 loss = self.optimizer.get_scaled_loss(loss)
         self._record(terms)
         gradients = tape.gradient(loss, variables)
-        return self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients
+        return (self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients), handed_on
 
     def _accumulated_gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
         """Mean of the gradients of the micro batches, computed one after another, so that one part is in memory.
@@ -128,9 +135,8 @@ class Method(tf.keras.Model, abc.ABC):
 
         def add_part(index, *sums):
             part = tf.nest.map_structure(lambda tensor: part_of(tensor, index), data)
-            return index + 1, *(
-                total + gradient / count for total, gradient in zip(sums, self._gradients(part, variables))
-            )
+            gradients, _ = self._gradients(part, variables)
+            return index + 1, *(total + gradient / count for total, gradient in zip(sums, gradients))
 
         sums = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -141,12 +147,15 @@ class Method(tf.keras.Model, abc.ABC):
         _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *sums], parallel_iterations=1)
         return gradients
 
-    def _terms(self, data, training: bool) -> dict[str, tf.Tensor]:
+    def _terms(self, data, training: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """The scalars of `loss_terms`, and what is handed on."""
         views, *more = data
         if self._make_views is not None:
             views = self._make_views(*views)
         views = tuple(tf.cast(view, tf.float32) for view in views)  # they come as uint8, a quarter of the memory
-        return self.loss_terms(views, *more, training=training)
+        terms = dict(self.loss_terms(views, *more, training=training))
+        handed_on = {name: terms.pop(name) for name in self.handed_on}
+        return terms, handed_on
 
     def _record(self, terms: dict[str, tf.Tensor]) -> None:
         if set(terms) != set(self._means):
