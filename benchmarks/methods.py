@@ -99,6 +99,12 @@ def _run(script: str, *arguments: str) -> None:
     subprocess.run([sys.executable, script, *arguments], check=True)
 
 
+def _seeds() -> str:
+    if len(SEEDS.value) == 1:
+        return f"One seed ({SEEDS.value[0]}): differences of a point mean nothing."
+    return f"Seeds {', '.join(SEEDS.value)}: mean and standard deviation."
+
+
 def _cell(values: list[float]) -> str:
     mean = f"{100 * statistics.mean(values):.1f}"
     return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.1f}"
@@ -116,9 +122,9 @@ def main(argv: list[str]) -> None:
         ("method", "20-NN %", "linear %"),
         rows,
         notes=(
-            f"Seeds {', '.join(SEEDS.value)}: mean and standard deviation. Adam 1e-3, batch 128, views and schedule of "
-            f"flags/fashion_mnist.cfg for all, {PRECISION.value}; supervised learns from the labels of the training "
-            "images; accuracies on all 10 000 test images, those of the classifiers from the training images.",
+            f"{_seeds()} Adam 1e-3, batch 128, views and schedule of "
+            f"flags/fashion_mnist.cfg for all, {PRECISION.value}; supervised learns with the labels. Accuracies on all "
+            "10 000 test images, of 20 neighbours among, and a classifier trained on, these training images.",
         ),
     )
     result = Result("methods", [table])

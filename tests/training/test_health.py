@@ -37,7 +37,7 @@ def test_each_ailment_is_told_once_in_plain_words_with_a_knob(signs, words, knob
     assert words in warning and knob in warning
     assert monitor.judge(30, HEALTHY | signs) == []
     assert len(monitor.warnings) == 1 and monitor.warnings[0].startswith("step 20")
-    settings = vars(Config().method) | vars(Config().optimizer) | vars(Config().student)
+    settings = vars(Config().bssl) | vars(Config().optimizer) | vars(Config().student)
     assert knob.lstrip("-").split("=")[0] in settings
 
 
