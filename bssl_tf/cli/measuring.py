@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bssl_tf.cli.console import console
-from bssl_tf.config import DataSettings, ViewSettings
 from bssl_tf.evaluation.protocol import Network, Task
 from bssl_tf.evaluation.results import Job, Results
 from bssl_tf.quiet import import_tensorflow
+from bssl_tf.settings import DataSettings, ViewSettings
 
 import_tensorflow()
 

@@ -35,6 +35,7 @@ class Node:
     passes_constants = False
 
     def compute(self, *tensors: tf.Tensor) -> tf.Tensor:
+        """The tensor, of those of the inputs; of every kind but `Pixels`, which are given."""
         raise NotImplementedError
 
 
