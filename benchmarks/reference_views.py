@@ -1,6 +1,6 @@
 """Two views of each photo as others make them, for comparison: Pillow and NumPy, and torchvision.
 
-    python benchmarks/reference_views.py KIND WORKERS SECONDS FOLDER     prints images a second
+    python benchmarks/reference_views.py KIND WORKERS SECONDS FOLDER     prints images a second, CPU seconds an image
 
 It needs nothing of this package, so that the torchvision rows may run in another environment.
 Every worker is one process with one thread. Kinds: pillow, torchvision (its own Gaussian blur, a
@@ -9,6 +9,7 @@ Every worker is one process with one thread. Kinds: pillow, torchvision (its own
 
 import math
 import multiprocessing
+import os
 import random
 import sys
 import time
@@ -18,7 +19,11 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 SIZE = 224
-KINDS = ("pillow", "torchvision", "torchvision_pillow_blur")
+KINDS = {
+    "pillow": "Pillow and NumPy",
+    "torchvision": "torchvision, DataLoader",
+    "torchvision_pillow_blur": "torchvision with Pillow's blur, DataLoader",
+}
 
 
 def pillow_view(image: Image.Image) -> np.ndarray:
@@ -92,23 +97,29 @@ class Photos:
         return self._view(image), self._view(image)
 
 
-def pillow_rate(paths: list[Path], workers: int, seconds: float) -> float:
-    """Images a second of as many processes, each in a loop of its own, batches left out."""
+def pillow_rate(paths: list[Path], workers: int, seconds: float) -> tuple[float, float]:
+    """Of as many processes, each in a loop of its own, batches left out: images a second, CPU seconds for each."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         pool.starmap(_pillow_loop, [(paths, 0.2)] * workers)  # warm-up
-        return sum(pool.starmap(_pillow_loop, [(paths, seconds)] * workers, chunksize=1))
+        counts, times = zip(*pool.starmap(_pillow_loop, [(paths, seconds)] * workers, chunksize=1), strict=True)
+    return sum(counts) / seconds, sum(times) / sum(counts)
 
 
-def _pillow_loop(paths: list[Path], seconds: float) -> float:
-    photos, count, start = Photos(paths, pillow_view, len(paths)), 0, time.perf_counter()
+def _pillow_loop(paths: list[Path], seconds: float) -> tuple[float, float]:
+    photos, count, start, start_cpu = (
+        Photos(paths, pillow_view, len(paths)),
+        0,
+        time.perf_counter(),
+        time.process_time(),
+    )
     while time.perf_counter() < start + seconds:
         photos[count]
         count += 1
-    return count / (time.perf_counter() - start)
+    return count * seconds / (time.perf_counter() - start), time.process_time() - start_cpu
 
 
-def torchvision_rate(paths: list[Path], workers: int, seconds: float, has_pillow_blur: bool) -> float:
-    """Images a second out of a DataLoader in batches of 32."""
+def torchvision_rate(paths: list[Path], workers: int, seconds: float, has_pillow_blur: bool) -> tuple[float, float]:
+    """Out of a DataLoader in batches of 32: images a second, CPU seconds for each."""
     import torch
 
     batch = 32
@@ -116,19 +127,28 @@ def torchvision_rate(paths: list[Path], workers: int, seconds: float, has_pillow
     batches = iter(torch.utils.data.DataLoader(photos, batch, num_workers=workers))
     for _ in range(2 + 2 * workers):  # start, and what was prepared before the clock runs
         next(batches)
-    count, start = 0, time.perf_counter()
+    processes = [os.getpid(), *(worker.pid for worker in batches._workers)]
+    count, start, start_cpu = 0, time.perf_counter(), _cpu_seconds(processes)
     while time.perf_counter() < start + seconds:
         next(batches)
         count += batch
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start), (_cpu_seconds(processes) - start_cpu) / count
+
+
+def _cpu_seconds(processes: list[int]) -> float:
+    """What these processes have used so far; Linux only."""
+    fields = [Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split() for process in processes]
+    return sum(int(user) + int(system) for *_, user, system in (each[:13] for each in fields)) / os.sysconf(
+        "SC_CLK_TCK"
+    )
 
 
 def main(kind: str, workers: str, seconds: str, folder: str) -> None:
     paths = sorted(Path(folder).glob("*.jpg"))
     if kind == "pillow":
-        print(pillow_rate(paths, int(workers), float(seconds)))
+        print(*pillow_rate(paths, int(workers), float(seconds)))
     else:
-        print(torchvision_rate(paths, int(workers), float(seconds), kind == "torchvision_pillow_blur"))
+        print(*torchvision_rate(paths, int(workers), float(seconds), kind == "torchvision_pillow_blur"))
 
 
 if __name__ == "__main__":

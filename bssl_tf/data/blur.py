@@ -34,35 +34,30 @@ def gaussian_blur(images: tf.Tensor, sigma: tf.Tensor, largest_sigma: float) -> 
     return tf.transpose(tf.reshape(planes, (height, width, -1, channels)), (2, 3, 0, 1))
 
 
-def blur_one(planes: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
+def blur_and_set_upright(image: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
     """`gaussian_blur` of a single image as two products with a sparse matrix: on a CPU in half the time.
 
     Args:
-        planes: float32 of shape (channels, size, size).
+        image: on its side, float32 of shape (size, channels, size): columns, channels, rows.
         sigma: float32 scalar, above 0.
 
     Returns:
-        float32 of the shape of ``planes``.
+        float32 of shape (size, size, channels), upright.
     """
-    channels, size, _ = planes.shape
+    size, channels, _ = image.shape
     radius = tf.minimum(tf.cast(tf.math.ceil(3.0 * sigma), tf.int32), size - 1)
     outputs = tf.range(size)[:, tf.newaxis]
     inputs = tf.abs(outputs + tf.range(-radius, radius + 1))
     inputs = size - 1 - tf.abs(size - 1 - inputs)  # reflected at both borders
     indices = tf.stack([tf.broadcast_to(outputs, tf.shape(inputs)), inputs], axis=-1)
-    weights = tf.tile(tf.reshape(_weights(sigma[tf.newaxis], radius), (-1,)), [size])
-
-    def blur_first_axis(lines):
-        blurred = tf.raw_ops.SparseTensorDenseMatMul(
-            a_indices=tf.reshape(indices, (-1, 2)),
-            a_values=weights,
-            a_shape=[size, size],
-            b=tf.reshape(lines, (size, channels * size)),
-        )
-        return tf.reshape(blurred, (size, channels, size))
-
-    rows = blur_first_axis(tf.transpose(planes, (1, 0, 2)))
-    return tf.transpose(blur_first_axis(tf.transpose(rows, (2, 1, 0))), (1, 2, 0))
+    matrix = dict(
+        a_indices=tf.reshape(indices, (-1, 2)),
+        a_values=tf.tile(tf.reshape(_weights(sigma[tf.newaxis], radius), (-1,)), [size]),
+        a_shape=tf.constant([size, size], tf.int64),
+    )
+    columns = tf.raw_ops.SparseTensorDenseMatMul(**matrix, b=tf.reshape(image, (size, channels * size)))
+    rows = tf.transpose(tf.reshape(columns, (size * channels, size)))
+    return tf.reshape(tf.raw_ops.SparseTensorDenseMatMul(**matrix, b=rows), (size, size, channels))
 
 
 def _weights(sigma: tf.Tensor, radius) -> tf.Tensor:

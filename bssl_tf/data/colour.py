@@ -9,6 +9,7 @@ shift of 0 an image stays what it is.
 import tensorflow as tf
 
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
+_LEAST = 1e-30
 
 
 def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
@@ -16,9 +17,9 @@ def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(tf.transpose(images, (3, 0, 1, 2)))
 
 
-def join_planes(planes: list[tf.Tensor], on_side: bool = False) -> tf.Tensor:
-    """Planes → (batch, height, width, channels); on their side: planes of shape (batch, width, height)."""
-    return tf.transpose(tf.stack(planes), (1, 3, 2, 0) if on_side else (1, 2, 3, 0))
+def join_planes(planes: list[tf.Tensor]) -> tf.Tensor:
+    """Planes → (batch, height, width, channels)."""
+    return tf.transpose(tf.stack(planes), (1, 2, 3, 0))
 
 
 def luma(planes: list[tf.Tensor]) -> tf.Tensor:
@@ -48,24 +49,26 @@ def adjust_saturation(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Ten
 
 
 def shift_hue(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.Tensor]:
-    """Turn the hue by ``shift`` of the full circle, in HSV. RGB only."""
+    """Turn the hue by ``shift`` of the full circle (-1/2 … 1/2), in HSV. RGB only.
+
+    Hue is measured from red, in sixths of the circle times chroma, so that nothing is divided: 0 … 3 · chroma on the
+    side of green, 0 … -3 · chroma on that of blue. A channel's share falls with the distance from its own hue.
+    """
     red, green, blue = planes
     value = tf.maximum(tf.maximum(red, green), blue)
     lowest = tf.minimum(tf.minimum(red, green), blue)
     chroma = value - lowest
-    per_chroma = tf.math.divide_no_nan(1.0, chroma)
-    hue = tf.where(
-        value == red,
-        (green - blue) * per_chroma,
-        tf.where(value == green, 2.0 + (blue - red) * per_chroma, 4.0 + (red - green) * per_chroma),
-    )
-    hue += 6.0 * shift
-    hue -= 6.0 * tf.floor(hue * (1.0 / 6.0))
+    from_red = green + blue - red + (chroma - lowest)
+    side = tf.sign(green - blue + _LEAST)  # never 0
+    hue = side * from_red + (6.0 * shift) * chroma
+    third, half, whole = 2.0 * chroma, 3.0 * chroma, 6.0 * chroma
+    offset = lowest - chroma
 
-    def plane(share):
-        return lowest + chroma * tf.clip_by_value(share, 0.0, 1.0)
+    def plane(from_own_hue):
+        nearness = tf.abs(tf.abs(tf.abs(from_own_hue) - whole) - half)  # half the circle less the distance
+        return tf.minimum(tf.maximum(nearness + offset, lowest), value)
 
-    return [plane(tf.abs(hue - 3.0) - 1.0), plane(2.0 - tf.abs(hue - 2.0)), plane(2.0 - tf.abs(hue - 4.0))]
+    return [plane(hue), plane(hue - third), plane(hue + third)]
 
 
 def _clip(plane: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 A row of the matrix holds the weights of the input pixels in one output pixel (Keys' cubic kernel, stretched
 where the image shrinks, as Pillow and `tf.image.resize(antialias=True)` have it). Of a photo few of them are
-not zero: `crop_one` multiplies sparse matrices, which takes less than half the time of TensorFlow's own kernel
+not zero: `crop_each` multiplies sparse matrices, which takes less than half the time of TensorFlow's own kernel
 (`ScaleAndTranslate`, whose pass over columns is not vectorised). Small images are cropped a batch at a time
 with dense matrices (`crop_many`).
 """
@@ -12,29 +12,60 @@ import tensorflow as tf
 _SUPPORT = 2.0  # the cubic kernel is zero from here on
 
 
-def crop_one(image: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Tensor, out_size: int) -> tf.Tensor:
-    """Cut a box out of an image of any size and resize it.
+def crop_each(
+    image: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Tensor, out_size: int
+) -> list[tf.Tensor]:
+    """Cut boxes out of an image of any size and resize them.
 
     Args:
         image: (height, width, channels), uint8 or float32.
-        top_left: top left corner of the box, float32 of shape (2,), in pixels.
-        size: height and width of the box, likewise.
-        flip: whether to mirror it left to right, bool scalar.
-        out_size: height and width of the result.
+        top_left: top left corners of the boxes, float32 of shape (views, 2), in pixels.
+        size: heights and widths of the boxes, likewise.
+        flip: whether to mirror left to right, bool of shape (views,).
+        out_size: height and width of the results.
 
     Returns:
-        float32 of shape (channels, out_size, out_size), not clipped: planes that lie on their side, columns before
-        rows, as the products leave them.
+        One crop a box, float32 of shape (out_size, channels, out_size), not clipped: it lies on its side (columns,
+        channels, rows), as the products leave it; see `set_upright`.
     """
     extent, channels = tf.shape(image)[:2], image.shape[-1]
-    first = tf.maximum(tf.cast(top_left, tf.int32) - _margin(size, out_size), 0)
-    last = tf.minimum(tf.cast(top_left + size, tf.int32) + 1 + _margin(size, out_size), extent)
-    image = tf.cast(image[first[0] : last[0], first[1] : last[1]], tf.float32)
-    height, width = tf.unstack(last - first)
-    top, left = tf.unstack(top_left - tf.cast(first, tf.float32))
-    rows = _product(top, size[0], False, out_size, tf.reshape(image, (height, width * channels)))
-    planes = _product(left, size[1], flip, out_size, tf.transpose(rows), channels)
-    return tf.reshape(planes, (channels, out_size, out_size))
+    flips = tf.stack([tf.zeros_like(flip), flip], axis=-1)
+    centres, stretch = _centres(top_left, size, flips, out_size)
+    taps = tf.cast(tf.math.ceil(2.0 * _SUPPORT * stretch), tf.int32)
+    first = tf.cast(tf.math.ceil(centres - _SUPPORT * stretch[..., tf.newaxis] - 0.5), tf.int32)
+    inputs = first[..., tf.newaxis] + tf.range(tf.reduce_max(taps))  # (views, 2, out_size, taps)
+    is_inside = (inputs >= 0) & (inputs < extent[:, tf.newaxis, tf.newaxis])
+    weights = tf.where(is_inside, _weights(inputs, centres, stretch), 0.0)
+    weights /= tf.reduce_sum(weights, axis=-1, keepdims=True)
+    begin = tf.maximum(tf.reduce_min(first, axis=-1), 0)  # of what the boxes are made of
+    end = tf.minimum(tf.reduce_max(first, axis=-1) + taps, extent)
+    counts = end - begin
+    inputs = tf.clip_by_value(inputs - begin[..., tf.newaxis, tf.newaxis], 0, counts[..., tf.newaxis, tf.newaxis] - 1)
+    outputs = tf.broadcast_to(tf.range(out_size)[:, tf.newaxis], tf.shape(inputs))
+    indices = tf.stack([outputs, inputs], axis=-1)
+
+    def product(view, axis, values):
+        used = taps[view, axis]
+        return tf.raw_ops.SparseTensorDenseMatMul(
+            a_indices=tf.reshape(indices[view, axis, :, :used], (-1, 2)),
+            a_values=tf.reshape(weights[view, axis, :, :used], (-1,)),
+            a_shape=tf.cast(tf.stack([out_size, counts[view, axis]]), tf.int64),
+            b=tf.reshape(values, (counts[view, axis], -1)),
+        )
+
+    crops = []
+    for view in range(flip.shape[0]):
+        (top, left), (bottom, right) = tf.unstack(begin[view]), tf.unstack(end[view])
+        rows = product(view, 0, tf.cast(image[top:bottom, left:right], tf.float32))
+        columns = product(view, 1, tf.transpose(rows))
+        crops.append(tf.reshape(columns, (out_size, channels, out_size)))
+    return crops
+
+
+def set_upright(crop: tf.Tensor) -> tf.Tensor:
+    """(columns, channels, rows) → (rows, columns, channels)."""
+    columns, channels, rows = crop.shape
+    return tf.reshape(tf.transpose(tf.reshape(crop, (columns * channels, rows))), (rows, columns, channels))
 
 
 def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.Tensor, out_size: int) -> tf.Tensor:
@@ -55,31 +86,6 @@ def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.
     columns = _matrix(top_left[..., 1], size[..., 1], flip, out_size, width)
     planes = [tf.cast(plane, tf.float32)[:, tf.newaxis] for plane in tf.unstack(images, axis=-1)]
     return tf.stack([tf.matmul(rows @ plane, columns, transpose_b=True) for plane in planes], axis=-1)
-
-
-def _product(start, length, flip, out_size: int, values: tf.Tensor, channels: int = 1) -> tf.Tensor:
-    """The matrix of weights, (out_size, n), times each channel of ``values``, (n · channels, m), channels last.
-
-    Only what is not zero is computed. The result has the channels first: (channels · out_size, m).
-    """
-    centres, stretch = _centres(start, length, flip, out_size)
-    reach = _SUPPORT * stretch
-    taps = tf.cast(tf.math.ceil(2.0 * reach), tf.int32)
-    first = tf.cast(tf.math.ceil(centres - reach - 0.5), tf.int32)
-    inputs = first[:, tf.newaxis] + tf.range(taps)
-    count = tf.shape(values)[0] // channels
-    weights = _weights(inputs, centres, stretch)
-    weights = tf.where((inputs >= 0) & (inputs < count), weights, 0.0)
-    weights /= tf.reduce_sum(weights, axis=-1, keepdims=True)
-    channel = tf.range(channels)[:, tf.newaxis, tf.newaxis]
-    inside = tf.clip_by_value(inputs, 0, count - 1) * channels + channel
-    outputs = tf.broadcast_to(tf.range(out_size)[:, tf.newaxis] + channel * out_size, tf.shape(inside))
-    return tf.raw_ops.SparseTensorDenseMatMul(
-        a_indices=tf.reshape(tf.stack([outputs, inside], axis=-1), (-1, 2)),
-        a_values=tf.tile(tf.reshape(weights, (-1,)), [channels]),
-        a_shape=tf.cast(tf.stack([channels * out_size, channels * count]), tf.int64),
-        b=values,
-    )
 
 
 def _matrix(start, length, flip, out_size: int, count: int) -> tf.Tensor:
@@ -104,8 +110,3 @@ def _weights(inputs, centres, stretch) -> tf.Tensor:
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
     return tf.where(x < 1.0, near, tf.where(x < _SUPPORT, far, 0.0))
-
-
-def _margin(size: tf.Tensor, out_size: int) -> tf.Tensor:
-    """Pixels beyond the box that the kernel reaches."""
-    return tf.cast(tf.math.ceil(_SUPPORT * tf.maximum(size / out_size, 1.0)), tf.int32)

@@ -18,11 +18,12 @@ import math
 import tensorflow as tf
 
 from bssl_tf.data import colour
-from bssl_tf.data.blur import blur_one, gaussian_blur, is_visible
-from bssl_tf.data.resample import crop_many, crop_one
+from bssl_tf.data.blur import blur_and_set_upright, gaussian_blur, is_visible
+from bssl_tf.data.jitter import is_grey, is_jittered, jitter_and_grey, jitter_and_grey_one
+from bssl_tf.data.resample import crop_each, crop_many, set_upright
 from bssl_tf.settings import ViewSettings
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the same draws come to give other pixels: what was computed from views is then out of date."""
 
 DRAWS = (
@@ -72,7 +73,7 @@ def random_crops(image: tf.Tensor, draws: tf.Tensor, image_size: int, settings: 
     if are_small(image.shape, image_size):
         return random_crops_of_batch(image[tf.newaxis], draws[tf.newaxis], image_size, settings)[0]
     crops = _crops_on_side(image, draws, image_size, settings)
-    return tf.concat([_to_uint8(colour.join_planes(planes, on_side=True)) for planes in crops], axis=0)
+    return tf.stack([_to_uint8(set_upright(crop)) for crop in crops])
 
 
 def views_of_image(
@@ -91,17 +92,32 @@ def views_of_image(
         crops = tf.split(random_crops(image, draws, image_size, settings), draws.shape[0])
         return tuple(finish_views(*each, settings)[0] for each in zip(crops, draws_of_views, strict=True))
     crops = _crops_on_side(image, draws, image_size, settings)
-    finished = [_finish(*each, settings) for each in zip(crops, draws_of_views, strict=True)]
-    return tuple(_to_uint8(colour.join_planes(planes, on_side=True))[0] for planes in finished)
+    return tuple(_finish_one(*each, settings) for each in zip(crops, draws_of_views, strict=True))
 
 
-def _crops_on_side(image, draws, image_size: int, settings: ViewSettings) -> list[list[tf.Tensor]]:
-    """The planes of each crop: whole numbers, (1, image_size, image_size), columns before rows."""
+def _crops_on_side(image, draws, image_size: int, settings: ViewSettings) -> list[tf.Tensor]:
+    """Crops of whole numbers, each (columns, channels, rows)."""
     extent = tf.cast(tf.shape(image)[:2], tf.float32)
     top_left, size = crop_boxes(extent, draws, settings.crop_min, settings.crop_max)
-    flip = _flipped(draws, settings)
-    crops = [crop_one(image, top_left[v], size[v], flip[v], image_size) for v in range(draws.shape[0])]
-    return [tf.unstack(tf.floor(tf.clip_by_value(crop + 0.5, 0.0, 255.0))[:, tf.newaxis]) for crop in crops]
+    crops = crop_each(image, top_left, size, _flipped(draws, settings), image_size)
+    return [tf.floor(tf.clip_by_value(crop + 0.5, 0.0, 255.0)) for crop in crops]
+
+
+def _finish_one(crop: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> tf.Tensor:
+    """`finish_views` of one crop that lies on its side: (size, size, channels), upright."""
+    draw = _by_name(draws)
+    chosen = is_jittered(draw, settings) | is_grey(draw, settings)
+
+    def recoloured():
+        planes = tf.unstack(crop[tf.newaxis], axis=2)
+        return tf.stack(jitter_and_grey_one(planes, draw, settings), axis=2)[0]
+
+    crop = tf.cond(chosen[0], recoloured, lambda: crop)
+    sigma, largest = _sigmas(draw, crop.shape[0], settings)
+    if largest is None:
+        return _to_uint8(set_upright(crop))
+    is_blurred = draw["blur"][0] < settings.blur_probability
+    return _to_uint8(tf.cond(is_blurred, lambda: blur_and_set_upright(crop, sigma[0]), lambda: set_upright(crop)))
 
 
 def random_crops_of_batch(images: tf.Tensor, draws: tf.Tensor, image_size: int, settings: ViewSettings) -> tf.Tensor:
@@ -168,8 +184,7 @@ def crop_boxes(
 def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> tf.Tensor:
     """Jitter, turn grey and blur a batch of crops, on whatever device.
 
-    On images of one channel saturation, hue and grey change nothing and are not computed. Of a batch of
-    one image only what was drawn for it is computed.
+    On images of one channel saturation, hue and grey change nothing and are not computed.
 
     Args:
         crops: uint8 or float32 of shape (batch, size, size, channels), in 0..255.
@@ -178,28 +193,28 @@ def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
     Returns:
         uint8 of the shape of ``crops``.
     """
-    planes = colour.split_planes(tf.cast(crops, tf.float32))
-    return _to_uint8(colour.join_planes(_finish(planes, draws, settings)))
+    draw = _by_name(draws)
+    planes = jitter_and_grey(colour.split_planes(tf.cast(crops, tf.float32)), draw, settings)
+    sigma, largest = _sigmas(draw, crops.shape[1], settings)
+    if largest is not None:
+        planes = _blur_chosen(planes, draw["blur"] < settings.blur_probability, sigma, largest)
+    return _to_uint8(colour.join_planes(planes))
 
 
-def _finish(planes: list[tf.Tensor], draws: tf.Tensor, settings: ViewSettings) -> list[tf.Tensor]:
-    """`finish_views` of planes, upright or on their side, before rounding."""
-    draw = dict(zip(DRAWS, tf.unstack(draws, axis=-1)))
-    planes = _recolour(planes, draw, settings)
-    image_size = planes[0].shape[1]
-    largest_sigma = settings.blur_sigma * image_size / _SIGMA_IMAGE_SIZE
-    if settings.blur_probability > 0.0 and is_visible(largest_sigma):
-        smallest_sigma = min(_SIGMA_MIN * image_size / _SIGMA_IMAGE_SIZE, largest_sigma)
-        sigma = smallest_sigma + (largest_sigma - smallest_sigma) * draw["sigma"]
-        planes = _blur_chosen(planes, draw["blur"] < settings.blur_probability, sigma, largest_sigma)
-    return planes
+def _by_name(draws: tf.Tensor) -> dict[str, tf.Tensor]:
+    return dict(zip(DRAWS, tf.unstack(draws, axis=-1)))
+
+
+def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Tensor | None, float | None]:
+    """Standard deviation of each view's blur and the largest that there can be, in pixels; None where nothing blurs."""
+    largest = settings.blur_sigma * image_size / _SIGMA_IMAGE_SIZE
+    if settings.blur_probability == 0.0 or not is_visible(largest):
+        return None, None
+    smallest = min(_SIGMA_MIN * image_size / _SIGMA_IMAGE_SIZE, largest)
+    return smallest + (largest - smallest) * draw["sigma"], largest
 
 
 def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, largest: float) -> list[tf.Tensor]:
-    if planes[0].shape[0] == 1:
-        blur = lambda: tf.unstack(blur_one(tf.concat(planes, axis=0), sigma[0])[:, tf.newaxis])  # noqa: E731
-        # tf.cond gives a list of one tensor as that tensor
-        return tf.nest.flatten(tf.cond(chosen[0], blur, lambda: planes))
     rows = tf.where(chosen)
 
     def blur_rows():
@@ -207,7 +222,8 @@ def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, l
         blurred = gaussian_blur(tf.gather_nd(images, rows), tf.gather_nd(sigma, rows), largest)
         return tf.unstack(tf.tensor_scatter_nd_update(images, rows, blurred), axis=1)
 
-    return tf.nest.flatten(tf.cond(tf.size(rows) > 0, blur_rows, lambda: planes))  # small batches may have none
+    # Small batches may have none. tf.cond gives a list of one tensor as that tensor.
+    return tf.nest.flatten(tf.cond(tf.size(rows) > 0, blur_rows, lambda: planes))
 
 
 def finish_batch(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> tuple[tf.Tensor, ...]:
@@ -221,39 +237,3 @@ def finish_batch(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
         One tensor a view, uint8 of shape (batch, size, size, channels).
     """
     return tuple(finish_views(crops[:, view], draws[:, view], settings) for view in range(draws.shape[1]))
-
-
-def _recolour(planes: list[tf.Tensor], draw: dict, settings: ViewSettings) -> list[tf.Tensor]:
-    is_rgb = len(planes) == 3
-    if settings.jitter_probability > 0.0:
-        jittered = draw["jitter"] < settings.jitter_probability
-        planes = _for_chosen(jittered, planes, lambda: _jitter(planes, jittered, draw, settings))
-    if settings.grey_probability > 0.0 and is_rgb:
-        grey = draw["grey"] < settings.grey_probability
-        kept = tf.cast(~grey, tf.float32)[:, tf.newaxis, tf.newaxis]
-        planes = _for_chosen(grey, planes, lambda: colour.adjust_saturation(planes, kept))
-    return planes
-
-
-def _for_chosen(chosen: tf.Tensor, planes: list[tf.Tensor], changed) -> list[tf.Tensor]:
-    """The changed planes of a batch, which leave alone what was not chosen; for a single image only if it was."""
-    if planes[0].shape[0] != 1:
-        return changed()
-    return tf.nest.flatten(tf.cond(chosen[0], changed, lambda: planes))
-
-
-def _jitter(planes: list[tf.Tensor], jittered: tf.Tensor, draw: dict, settings: ViewSettings) -> list[tf.Tensor]:
-    def amount(name):
-        symmetric = (2.0 * draw[name] - 1.0) * getattr(settings, name)
-        return tf.where(jittered, symmetric, 0.0)[:, tf.newaxis, tf.newaxis]
-
-    is_rgb = len(planes) == 3
-    if settings.brightness > 0.0:
-        planes = colour.adjust_brightness(planes, 1.0 + amount("brightness"))
-    if settings.contrast > 0.0:
-        planes = colour.adjust_contrast(planes, 1.0 + amount("contrast"))
-    if settings.saturation > 0.0 and is_rgb:
-        planes = colour.adjust_saturation(planes, 1.0 + amount("saturation"))
-    if settings.hue > 0.0 and is_rgb:
-        planes = colour.shift_hue(planes, amount("hue"))
-    return planes
