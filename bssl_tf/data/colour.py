@@ -6,10 +6,11 @@ channels in the last axis. Factors and shifts have the shape (batch, 1, 1); with
 shift of 0 an image stays what it is.
 """
 
+import math
+
 import tensorflow as tf
 
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
-_LEAST = 1e-30
 
 
 def split_planes(images: tf.Tensor) -> list[tf.Tensor]:
@@ -31,8 +32,8 @@ def luma(planes: list[tf.Tensor]) -> tf.Tensor:
 
 
 def adjust_brightness(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Tensor]:
-    """Multiply by ``factor``."""
-    return [_clip(plane * factor) for plane in planes]
+    """Multiply by ``factor``, which is not negative."""
+    return [tf.minimum(plane * factor, 255.0) for plane in planes]
 
 
 def adjust_contrast(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Tensor]:
@@ -48,28 +49,37 @@ def adjust_saturation(planes: list[tf.Tensor], factor: tf.Tensor) -> list[tf.Ten
     return [_clip(plane * factor + offset) for plane in planes]
 
 
-def shift_hue(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.Tensor]:
-    """Turn the hue by ``shift`` of the full circle (-1/2 … 1/2), in HSV. RGB only.
+def shift_hue(planes: list[tf.Tensor], shift: tf.Tensor, largest: float = 0.5) -> list[tf.Tensor]:
+    """Turn the hue by ``shift`` of the full circle, in HSV. RGB only.
 
-    Hue is measured from red, in sixths of the circle times chroma, so that nothing is divided: 0 … 3 · chroma on the
-    side of green, 0 … -3 · chroma on that of blue. A channel's share falls with the distance from its own hue.
+    The largest and the smallest of a pixel's three values stay what they are. Over the hue a channel rises from the one
+    to the other within a sixth of the circle, stays for two sixths, falls again, stays again. So a sixth is the most
+    that one step may turn: then a channel moves along its slope, up or down by which of the other two is larger.
+
+    Args:
+        planes: see above.
+        shift: see above, in -1/2 … 1/2.
+        largest: upper bound of its size.
     """
+    steps = math.ceil(6.0 * largest)
+    for _ in range(steps):
+        planes = _shift_hue_by_sixths(planes, (6.0 / steps) * shift)
+    return planes
+
+
+def _shift_hue_by_sixths(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.Tensor]:
     red, green, blue = planes
-    value = tf.maximum(tf.maximum(red, green), blue)
-    lowest = tf.minimum(tf.minimum(red, green), blue)
-    chroma = value - lowest
-    from_red = green + blue - red + (chroma - lowest)
-    side = tf.sign(green - blue + _LEAST)  # never 0
-    hue = side * from_red + (6.0 * shift) * chroma
-    third, half, whole = 2.0 * chroma, 3.0 * chroma, 6.0 * chroma
-    offset = lowest - chroma
+    larger, smaller = tf.maximum(red, green), tf.minimum(red, green)
+    value, lowest = tf.maximum(larger, blue), tf.minimum(smaller, blue)
+    middle = tf.maximum(smaller, tf.minimum(larger, blue))
+    change = shift * (value - lowest)
 
-    def plane(from_own_hue):
-        nearness = tf.abs(tf.abs(tf.abs(from_own_hue) - whole) - half)  # half the circle less the distance
-        return tf.minimum(tf.maximum(nearness + offset, lowest), value)
+    def plane(own, before, after):
+        slope = own + own - middle  # its own value where it is the middle one, beyond the limits elsewhere
+        return tf.minimum(tf.maximum(slope + change * tf.sign(before - after), lowest), value)
 
-    return [plane(hue), plane(hue - third), plane(hue + third)]
+    return [plane(red, blue, green), plane(green, red, blue), plane(blue, green, red)]
 
 
 def _clip(plane: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(plane, 0.0, 255.0)
+    return tf.minimum(tf.maximum(plane, 0.0), 255.0)

@@ -63,5 +63,5 @@ def _jitter(planes: list[tf.Tensor], jittered: tf.Tensor, draw: Draw, settings: 
     if settings.saturation > 0.0 and is_rgb:
         planes = colour.adjust_saturation(planes, 1.0 + amount("saturation"))
     if settings.hue > 0.0 and is_rgb:
-        planes = colour.shift_hue(planes, amount("hue"))
+        planes = colour.shift_hue(planes, amount("hue"), settings.hue)
     return planes
