@@ -19,7 +19,7 @@ demo: install
 	@$(BIN)/python evaluate.py --workdir=$(DEMO)
 
 test: $(TESTABLE)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 install: $(INSTALLED)
 

@@ -5,3 +5,10 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import bssl_tf  # noqa: E402,F401
+
+LONGEST_FILES = ("test_distribution.py", "test_main_job.py", "test_students.py", "test_resume.py")
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: begun last, one would keep one core busy while the others have nothing left to do."""
+    items.sort(key=lambda item: LONGEST_FILES.index(item.path.name) if item.path.name in LONGEST_FILES else len(items))
