@@ -37,6 +37,12 @@ class EvaluationSettings:
         "smaller ones towards the input.",
         choices=("head", "whole", "layerwise"),
     )
+    finetune_start: str = setting(
+        "linear",
+        "finetune: how the classifier starts. linear: as the logistic regression on the features of the same images; "
+        "zero: all classes alike.",
+        choices=("linear", "zero"),
+    )
     stem_multiplier: float = setting(
         0.1,
         "layerwise: learning rate of the first layer, relative to the classifier's; in between it falls evenly (as a "

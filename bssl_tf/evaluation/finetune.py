@@ -1,8 +1,10 @@
 """Training with few labels: the pretrained binary network, and the same network from scratch for comparison.
 
 A dense classifier is put on the network; it alone is trained, or both, or both with learning rates that fall towards
-the input. The network stays binary. Every result is saved as a classifier that `convert.py --classifier=` takes.
-Learning rate and length are those of the flags for all: nothing is chosen, so nothing is chosen on test images.
+the input. It starts as the logistic regression of the same labels, as a classifier that knows nothing would first spoil
+the features (https://arxiv.org/abs/2202.10054). The network stays binary. Every result is saved as a classifier that
+`convert.py --classifier=` takes. Learning rate and length are those of the flags for all: nothing is chosen, so nothing
+is chosen on test images.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ from typing import Optional
 import numpy as np
 
 from bssl_tf.evaluation.labelled import LabelledData, confusion_of
+from bssl_tf.evaluation.linear import fit_linear
 from bssl_tf.evaluation.protocol import BINARY, Network, Protocol, Score, Task, keras_only
 from bssl_tf.evaluation.subsets import check_amount, draws_of, file_name, in_words, saved_subset
 from bssl_tf.evaluation_settings import ALL_LABELS
@@ -20,7 +23,14 @@ MEASURES = {"head": "classifier trained", "whole": "fine-tuned", "layerwise": "f
 
 class Finetune(Protocol):
     name = "finetune"
-    reads = ("finetune_steps", "finetune_batch_size", "finetune_learning_rate", "finetune_layers", "stem_multiplier")
+    reads = (
+        "finetune_steps",
+        "finetune_batch_size",
+        "finetune_learning_rate",
+        "finetune_layers",
+        "finetune_start",
+        "stem_multiplier",
+    )
     wants = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
@@ -37,6 +47,11 @@ class Finetune(Protocol):
     def layers(self) -> str:
         """What is trained, a key of `MEASURES`."""
         return self.settings.finetune_layers
+
+    @property
+    def starts_linear(self) -> bool:
+        """Whether the classifier starts as a logistic regression, else at zero."""
+        return self.settings.finetune_start == "linear"
 
     def run(self, task: Task, *, amount: str, draw: int) -> list[Score]:
         import tensorflow as tf
@@ -63,6 +78,10 @@ class Finetune(Protocol):
         )
         backbone = task.network.load()  # one of its own: the one of the task stays as it is
         classifier = build_classifier(BackboneSpec(**task.network.spec), data.class_names, backbone)
+        if self.starts_linear:
+            features = task.features("train")
+            fit = fit_linear(features[chosen], data.train_labels[chosen], seed, scale_of=features)
+            classifier.head.set_weights(fit.dense(len(data.class_names)))
         train_classifier(classifier, images, recipe, task.watch)
         accuracy, confusion = accuracy_of(classifier, data)
         details = {"confusion": confusion}
@@ -98,6 +117,10 @@ class Scratch(Finetune):
     @property
     def layers(self) -> str:
         return "whole"
+
+    @property
+    def starts_linear(self) -> bool:
+        return False
 
 
 def accuracy_of(classifier, data: LabelledData) -> tuple[float, Optional[list[list[int]]]]:

@@ -42,6 +42,78 @@ class LinearResult:
     confusion: Optional[list[list[int]]]
 
 
+@dataclass(frozen=True)
+class LinearFit:
+    """A logistic regression on standardised features, its penalty chosen on held-out training images.
+
+    Attributes:
+        scaler: standardises features.
+        classifier: on standardised features.
+        C, held_out_accuracy, fits, unconverged: as in `LinearResult`.
+    """
+
+    scaler: StandardScaler
+    classifier: LogisticRegression
+    C: float
+    held_out_accuracy: dict[float, float]
+    fits: int
+    unconverged: int
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Classes (n,) of features (n, D)."""
+        return self.classifier.predict(_scaled(self.scaler, x))
+
+    def accuracy(self, x: np.ndarray, y: np.ndarray) -> float:
+        return float(np.mean(self.predict(x) == y))
+
+    def dense(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Kernel (D, classes) and bias (classes,), float32, that give the same classes on features as they are.
+
+        A class that no training image had gets the least bias of all.
+        """
+        columns, bias = self.classifier.coef_.T, self.classifier.intercept_
+        if len(self.classifier.classes_) == 2:  # scikit-learn has one column for both
+            columns, bias = columns * [-0.5, 0.5], bias * [-0.5, 0.5]
+        columns = columns / self.scaler.scale_[:, np.newaxis]
+        bias = bias - self.scaler.mean_ @ columns
+        kernel, biases = np.zeros((len(columns), classes), np.float32), np.full(classes, bias.min(), np.float32)
+        kernel[:, self.classifier.classes_], biases[self.classifier.classes_] = columns, bias
+        return kernel, biases
+
+
+def fit_linear(x: np.ndarray, y: np.ndarray, seed: int = 0, scale_of: Optional[np.ndarray] = None) -> LinearFit:
+    """Fit logistic regression on standardised features.
+
+    The penalty is chosen on a fifth of the images (see `selection.choose_penalty`); the final fit sees all.
+
+    Args:
+        x: (n, D) features of training images.
+        y: (n,) classes 0 … C-1.
+        seed: of the images held out.
+        scale_of: (N, D) features that mean and standard deviation are taken of, those of unlabelled images, say;
+            `x` by default.
+
+    Raises:
+        UserError: fewer than two classes.
+    """
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise UserError(f"Linear evaluation needs two classes or more, but all training images are {classes.tolist()}.")
+    scaler = StandardScaler().fit(x if scale_of is None else scale_of)
+    x, converged = _scaled(scaler, x), []
+
+    def fit(c: float, places) -> LogisticRegression:
+        classifier, well = _fit(x[places], y[places], c)
+        converged.append(well)
+        return classifier
+
+    best_c, held_out_accuracy = choose_penalty(
+        lambda c, fitted, held: float(fit(c, fitted).score(x[held], y[held])), y, REGULARISATION_GRID, seed
+    )
+    classifier = fit(best_c, slice(None))
+    return LinearFit(scaler, classifier, best_c, held_out_accuracy, len(converged), converged.count(False))
+
+
 def linear_accuracy(
     train_x: np.ndarray,
     train_y: np.ndarray,
@@ -50,51 +122,22 @@ def linear_accuracy(
     seed: int = 0,
     scale_of: Optional[np.ndarray] = None,
 ) -> LinearResult:
-    """Fit logistic regression on standardised training features and score it on the test features.
-
-    The penalty is chosen on a fifth of the training images (see `selection.choose_penalty`), never on the test
-    images; the final fit sees all training images.
-
-    Args:
-        train_x: (n, D) features.
-        train_y: (n,) classes 0 … C-1.
-        test_x: (m, D) features.
-        test_y: (m,) classes.
-        seed: of the images held out.
-        scale_of: (N, D) features that mean and standard deviation are taken of, those of unlabelled images, say;
-            the training features by default.
-
-    Raises:
-        UserError: fewer than two classes.
-    """
-    classes = np.unique(train_y)
-    if len(classes) < 2:
-        raise UserError(f"Linear evaluation needs two classes or more, but all training images are {classes.tolist()}.")
-    scaler = StandardScaler().fit(train_x if scale_of is None else scale_of)
-    train_x, test_x = (scaler.transform(x).astype(np.float32) for x in (train_x, test_x))
-    converged = []
-
-    def fit(c: float, places) -> LogisticRegression:
-        classifier, well = _fit(train_x[places], train_y[places], c)
-        converged.append(well)
-        return classifier
-
-    best_c, held_out_accuracy = choose_penalty(
-        lambda c, fitted, held: float(fit(c, fitted).score(train_x[held], train_y[held])),
-        train_y,
-        REGULARISATION_GRID,
-        seed,
-    )
-    classifier = fit(best_c, slice(None))
+    """`fit_linear` on training features, scored on the test features (m, D) with classes (m,)."""
+    fit = fit_linear(train_x, train_y, seed, scale_of)
+    given = fit.predict(test_x)
     return LinearResult(
-        accuracy=float(classifier.score(test_x, test_y)),
-        train_accuracy=float(classifier.score(train_x, train_y)),
-        C=best_c,
-        held_out_accuracy=held_out_accuracy,
-        fits=len(converged),
-        unconverged=converged.count(False),
-        confusion=confusion_of(test_y, classifier.predict(test_x), int(train_y.max()) + 1),
+        accuracy=float(np.mean(given == test_y)),
+        train_accuracy=fit.accuracy(train_x, train_y),
+        C=fit.C,
+        held_out_accuracy=fit.held_out_accuracy,
+        fits=fit.fits,
+        unconverged=fit.unconverged,
+        confusion=confusion_of(test_y, given, int(train_y.max()) + 1),
     )
+
+
+def _scaled(scaler: StandardScaler, x: np.ndarray) -> np.ndarray:
+    return scaler.transform(x).astype(np.float32)
 
 
 def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bool]:

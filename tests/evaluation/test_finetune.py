@@ -10,6 +10,7 @@ from bssl_tf.data.subset import SubsetSource
 from bssl_tf.deploy import TfliteBackbone, compare, convert_backbone
 from bssl_tf.evaluation.finetune import Finetune, Scratch, accuracy_of
 from bssl_tf.evaluation.labelled import labelled
+from bssl_tf.evaluation.linear import fit_linear
 from bssl_tf.evaluation.linear_sgd import LinearSgd
 from bssl_tf.evaluation.protocol import Network, Task
 from bssl_tf.evaluation.supervised import Recipe, learning_rate_multipliers, train_classifier
@@ -71,7 +72,11 @@ def task(data, folder, pretrained=True):
         model = model or given.load()
         return model
 
-    return Task(given, data, loaded, None, VIEWS, folder, watch, lambda line: None)
+    def features(split):
+        source = getattr(data, split)
+        return loaded().predict(source.decode(np.arange(source.num_examples)).numpy().astype(np.float32), verbose=0)
+
+    return Task(given, data, loaded, features, VIEWS, folder, watch, lambda line: None)
 
 
 def test_a_subset_has_its_images_ids_and_labels_in_every_order():
@@ -108,6 +113,32 @@ def test_fine_tuning_learns_stays_binary_and_converts(data, tmp_path):
     assert compare(classifier.model, content, [images]).check().images == 60
     in_lce = file.features(images).argmax(1)
     assert np.mean(in_lce == classifier.model.predict(images.astype(np.float32), verbose=0).argmax(1)) > 0.95
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_linear_fit_is_a_dense_layer_too(classes):
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % classes
+    x = (random.normal(size=(90, 5)) + labels[:, np.newaxis]).astype(np.float32) * [1, 10, 100, 1, 1] + 7
+    fit = fit_linear(x, labels)
+    kernel, bias = fit.dense(4)
+    assert kernel.shape == (5, 4) and bias.shape == (4,) and 0.5 < fit.accuracy(x, labels) < 1
+    np.testing.assert_array_equal((x @ kernel + bias)[:, :classes].argmax(axis=1), fit.predict(x))
+    assert not kernel[:, classes:].any() and bias[classes:].tolist() == [bias.min()] * (4 - classes)
+
+
+def test_fine_tuning_starts_as_the_linear_fit_and_from_scratch_at_zero(data):
+    first_losses = {}
+    for name, protocol, options in (
+        ("linear", Finetune, {}),
+        ("zero", Finetune, dict(finetune_start="zero")),
+        ("scratch", Scratch, {}),
+    ):
+        settings = EvaluationSettings(labels="30", finetune_steps=1, finetune_layers="head", **options)
+        protocol(settings).run(task(data, None), amount="30", draw=0)
+        (first_losses[name],) = Silent.losses
+    assert first_losses["zero"] == pytest.approx(np.log(3), abs=1e-4) == first_losses["scratch"]
+    assert first_losses["linear"] < 0.9 * first_losses["zero"]
 
 
 def test_head_only_and_the_papers_linear_protocol_leave_the_network_alone(data, tmp_path):
