@@ -43,6 +43,13 @@ class EvaluationSettings:
         "zero: all classes alike.",
         choices=("linear", "zero"),
     )
+    finetune_crop_min: float = setting(
+        0.6,
+        "finetune, scratch: smallest random crop, as a share of the image's area. Larger than the views' own "
+        "(--crop_min of train.py): what a crop shows should still tell the class.",
+        low=0.01,
+        high=1.0,
+    )
     stem_multiplier: float = setting(
         0.1,
         "layerwise: learning rate of the first layer, relative to the classifier's; in between it falls evenly (as a "

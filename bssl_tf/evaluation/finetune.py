@@ -7,6 +7,7 @@ the features (https://arxiv.org/abs/2202.10054). The network stays binary. Every
 is chosen on test images.
 """
 
+import dataclasses
 import hashlib
 from typing import Optional
 
@@ -29,6 +30,7 @@ class Finetune(Protocol):
         "finetune_learning_rate",
         "finetune_layers",
         "finetune_start",
+        "finetune_crop_min",
         "stem_multiplier",
     )
     wants = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
@@ -71,7 +73,7 @@ class Finetune(Protocol):
             ),
             steps=settings.finetune_steps,
             batch_size=settings.finetune_batch_size,
-            views=task.views,
+            views=dataclasses.replace(task.views, crop_min=settings.finetune_crop_min),
             seed=seed,
             stem_multiplier=settings.stem_multiplier if self.layers == "layerwise" else 1.0,
             train_backbone=self.layers != "head",
@@ -108,7 +110,7 @@ class Scratch(Finetune):
     """The same network from random weights on the same labels; all of it is trained."""
 
     name = "scratch"
-    reads = ("finetune_steps", "finetune_batch_size", "finetune_learning_rate")
+    reads = ("finetune_steps", "finetune_batch_size", "finetune_learning_rate", "finetune_crop_min")
     wants = "It needs a run with a student: --workdir."
 
     def applies_to(self, network: Network) -> bool:
