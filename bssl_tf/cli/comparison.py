@@ -1,6 +1,9 @@
 """Puts evaluated runs side by side."""
 
 import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,10 @@ from bssl_tf.evaluation_settings import EvaluationSettings
 
 
 def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[str, Any]]:
-    """What was measured on the runs with these settings; the networks' names begin with that of their run.
+    """What was measured on the runs with these settings.
+
+    A network's name begins with that of its run, without the folders that all runs share. What several runs have in
+    common, such as a teacher, is there once.
 
     Raises:
         ConfigError: a run was not measured with them, or runs were measured on different images of one name.
@@ -22,7 +28,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
         for protocol in protocols
         for part in protocol.parts()
     ]
-    found, images = [], {}
+    found, images = {}, {}
     for run in dict.fromkeys(runs):
         path = Path(run) / "evaluation" / "results.json"
         if not path.exists():
@@ -45,6 +51,34 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
                     f"--compare: {run} was measured on other images of {name} ({record['data']}) than the runs before "
                     f"({images[name]}): such numbers cannot stand side by side."
                 )
-        newest = {(r["network"], r["data_name"], r["protocol"], str(r["part"])): r for r in records}
-        found += [record | {"network": f"{run}: {record['network']}"} for record in newest.values()]
-    return found
+        found[run] = {_what(record): record for record in records}.values()
+    return _named(found)
+
+
+def _what(record: dict[str, Any]) -> tuple:
+    return record["network"], record["data_name"], record["protocol"], str(record["part"])
+
+
+def _named(found: dict[str, Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The records of all runs, each network under a name that tells whose it is."""
+    short = short_names(list(found))
+    holders = defaultdict(set)
+    for run, records in found.items():
+        for record in records:
+            holders[record["network"], record["identity"]].add(run)
+    named = {}
+    for run, records in found.items():
+        for record in records:
+            network = record["network"]
+            is_shared = len(holders[network, record["identity"]]) > 1
+            name = network if is_shared else f"{short[run]}: {network}"
+            named.setdefault((name, *_what(record)[1:]), record | {"network": name})
+    return list(named.values())
+
+
+def short_names(runs: list[str]) -> dict[str, str]:
+    """Run → its path without the folders that all of them share."""
+    if len(runs) == 1:
+        return {runs[0]: Path(runs[0]).name}
+    common = os.path.commonpath([os.path.abspath(run) for run in runs])
+    return {run: os.path.relpath(run, common) for run in runs}

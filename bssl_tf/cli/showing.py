@@ -8,12 +8,12 @@ from rich.table import Table as RichTable
 from bssl_tf.cli.console import console
 from bssl_tf.evaluation.protocol import Network
 from bssl_tf.evaluation.results import Row
-from bssl_tf.evaluation.tables import Table, long_table, markdown, short_table
+from bssl_tf.evaluation.tables import Table, long_table, markdown, short_table, unique
 from bssl_tf.files import write_text
 
 
 def show(rows: list[Row], records: list[dict[str, Any]], networks: list[Network], output: Optional[Path]) -> None:
-    """Print the short table, and write the short and the long one to `output`.
+    """Print the short table, one for each data set, and write the short and the long one, of all, to `output`.
 
     Args:
         rows: of `summarise`.
@@ -25,7 +25,9 @@ def show(rows: list[Row], records: list[dict[str, Any]], networks: list[Network]
     for network in networks:
         facts[network.name] = facts.get(network.name, {}) | network.facts
     short, long = short_table(rows, facts), long_table(rows)
-    _print(short, _caption(records))
+    for data in unique(row.data for row in rows):
+        own = [row for row in rows if row.data == data]
+        _print(short_table(own, facts), _caption([record for record in records if record["data_name"] == data]))
     if output is not None:
         text = f"{_caption(records)}\n\n{markdown(short)}\n## All measures\n\n{markdown(long, words=2)}"
         write_text(output / "table.md", text)
@@ -44,7 +46,7 @@ def _print(table: Table, title: str) -> None:
     head, *lines = table
     shown = RichTable(title=title)
     for place, name in enumerate(head):
-        shown.add_column(name, justify="right" if place else "left")
+        shown.add_column(name, justify="right" if place else "left", min_width=0 if place else 24)
     for line in lines:
         shown.add_row(*line)
     console.print(shown)

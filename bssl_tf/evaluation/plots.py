@@ -50,7 +50,8 @@ def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
         axes.set_xlabel("labelled images")
         axes.set_ylabel("accuracy on test images, %")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=7)
+    lines = {label: line for _, axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines, loc="outside lower center", frameon=False, fontsize=7, ncols=2)
     _write(path, figure)
     return True
 

@@ -14,7 +14,7 @@ def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Tabl
 
     Args:
         rows: of `summarise`.
-        facts: network → "feature_size", "bytes" and "deviation", as far as known.
+        facts: network → "feature_size", "bytes" and "deviation", as far as known; what is known of none has no column.
     """
     several = len({row.data for row in rows}) > 1
 
@@ -37,7 +37,8 @@ def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Tabl
                 f"{deviation:.1e}" if deviation is not None else "",
             )
         )
-    return lines
+    known_of_some = [place for place in range(len(lines[0])) if any(line[place] for line in lines[1:])]
+    return [tuple(line[place] for place in known_of_some) for line in lines]
 
 
 def long_table(rows: list[Row]) -> Table:
