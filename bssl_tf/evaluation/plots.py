@@ -27,7 +27,7 @@ def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
     figure, panels = _panels(measures, title, width=5.2, height=3.8)
     networks = unique(row.network for row in rows if row.measure in measures)
     colours = {network: matplotlib.colormaps["tab10"](place % 10) for place, network in enumerate(networks)}
-    dashes = {network: ("-", "--", "-.", ":", (0, (1, 4)))[place % 5] for place, network in enumerate(networks)}
+    dashes = {n: ("-", "--", "-.", ":", (0, (1, 4)))[(place + place // 10) % 5] for place, n in enumerate(networks)}
     for measure, axes in panels:
         for network in networks:
             points = sorted((r for r in rows if (r.measure, r.network) == (measure, network)), key=lambda r: r.images)
@@ -52,6 +52,7 @@ def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
         axes.grid(alpha=0.3)
     lines = {label: line for _, axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(lines.values(), lines, loc="outside lower center", frameon=False, fontsize=7, ncols=2)
+    figure.set_figheight(figure.get_figheight() + 0.08 * len(lines))
     _write(path, figure)
     return True
 
