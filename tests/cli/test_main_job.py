@@ -140,7 +140,7 @@ def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir
     assert abs(in_lce - in_keras) <= 0.03
 
     succeeds("evaluate.py", f"--compare={workdir}", *flags, f"--output={workdir / 'comparison'}")
-    assert f"| {workdir}: BSSL student, binary |" in (workdir / "comparison" / "table.md").read_text()
+    assert f"| {workdir.name}: BSSL student, binary |" in (workdir / "comparison" / "table.md").read_text()
 
 
 def test_convert_does_not_overwrite_another_networks_file(training_output, workdir, tmp_path):
