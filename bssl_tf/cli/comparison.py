@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bssl_tf.cli.console import console
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.accuracy import Accuracy
 from bssl_tf.evaluation.protocols import BY_NAME
@@ -30,6 +31,8 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     ]
     found, images = {}, {}
     for run in dict.fromkeys(runs):
+        if not Path(run).is_dir():
+            raise ConfigError(f"--compare={run}: there is no such folder.")
         path = Path(run) / "evaluation" / "results.json"
         if not path.exists():
             raise ConfigError(f"--compare={run}: {path} is missing. Measure it: python evaluate.py --workdir={run}")
@@ -43,6 +46,13 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
                 f"--compare={run}: nothing there was measured with these settings. Give the flags that it was measured "
                 f"with, or measure: python evaluate.py --workdir={run} --protocols={settings.protocols} "
                 f"--labels={settings.labels}"
+            )
+        measured = {record["protocol"] for record in records}
+        if missing := [name for name in settings.protocol_names if name not in measured]:
+            console.print(
+                f"{run}: {', '.join(missing)} not measured with these settings, so not shown; "
+                "give the flags that it was measured with",
+                markup=False,
             )
         for record in records:
             name = record["data_name"]

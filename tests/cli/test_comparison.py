@@ -55,3 +55,14 @@ def test_what_was_not_measured_with_these_settings_is_refused(tmp_path):
     run = measured(tmp_path / "a", {"s": "1"})
     with pytest.raises(ConfigError, match="nothing there was measured with these settings"):
         records_of_runs([run], EvaluationSettings(protocols="svm"))
+
+
+def test_a_protocol_that_was_not_measured_is_named(tmp_path, capsys):
+    run = measured(tmp_path / "a", {"s": "1"})
+    assert len(records_of_runs([run], EvaluationSettings(protocols="knn,svm"))) == 1
+    assert "svm not measured with these settings" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        records_of_runs([str(tmp_path / "nothing")], SETTINGS)

@@ -162,7 +162,7 @@ def test_convert_does_not_overwrite_another_networks_file(training_output, workd
         ("evaluate.py", ("--workdir=nothing",), "holds no run"),
         ("evaluate.py", ("--protocols=knn,kmeans",), "'kmeans' is unknown. There are knn, linear"),
         ("evaluate.py", ("--labels=10%,many",), "'many' is neither a share like 1% nor a number"),
-        ("evaluate.py", ("--compare=nothing",), "--compare=nothing: nothing/evaluation/results.json is missing"),
+        ("evaluate.py", ("--compare=nothing",), "--compare=nothing: there is no such folder"),
         ("convert.py", ("--workdir=nothing",), "holds no finished stage 2"),
         ("convert.py", ("--classifier=nothing",), "holds no classifier (backbone.json is missing)"),
         ("convert.py", (), "nothing to convert"),

@@ -197,3 +197,14 @@ def test_broken_features_are_refused():
 def test_wrong_labels_are_refused_before_any_compute(train_y, test_y, message):
     with pytest.raises(ValueError, match=message):
         check_labels(train_y, test_y)
+
+
+def test_a_penalty_under_which_the_larger_classes_win_everywhere_is_not_taken(monkeypatch):
+    random = np.random.default_rng(0)
+    y = np.array([0] * 12 + [1] * 7 + [2] * 7)
+    x = (random.normal(size=(26, 3)) + 4 * np.eye(3)[y]).astype(np.float32)
+    chosen = 1e-4, {1e-4: 1.0}
+    monkeypatch.setattr(linear_module, "choose_penalty", lambda *_: chosen)
+    assert linear_module._fit(x, y, 1e-4)[0].score(x, y) < 0.5
+    fit = linear_module.fit_linear(x, y)
+    assert fit.C > 1e-4 and fit.accuracy(x, y) > 0.9
