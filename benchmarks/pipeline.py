@@ -150,7 +150,7 @@ def references(photos: folder.FolderSource, path: Path, seconds: float) -> Table
         "images/s",
         "CPU ms/image",
         "bssl_tf, images/s",
-        "CPU ms/image",
+        "bssl_tf, CPU ms/image",
         "faster by",
         "CPU time less by",
         "with a cache of decoded images faster by",

@@ -106,12 +106,8 @@ def pillow_rate(paths: list[Path], workers: int, seconds: float) -> tuple[float,
 
 
 def _pillow_loop(paths: list[Path], seconds: float) -> tuple[float, float]:
-    photos, count, start, start_cpu = (
-        Photos(paths, pillow_view, len(paths)),
-        0,
-        time.perf_counter(),
-        time.process_time(),
-    )
+    photos, count = Photos(paths, pillow_view, len(paths)), 0
+    start, start_cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() < start + seconds:
         photos[count]
         count += 1
@@ -137,10 +133,11 @@ def torchvision_rate(paths: list[Path], workers: int, seconds: float, has_pillow
 
 def _cpu_seconds(processes: list[int]) -> float:
     """What these processes have used so far; Linux only."""
-    fields = [Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split() for process in processes]
-    return sum(int(user) + int(system) for *_, user, system in (each[:13] for each in fields)) / os.sysconf(
-        "SC_CLK_TCK"
-    )
+    ticks = 0
+    for process in processes:
+        after_name = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(after_name[11]) + int(after_name[12])  # user, system
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main(kind: str, workers: str, seconds: str, folder: str) -> None:

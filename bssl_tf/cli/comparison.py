@@ -21,7 +21,8 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     common, such as a teacher, is there once.
 
     Raises:
-        ConfigError: a run was not measured with them, or runs were measured on different images of one name.
+        ConfigError: a run is not there or was not measured with them, or runs were measured on different images of one
+            name.
     """
     protocols = [*(BY_NAME[name](settings) for name in settings.protocol_names), Accuracy(settings)]
     asked = [
