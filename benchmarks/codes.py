@@ -13,9 +13,9 @@ from PIL import Image
 from rich.console import Console
 
 from benchmarks.report import Result, Table
-from bssl_tf import config as configuration
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.settings import DataSettings
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.training import DataSettings
+from bssl_tf.native_logs import import_tensorflow
 
 WORKDIR = flags.DEFINE_string("workdir", None, "A run.", required=True)
 MODEL = flags.DEFINE_string("model", None, "A .tflite file of its student that gives features.", required=True)

@@ -18,7 +18,7 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table
-from bssl_tf.quiet import held_back_stderr, import_tensorflow
+from bssl_tf.native_logs import held_back_stderr, import_tensorflow
 
 RUN = flags.DEFINE_string("run", None, "Workdir of a finished run whose student and teacher are measured too.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the run's data set lies, if not where the run found it.")
@@ -111,9 +111,9 @@ def teacher_in_fewer_bits(workdir: Path, data, every: int) -> list[tuple]:
     """20-NN accuracy of the run's float teacher, converted, with weights of 32, 16 and 8 bits."""
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.deploy import TfliteBackbone, convert_backbone
-    from bssl_tf.deploy.float_weights import FLOAT_WEIGHTS, with_float_weights
+    from bssl_tf.deploy.flatbuffer.float_weights import FLOAT_WEIGHTS, with_float_weights
     from bssl_tf.evaluation.features import extract_features
-    from bssl_tf.evaluation.knn import knn_accuracy
+    from bssl_tf.evaluation.protocols.knn import knn_accuracy
     from bssl_tf.models import load_backbone
 
     teacher, spec = load_backbone(workdir / "teacher")
@@ -179,7 +179,7 @@ def _of_run(workdir: Path):
     """Student, test images (256) and data settings of a finished run."""
     import dataclasses
 
-    from bssl_tf import config as configuration
+    from bssl_tf.config import flags as configuration
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.models import load_backbone
 

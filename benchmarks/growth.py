@@ -13,7 +13,7 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.native_logs import import_tensorflow
 
 QUICK = flags.DEFINE_bool("quick", False, "Small sizes only, nothing saved: seconds instead of minutes.")
 _PIXELS, _BATCH = 8, 256
@@ -54,9 +54,9 @@ def _pipeline(count: int, start_epoch: int) -> tuple[float, float, float]:
     """Seconds to the first batch from the middle of an epoch, images a second, peak memory in GB."""
     import numpy as np
 
+    from bssl_tf.config.training import ViewSettings
     from bssl_tf.data import steps_per_epoch, training_views
-    from bssl_tf.data.arrays import ArraySource
-    from bssl_tf.settings import ViewSettings
+    from bssl_tf.data.sources.arrays import ArraySource
 
     images = np.random.default_rng(0).integers(0, 256, (count, _PIXELS, _PIXELS, 1), dtype=np.uint8)
     source = ArraySource("noise", images)

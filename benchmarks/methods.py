@@ -17,9 +17,9 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table
+from bssl_tf.config.training import PRECISIONS
 from bssl_tf.files import write_json
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.settings import PRECISIONS
+from bssl_tf.native_logs import import_tensorflow
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps fashion_mnist.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all runs.", required=True)
@@ -73,12 +73,12 @@ def measure(folders: dict[str, Path], seed: str) -> dict[str, dict[str, float]]:
         import_tensorflow()
         import tensorflow as tf
 
+        from bssl_tf.config.training import DataSettings
         from bssl_tf.data import evaluation_images, load_source
         from bssl_tf.evaluation.features import extract_features
-        from bssl_tf.evaluation.knn import knn_accuracy
-        from bssl_tf.evaluation.linear import linear_accuracy
+        from bssl_tf.evaluation.protocols.knn import knn_accuracy
+        from bssl_tf.evaluation.protocols.linear import linear_accuracy
         from bssl_tf.models import build_backbone, load_backbone
-        from bssl_tf.settings import DataSettings
 
         settings = dict(dataset="tfds:fashion_mnist", data_dir=DATA_DIR.value, max_train_images=IMAGES.value)
         sources = [load_source(DataSettings(**settings), split) for split in ("train", "test")]

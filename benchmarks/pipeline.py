@@ -23,10 +23,11 @@ from rich.console import Console
 from benchmarks.photos import write_photos
 from benchmarks.reference_views import KINDS
 from benchmarks.report import Result, Table
-from bssl_tf.data import Source, folder, training_views
-from bssl_tf.data.arrays import ArraySource
-from bssl_tf.data.decoded import keep_decoded
-from bssl_tf.settings import ViewSettings
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data import Source, training_views
+from bssl_tf.data.sources import folder
+from bssl_tf.data.sources.arrays import ArraySource
+from bssl_tf.data.sources.decoded import keep_decoded
 
 QUICK = flags.DEFINE_bool("quick", False, "A fraction of the time, for a first impression; the numbers are rough.")
 TORCH_PYTHON = flags.DEFINE_string(

@@ -22,8 +22,8 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.settings import PRECISIONS
+from bssl_tf.config.training import PRECISIONS
+from bssl_tf.native_logs import import_tensorflow
 
 NETWORKS = flags.DEFINE_list("networks", ["reactnet_small", "quicknet", "reactnet_a"], "Students to measure.")
 SECONDS = flags.DEFINE_float("seconds", 40.0, "Time for each network's timings, at least four of each part.")
@@ -165,9 +165,9 @@ def _seconds_of_views(setup: Setup) -> float:
     """For a batch of views of decoded images in memory."""
     import numpy as np
 
+    from bssl_tf.config.training import ViewSettings
     from bssl_tf.data import training_views
-    from bssl_tf.data.arrays import ArraySource
-    from bssl_tf.settings import ViewSettings
+    from bssl_tf.data.sources.arrays import ArraySource
 
     shape = (4 * setup.batch, setup.image_size, setup.image_size, setup.channels)
     source = ArraySource("noise", np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))

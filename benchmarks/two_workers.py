@@ -20,7 +20,7 @@ from rich.console import Console
 from benchmarks.report import Result, Table
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
-from bssl_tf.training.tables import read_table
+from bssl_tf.training.monitoring.metrics_log import read_table
 
 EPOCHS = flags.DEFINE_integer("epochs", 20, "Epochs of the teacher and of the student.")
 ROOT = Path(__file__).parent.parent

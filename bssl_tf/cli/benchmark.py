@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
-from bssl_tf.cli.console import console
+from bssl_tf.console import console
 from bssl_tf.device.adb import AdbShell
 from bssl_tf.device.machine import Machine
 from bssl_tf.device.ssh import SshShell
@@ -17,8 +17,8 @@ from bssl_tf.device.timing import DeviceReport, time_on
 from bssl_tf.device.tool import ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_bytes, write_json, write_text
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.training.phases import BACKBONE_FILES
+from bssl_tf.native_logs import import_tensorflow
+from bssl_tf.runs import BACKBONE_FILES
 
 FLAG = "benchmark"
 _HEADING = "\n## Time on the device\n\n"

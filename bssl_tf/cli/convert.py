@@ -19,14 +19,15 @@ from pathlib import Path
 
 from absl import flags
 
-from bssl_tf import config as configuration
-from bssl_tf.cli import benchmark, lint, phone_file, show
-from bssl_tf.cli.console import console, run_entry_point
-from bssl_tf.cli.subjects import subject_of
+from bssl_tf.cli import benchmark, lint, show
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.training import DataSettings
+from bssl_tf.console import console, run_entry_point
+from bssl_tf.deploy import phone_file
+from bssl_tf.deploy.subjects import subject_of
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_bytes
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.settings import DataSettings
+from bssl_tf.native_logs import import_tensorflow
 
 OTHER_JOBS = (lint, show, benchmark)
 """What this program does instead of converting, each with a flag of its own."""
@@ -68,7 +69,7 @@ def _convert() -> None:
 
     from bssl_tf.data import evaluation_images, load_source, readable_data_errors
     from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, write_report
-    from bssl_tf.deploy.float_weights import with_float_weights
+    from bssl_tf.deploy.flatbuffer.float_weights import with_float_weights
     from bssl_tf.deploy.folding import fewest_bytes, fold
 
     tf.keras.mixed_precision.set_global_policy("float32")

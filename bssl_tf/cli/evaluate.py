@@ -17,22 +17,22 @@ from typing import Any
 
 from absl import flags
 
-from bssl_tf import config as configuration
-from bssl_tf.cli.comparison import records_of_runs
-from bssl_tf.cli.console import run_entry_point
-from bssl_tf.cli.networks import named_networks, networks_of_run
-from bssl_tf.cli.showing import show
-from bssl_tf.config import Config
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.config.flags import Config
+from bssl_tf.config.training import DataSettings
+from bssl_tf.config.validation import validate_group
+from bssl_tf.console import run_entry_point
 from bssl_tf.errors import ConfigError
-from bssl_tf.evaluation.protocol import Network, Protocol
-from bssl_tf.evaluation.protocols import chosen_protocols
+from bssl_tf.evaluation.comparison import records_of_runs
+from bssl_tf.evaluation.networks import named_networks, networks_of_run
+from bssl_tf.evaluation.protocols.base import Network, Protocol
+from bssl_tf.evaluation.protocols.registry import chosen_protocols
 from bssl_tf.evaluation.results import Job, Results, summarise
+from bssl_tf.evaluation.showing import show
 from bssl_tf.evaluation.subsets import file_name
 from bssl_tf.evaluation.tables import unique
-from bssl_tf.evaluation_settings import EvaluationSettings
 from bssl_tf.files import write_json
-from bssl_tf.settings import DataSettings
-from bssl_tf.validation import validate_group
 
 DRAWN = "drawn.json"
 """Beside the plots: the jobs that they show. Written last."""
@@ -66,7 +66,7 @@ def main() -> None:
     plots, keys = output and arguments.plots and output / "plots", [job.key for job in jobs]
     to_draw = plots and not _drawn_before(plots, keys)
     if missing or to_draw:
-        from bssl_tf.cli.measuring import measure, opened  # takes TensorFlow; what is known already can do without
+        from bssl_tf.evaluation.runner import measure, opened  # takes TensorFlow; what is known already can do without
 
         evaluation = opened(wanted, networks, workdir, output)
         measure(missing, evaluation, results, config.views)
@@ -74,7 +74,7 @@ def main() -> None:
     rows = summarise(records)
     show(rows, records, networks, output)
     if to_draw:
-        from bssl_tf.cli.drawing import draw
+        from bssl_tf.evaluation.drawing import draw
 
         draw(rows, records, evaluation, plots)
         write_json(plots / DRAWN, keys)

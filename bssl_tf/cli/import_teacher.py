@@ -12,9 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.native_logs import import_tensorflow
 
 PIXELS = ("auto", "0..255", "0..1", "-1..1", "imagenet", "swav")
 
@@ -26,7 +26,7 @@ def main() -> None:
         raise ConfigError(f"--output={output} exists: name a new folder.")
 
     import_tensorflow()
-    from bssl_tf.models.imported import import_teacher, save_teacher
+    from bssl_tf.models.pytorch_import.convert import import_teacher, save_teacher
 
     console.print(f"reading {source} …")
     pixels = None if arguments.pixels == "auto" else arguments.pixels

@@ -12,9 +12,9 @@ from pathlib import Path
 from absl import flags
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bssl_tf.cli.console import console, run_entry_point
+from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.native_logs import import_tensorflow
 
 _RECALL_AT = (1, 10, 100)
 

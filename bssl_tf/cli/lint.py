@@ -6,13 +6,13 @@ from pathlib import Path
 
 from absl import flags
 
-from bssl_tf import config as configuration
-from bssl_tf.cli.console import console
-from bssl_tf.config import Config
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.flags import Config
+from bssl_tf.config.training import DataSettings
+from bssl_tf.console import console
 from bssl_tf.errors import ConfigError, UserError
-from bssl_tf.quiet import import_tensorflow
-from bssl_tf.settings import DataSettings
-from bssl_tf.training.phases import BACKBONE_FILES
+from bssl_tf.native_logs import import_tensorflow
+from bssl_tf.runs import BACKBONE_FILES
 
 FLAG = "lint"
 
@@ -32,7 +32,7 @@ def main() -> None:
     if not path.exists():
         raise ConfigError(f"--lint={path} does not exist.")
     import_tensorflow()
-    from bssl_tf.deploy import lint
+    from bssl_tf.deploy.analysis import lint
 
     report = lint(_network(path))
     console.print(report.render(), markup=False)
@@ -57,7 +57,7 @@ def _student(config: Config, path: Path) -> "tf.keras.Model":  # noqa: F821
     """The student that training by these settings would give; its images are loaded only if their size is needed."""
     from bssl_tf.data import load_source, resolve_image
     from bssl_tf.models import BINARY, build_backbone
-    from bssl_tf.training.inputs import Inputs, student_spec
+    from bssl_tf.training.run_data import Inputs, student_spec
 
     data = configuration.group_from_flags(DataSettings, base=config.data)
     size, channels = data.image_size, data.channels

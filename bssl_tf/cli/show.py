@@ -5,9 +5,9 @@ from pathlib import Path
 
 from absl import flags
 
-from bssl_tf.cli.console import console
+from bssl_tf.console import console
 from bssl_tf.errors import ConfigError
-from bssl_tf.quiet import import_tensorflow
+from bssl_tf.native_logs import import_tensorflow
 
 FLAG = "show"
 

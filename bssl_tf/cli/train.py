@@ -14,14 +14,14 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from bssl_tf import config as configuration
-from bssl_tf.cli.console import console, run_entry_point
-from bssl_tf.cli.together import together
-from bssl_tf.config import Config
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.flags import Config
+from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
-from bssl_tf.quiet import import_tensorflow, start_xla
-from bssl_tf.training.cluster import cluster_from
-from bssl_tf.training.phases import Phase, phases
+from bssl_tf.native_logs import import_tensorflow, start_xla
+from bssl_tf.runs import Phase, phases
+from bssl_tf.training.multi_worker.cluster import cluster_from
+from bssl_tf.training.multi_worker.session import together
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
 
 def _train(config: Config, wanted: list[Phase], workdir: Path, distribution: "Distribution") -> None:  # noqa: F821
     from bssl_tf.data import load_source, readable_data_errors
-    from bssl_tf.training.inputs import Inputs
+    from bssl_tf.training.run_data import Inputs
     from bssl_tf.training.stages import check_all, train_stage, train_teacher
 
     # 4. Data.
@@ -179,7 +179,7 @@ def _preview(config: Config, inputs) -> None:
 def _print_deployment_plan(config: Config, inputs) -> None:
     from bssl_tf.deploy import deployment_plan
     from bssl_tf.models import build_backbone
-    from bssl_tf.training.inputs import student_spec
+    from bssl_tf.training.run_data import student_spec
 
     console.print("[bold]what will be deployed[/]")
     console.print(deployment_plan(build_backbone(student_spec(config, inputs, "binary"))).render())

@@ -7,9 +7,9 @@ batches = training_views(source, image_size=image_size, channels=channels, views
                          seed=0, batch_size=256, epochs=100, start_step=0)
 """
 
-from bssl_tf.data.decoded import keep_decoded
+from bssl_tf.data.augmentation.views import finish_batch
 from bssl_tf.data.pipeline import evaluation_images, pixel_statistics, steps_per_epoch, training_views, views_in_order
 from bssl_tf.data.preview import write_preview
-from bssl_tf.data.registry import load_source, resolve_image
-from bssl_tf.data.source import DataError, Source, readable_data_errors
-from bssl_tf.data.views import finish_batch
+from bssl_tf.data.sources.base import DataError, Source, readable_data_errors
+from bssl_tf.data.sources.decoded import keep_decoded
+from bssl_tf.data.sources.registry import load_source, resolve_image

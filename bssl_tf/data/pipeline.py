@@ -15,9 +15,9 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
-from bssl_tf.data.source import DataError, Source, readable_data_errors
-from bssl_tf.data.views import (
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data.augmentation.randomness import VIEWS, epoch_key, image_key
+from bssl_tf.data.augmentation.views import (
     are_small,
     draw_views,
     finish_batch,
@@ -26,7 +26,7 @@ from bssl_tf.data.views import (
     small_views,
     views_of_image,
 )
-from bssl_tf.settings import ViewSettings
+from bssl_tf.data.sources.base import DataError, Source, readable_data_errors
 
 _EVALUATION_MARGIN = 256 / 224
 DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see

@@ -6,11 +6,11 @@ from typing import Optional
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data.augmentation.randomness import VIEWS, epoch_key, image_key
+from bssl_tf.data.augmentation.views import draw_views, views_of_image
 from bssl_tf.data.pipeline import centre, to_channels
-from bssl_tf.data.randomness import VIEWS, epoch_key, image_key
-from bssl_tf.data.source import Source, readable_data_errors
-from bssl_tf.data.views import draw_views, views_of_image
-from bssl_tf.settings import ViewSettings
+from bssl_tf.data.sources.base import Source, readable_data_errors
 
 _SMALLEST_TILE = 112
 _GAP = 8

@@ -6,13 +6,13 @@ parity = compare(backbone, content, images).check()     # both on the same real 
 write_report(path, inspect_file(content), plan, parity, command)
 """
 
+from bssl_tf.deploy.analysis.lint import LintReport, lint
+from bssl_tf.deploy.analysis.plan import DeploymentPlan, deployment_plan
 from bssl_tf.deploy.convert import ConversionError, convert_backbone
-from bssl_tf.deploy.flatbuffer import FileReport, TfliteFileError, inspect_file
-from bssl_tf.deploy.lint import LintReport, lint
-from bssl_tf.deploy.plan import DeploymentPlan, deployment_plan
+from bssl_tf.deploy.flatbuffer.inspect import FileReport, TfliteFileError, inspect_file
+from bssl_tf.deploy.interpreter import TfliteBackbone
+from bssl_tf.deploy.parity import Parity, ParityError, compare
 from bssl_tf.deploy.report import write_report
-from bssl_tf.deploy.runtime import TfliteBackbone
-from bssl_tf.deploy.verify import Parity, ParityError, compare
 
 __all__ = [
     "ConversionError",

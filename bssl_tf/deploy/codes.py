@@ -9,7 +9,7 @@ bits are 0.
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.deploy.runtime import TfliteBackbone
+from bssl_tf.deploy.interpreter import TfliteBackbone
 from bssl_tf.errors import UserError
 
 _BITS = 8

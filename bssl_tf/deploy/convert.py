@@ -18,11 +18,11 @@ from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from bssl_tf.deploy.codes import codes_in_graph
-from bssl_tf.deploy.flatbuffer import inspect_file
+from bssl_tf.deploy.flatbuffer.edit import name_signature, packed, unpacked
+from bssl_tf.deploy.flatbuffer.inspect import inspect_file
 from bssl_tf.deploy.folding import fold
-from bssl_tf.deploy.rewriting import name_signature, packed, unpacked
 from bssl_tf.errors import UserError
-from bssl_tf.quiet import held_back_stderr, last_lines
+from bssl_tf.native_logs import held_back_stderr, last_lines
 
 INPUT_TYPES = ("uint8", "float32")
 

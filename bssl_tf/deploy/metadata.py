@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from bssl_tf.deploy.flatbuffer import METADATA_NAME, FileReport, TensorInfo, inspect_file
-from bssl_tf.deploy.flatbuffer_tables import read_tables, write_tables
-from bssl_tf.deploy.rewriting import packed, unpacked
+from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
+from bssl_tf.deploy.flatbuffer.inspect import METADATA_NAME, FileReport, TensorInfo, inspect_file
+from bssl_tf.deploy.flatbuffer.tables import read_tables, write_tables
 from bssl_tf.errors import UserError
 
 PROVENANCE_FILE = "provenance.json"

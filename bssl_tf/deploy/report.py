@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 from bssl_tf import __version__
-from bssl_tf.deploy.flatbuffer import METADATA, FileReport
-from bssl_tf.deploy.plan import DeploymentPlan, bytes_text, count_text
-from bssl_tf.deploy.verify import Parity
+from bssl_tf.deploy.analysis.plan import DeploymentPlan, bytes_text, count_text
+from bssl_tf.deploy.flatbuffer.inspect import METADATA, FileReport
+from bssl_tf.deploy.parity import Parity
 from bssl_tf.files import write_json, write_text
 
 _PACKAGES = ("tensorflow", "tf_keras", "larq", "larq-compute-engine", "numpy")

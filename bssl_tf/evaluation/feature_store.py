@@ -9,8 +9,8 @@ import numpy as np
 
 from bssl_tf.data import evaluation_images, readable_data_errors
 from bssl_tf.evaluation.features import extract_features
-from bssl_tf.evaluation.labelled import LabelledData
-from bssl_tf.evaluation.protocol import Network
+from bssl_tf.evaluation.labelled_data import LabelledData
+from bssl_tf.evaluation.protocols.base import Network
 from bssl_tf.files import write_bytes, write_json
 
 PREPROCESSING = "evaluation_images, 1"

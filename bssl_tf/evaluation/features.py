@@ -11,7 +11,7 @@ from bssl_tf.errors import UserError
 
 
 class PixelsToFeatures(Protocol):
-    """Anything with `features`, such as `bssl_tf.deploy.runtime.TfliteBackbone`."""
+    """Anything with `features`, such as `bssl_tf.deploy.interpreter.TfliteBackbone`."""
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """(n, S, S, C) uint8 pixels → (n, D) float32 features."""

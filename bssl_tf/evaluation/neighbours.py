@@ -7,8 +7,8 @@ import numpy as np
 
 from bssl_tf.data import Source, evaluation_images, readable_data_errors
 from bssl_tf.data.preview import contact_sheet
-from bssl_tf.evaluation.knn import nearest
-from bssl_tf.evaluation.labelled import LabelledData
+from bssl_tf.evaluation.labelled_data import LabelledData
+from bssl_tf.evaluation.protocols.knn import nearest
 from bssl_tf.files import write_bytes
 
 QUERIES, NEIGHBOURS = 10, 8

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from bssl_tf.evaluation.labelled import MOST_CLASSES
+from bssl_tf.evaluation.labelled_data import MOST_CLASSES
 from bssl_tf.evaluation.results import Row
 from bssl_tf.evaluation.tables import unique
 from bssl_tf.files import write_bytes

@@ -10,7 +10,7 @@ from typing import Any, Optional
 import numpy as np
 
 from bssl_tf.errors import UserError
-from bssl_tf.evaluation.protocol import Network, Protocol, Score
+from bssl_tf.evaluation.protocols.base import Network, Protocol, Score
 from bssl_tf.files import write_json
 
 

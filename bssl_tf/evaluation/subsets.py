@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from bssl_tf.config.evaluation import ALL_LABELS
 from bssl_tf.errors import UserError
-from bssl_tf.evaluation_settings import ALL_LABELS
 from bssl_tf.files import write_json
 
 

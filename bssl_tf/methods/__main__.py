@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from bssl_tf.methods import description, method_names
+from bssl_tf.methods.registry import description, method_names
 
 if __name__ == "__main__":
     table = Table("--method", "what it is", "needs", "options and their defaults", show_lines=True)

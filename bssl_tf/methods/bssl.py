@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from bssl_tf.losses import feature_similarity, kl_divergence
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.frozen import FrozenTeacher, swap_views
-from bssl_tf.methods.common.replicas import batch_mean, feature_std
+from bssl_tf.methods.common.distributed import batch_mean, feature_std
+from bssl_tf.methods.common.frozen_teacher import FrozenTeacher, swap_views
 from bssl_tf.models import mlp_head
 
 

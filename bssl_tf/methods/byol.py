@@ -10,9 +10,9 @@ import tensorflow as tf
 from bssl_tf.balancing import cosine_balance
 from bssl_tf.losses import feature_similarity
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.frozen import swap_views
+from bssl_tf.methods.common.distributed import feature_std
+from bssl_tf.methods.common.frozen_teacher import swap_views
 from bssl_tf.methods.common.momentum import follow, momentum_copy
-from bssl_tf.methods.common.replicas import feature_std
 from bssl_tf.models import mlp_head
 
 

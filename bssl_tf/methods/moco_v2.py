@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from bssl_tf.losses import info_nce
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.frozen import swap_views
+from bssl_tf.methods.common.distributed import feature_std, global_batch
+from bssl_tf.methods.common.frozen_teacher import swap_views
 from bssl_tf.methods.common.momentum import assign, follow, momentum_copy
-from bssl_tf.methods.common.replicas import feature_std, global_batch
 from bssl_tf.models import mlp_head
 
 

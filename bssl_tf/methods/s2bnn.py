@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from bssl_tf.losses import kl_divergence, nt_xent
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.frozen import FrozenTeacher, swap_views
-from bssl_tf.methods.common.replicas import feature_std, global_batch
+from bssl_tf.methods.common.distributed import feature_std, global_batch
+from bssl_tf.methods.common.frozen_teacher import FrozenTeacher, swap_views
 from bssl_tf.models import mlp_head
 
 

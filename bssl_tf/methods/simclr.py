@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bssl_tf.losses import nt_xent
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.replicas import feature_std, global_batch
+from bssl_tf.methods.common.distributed import feature_std, global_batch
 from bssl_tf.models import mlp_head
 
 

@@ -7,7 +7,7 @@ views, optimizer and epochs as every other method.
 import tensorflow as tf
 
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.replicas import feature_std
+from bssl_tf.methods.common.distributed import feature_std
 
 
 class Supervised(Method):

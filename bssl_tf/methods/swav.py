@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from bssl_tf.losses import cross_entropy, sinkhorn
 from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.common.distributed import batch_mean, feature_std, global_batch, own_rows
 from bssl_tf.methods.common.momentum import assign
-from bssl_tf.methods.common.replicas import batch_mean, feature_std, global_batch, own_rows
 from bssl_tf.models import at_size, mlp_head
 
 

@@ -38,7 +38,7 @@ class Binarisation:
 
     Args:
         mode: one of `MODES`.
-        quantizer: one of `bssl_tf.config.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
+        quantizer: one of `bssl_tf.config.flags.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
             channel), which LCE runs as binary convolutions. `magnitude_aware_sign` scales kernels by their mean
             magnitude per output channel and makes no sense for activations: these get `ste_sign` then.
         clip: where `ste_sign` stops passing gradients, and where latent weights are clipped so that they

@@ -67,7 +67,7 @@ def resnet(x: tf.Tensor, name: str, stem: str = STEM_BY_SIZE) -> tf.Tensor:
     """ResNet-18, -34 or -50.
 
     Layers with weights are named as torchvision's modules, "layer1.0.conv1" for instance, so that public weights find
-    their place by name (see `bssl_tf.models.imported`).
+    their place by name (see `bssl_tf.models.pytorch_import.convert`).
 
     Args:
         x: normalised images (None, S, S, C).

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from bssl_tf.config.training import QUANTIZERS
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_text
 from bssl_tf.models.normalisation import PixelNormalisation
@@ -25,7 +26,6 @@ from bssl_tf.models.reactnet import reactnet_a, reactnet_small
 from bssl_tf.models.resnet import RESNET_BLOCKS, STEM_BY_SIZE, STEMS, has_large_stem, resnet, resnet_small
 from bssl_tf.models.weights_file import read_weights, write_weights
 from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
-from bssl_tf.settings import QUANTIZERS
 
 SPEC_FILE = "backbone.json"
 WEIGHTS_FILE = "backbone.weights.h5"

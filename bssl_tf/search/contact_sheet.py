@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bssl_tf.data.image_files import UnreadableImage, read_image
+from bssl_tf.data.sources.image_files import UnreadableImage, read_image
 from bssl_tf.files import write_bytes
 
 _MARGIN, _CAPTION = 6, 16

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bssl_tf.data import evaluation_images
-from bssl_tf.data.folder import FolderSource
-from bssl_tf.data.folder_scan import ScanReport, scan_folder
-from bssl_tf.data.image_files import UnreadableImage, check_image
-from bssl_tf.data.source import readable_data_errors
+from bssl_tf.data.sources.base import readable_data_errors
+from bssl_tf.data.sources.folder import FolderSource
+from bssl_tf.data.sources.folder_scan import ScanReport, scan_folder
+from bssl_tf.data.sources.image_files import UnreadableImage, check_image
 from bssl_tf.deploy import TfliteBackbone
 from bssl_tf.deploy.codes import binary_codes
 from bssl_tf.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bssl_tf.methods.common.base import Method
-from bssl_tf.training.distribution import ONE_DEVICE, Distribution
+from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
 
 

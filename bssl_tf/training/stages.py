@@ -9,20 +9,20 @@ import tensorflow as tf
 from rich.console import Console
 
 from bssl_tf.balancing import CosineBalance
-from bssl_tf.config import Config
+from bssl_tf.config.flags import Config
+from bssl_tf.config.training import TEACHERS
 from bssl_tf.data import steps_per_epoch
 from bssl_tf.errors import ConfigError
-from bssl_tf.methods import create, description
 from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.registry import create, description
 from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, BackboneSpec, build_backbone, load_head, load_teacher
-from bssl_tf.settings import TEACHERS
-from bssl_tf.training import known_features
+from bssl_tf.runs import Phase, needs, teacher_path
+from bssl_tf.training import teacher_features as known_features
 from bssl_tf.training.checkpoints import copy_weights, restore_networks
-from bssl_tf.training.distribution import ONE_DEVICE, Distribution
-from bssl_tf.training.inputs import Inputs, student_spec, teacher_spec
 from bssl_tf.training.loop import finish_phase, train_phase
+from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine
-from bssl_tf.training.phases import Phase, needs, teacher_path
+from bssl_tf.training.run_data import Inputs, student_spec, teacher_spec
 from bssl_tf.training.training_data import known_labels, make_views, training_data
 
 STAGE_MODES = {1: BINARY_ACTIVATIONS, 2: BINARY}

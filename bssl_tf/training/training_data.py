@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.config import Config
+from bssl_tf.config.flags import Config
 from bssl_tf.data import steps_per_epoch, training_views
-from bssl_tf.data.views import finish_batch
+from bssl_tf.data.augmentation.views import finish_batch
 from bssl_tf.evaluation.features import extract_features
-from bssl_tf.evaluation.knn import knn_accuracy
-from bssl_tf.training.inputs import Inputs
+from bssl_tf.evaluation.protocols.knn import knn_accuracy
+from bssl_tf.training.run_data import Inputs
 
 ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64
 

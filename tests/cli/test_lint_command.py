@@ -6,7 +6,7 @@ import larq as lq
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config import config_from_recipe
+from bssl_tf.config.flags import config_from_recipe
 from bssl_tf.errors import ConfigError
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 

@@ -9,7 +9,7 @@ import pytest
 
 from bssl_tf.deploy import inspect_file
 from bssl_tf.deploy.metadata import read_metadata
-from bssl_tf.training.tables import read_table
+from bssl_tf.training.monitoring.metrics_log import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.data.arrays import ArraySource
+from bssl_tf.data.sources.arrays import ArraySource
 
 
 def photo(height=40, width=60, seed=0):
@@ -78,7 +78,7 @@ def idx_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_dir(idx_folder, tmp_path_factory):
     """A TFDS folder in which the small fashion_mnist is prepared."""
-    from bssl_tf.data.prepare_fashion_mnist import prepare
+    from bssl_tf.data.sources.prepare_fashion_mnist import prepare
 
     folder = tmp_path_factory.mktemp("tfds")
     prepare(idx_folder, folder)

@@ -3,12 +3,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from bssl_tf.data.arrays import ArraySource
-from bssl_tf.data.folder import load as load_folder
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data.augmentation.views import finish_batch
 from bssl_tf.data.pipeline import evaluation_images, pixel_statistics, steps_per_epoch, training_views
-from bssl_tf.data.source import DataError
-from bssl_tf.data.views import finish_batch
-from bssl_tf.settings import ViewSettings
+from bssl_tf.data.sources.arrays import ArraySource
+from bssl_tf.data.sources.base import DataError
+from bssl_tf.data.sources.folder import load as load_folder
 
 UNCHANGED = ViewSettings(crop_min=1.0, flip=False, jitter_probability=0.0, grey_probability=0.0)
 

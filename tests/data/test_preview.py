@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.data import folder, training_views, write_preview
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data import training_views, write_preview
 from bssl_tf.data.preview import _GAP, _SMALLEST_TILE, _TITLE_HEIGHT
-from bssl_tf.settings import ViewSettings
+from bssl_tf.data.sources import folder
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from bssl_tf.deploy import TfliteBackbone, convert_backbone
 from bssl_tf.deploy.codes import CodesError, binary_codes, check_codes, codes_in_graph, feature_centre
-from bssl_tf.deploy.rewriting import keep_outputs
+from bssl_tf.deploy.flatbuffer.edit import keep_outputs
 from bssl_tf.errors import UserError
 
 

@@ -1,23 +1,19 @@
 """Folded networks compute what the networks compute, on weights as irregular as trained ones, with fewest operators."""
 
-import sys
 from collections import Counter
-from pathlib import Path
 
 import larq as lq
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from bssl_tf.config.training import STUDENTS
 from bssl_tf.deploy import TfliteBackbone, convert_backbone, inspect_file
 from bssl_tf.deploy.folding import fold
 from bssl_tf.deploy.folding.nodes import Opaque, Prelu, Scale, Shift, Sum, in_order
 from bssl_tf.models.layers import LearnableBias, RPReLU
 from bssl_tf.models.normalisation import PixelNormalisation
-from bssl_tf.settings import STUDENTS
-
-sys.path.append(str(Path(__file__).parents[1] / "models"))
-from networks import features_of, pixels_for, randomised, spec_of  # noqa: E402
+from tests.models.networks import features_of, pixels_for, randomised, spec_of  # noqa: E402
 
 L = tf.keras.layers
 VARIANTS = [

@@ -10,10 +10,10 @@ import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
 from bssl_tf.deploy import TfliteBackbone, inspect_file
-from bssl_tf.deploy.flatbuffer import METADATA
-from bssl_tf.deploy.flatbuffer_tables import read_tables, write_tables
+from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
+from bssl_tf.deploy.flatbuffer.inspect import METADATA
+from bssl_tf.deploy.flatbuffer.tables import read_tables, write_tables
 from bssl_tf.deploy.metadata import FileFacts, MetadataError, attach_metadata, check_metadata, read_metadata
-from bssl_tf.deploy.rewriting import packed, unpacked
 
 FACTS = FileFacts("residual", "a network for tests", "abc", {"training": {"seed": 0, "dataset": "büro"}, "n": [1.5]})
 

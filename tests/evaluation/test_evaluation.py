@@ -5,12 +5,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler, normalize
 
-import bssl_tf.evaluation.linear as linear_module
-import bssl_tf.evaluation.selection as selection
+import bssl_tf.evaluation.protocols.linear as linear_module
+import bssl_tf.evaluation.protocols.penalty_search as selection
 from bssl_tf.evaluation.features import extract_features
-from bssl_tf.evaluation.knn import knn_accuracies, knn_accuracy
-from bssl_tf.evaluation.labelled import check_labels
-from bssl_tf.evaluation.linear import linear_accuracy
+from bssl_tf.evaluation.labelled_data import check_labels
+from bssl_tf.evaluation.protocols.knn import knn_accuracies, knn_accuracy
+from bssl_tf.evaluation.protocols.linear import linear_accuracy
 
 
 def clusters(count, classes=4, width=12, spread=0.3, seed=0):

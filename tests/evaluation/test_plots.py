@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bssl_tf.data.arrays import ArraySource
-from bssl_tf.evaluation.labelled import labelled
+from bssl_tf.data.sources.arrays import ArraySource
+from bssl_tf.evaluation.labelled_data import labelled
 from bssl_tf.evaluation.neighbours import queries_of, write_neighbours
 from bssl_tf.evaluation.plots import map_of, plot_accuracy, plot_confusion, plot_maps
-from bssl_tf.evaluation.protocol import Score
+from bssl_tf.evaluation.protocols.base import Score
 from bssl_tf.evaluation.results import summarise
 
 GREEN, RED = (0, 128, 0), (255, 0, 0)

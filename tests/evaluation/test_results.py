@@ -4,15 +4,15 @@ import json
 import numpy as np
 import pytest
 
-from bssl_tf.data.arrays import ArraySource
+from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.evaluation.feature_store import FeatureStore
-from bssl_tf.evaluation.knn import Knn
-from bssl_tf.evaluation.labelled import labelled
-from bssl_tf.evaluation.linear import Linear
-from bssl_tf.evaluation.protocol import Network, Score
+from bssl_tf.evaluation.labelled_data import labelled
+from bssl_tf.evaluation.protocols.base import Network, Score
+from bssl_tf.evaluation.protocols.knn import Knn
+from bssl_tf.evaluation.protocols.linear import Linear
 from bssl_tf.evaluation.results import Job, Results, summarise
 from bssl_tf.evaluation.tables import long_table, markdown, short_table
-from bssl_tf.evaluation_settings import EvaluationSettings
 
 NETWORK = Network("student", "abc", None)
 FACTS = {"feature_size": 3}

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from bssl_tf.data import digits
+from bssl_tf.data.sources import digits
 from bssl_tf.evaluation.subsets import balanced_subset, file_name, per_class_subset, saved_subset
 
 

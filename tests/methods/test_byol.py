@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from small import dense_backbone, fit, two_views, values_of
 
 from bssl_tf.methods.byol import Byol
+from tests.methods.small import dense_backbone, fit, two_views, values_of
 
 
 def naive_loss(predicted, target):

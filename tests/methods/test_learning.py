@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bssl_tf.config.training import DataSettings, ViewSettings
 from bssl_tf.data import evaluation_images, load_source, steps_per_epoch, training_views
 from bssl_tf.evaluation.features import extract_features
-from bssl_tf.evaluation.knn import knn_accuracy
-from bssl_tf.methods import create, description, method_names
+from bssl_tf.evaluation.protocols.knn import knn_accuracy
+from bssl_tf.methods.registry import create, description, method_names
 from bssl_tf.models import BackboneSpec, build_backbone
-from bssl_tf.settings import DataSettings, ViewSettings
 from bssl_tf.training.training_data import known_labels
 
 IMAGES = dict(image_size=8, channels=1)

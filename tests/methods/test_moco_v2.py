@@ -2,10 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-from small import dense_backbone, fit, two_views, values_of
 
 from bssl_tf.losses import info_nce
 from bssl_tf.methods.moco_v2 import MocoV2
+from tests.methods.small import dense_backbone, fit, two_views, values_of
 
 
 def unit(rows):

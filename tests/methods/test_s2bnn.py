@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import WIDTH, dense_backbone, fit, two_views, values_of
 
 from bssl_tf.losses import kl_divergence, nt_xent
 from bssl_tf.methods.s2bnn import S2bnn
 from bssl_tf.models import mlp_head
+from tests.methods.small import WIDTH, dense_backbone, fit, two_views, values_of
 
 
 def distilling(**options):

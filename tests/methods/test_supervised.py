@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small import dense_backbone, fit, two_views
 
 from bssl_tf.methods.supervised import Supervised
+from tests.methods.small import dense_backbone, fit, two_views
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

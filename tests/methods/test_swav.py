@@ -2,11 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-from small import dense_backbone, fit, two_views
 
 from bssl_tf.losses import sinkhorn
 from bssl_tf.methods.swav import Swav
 from bssl_tf.models import BackboneSpec, build_backbone
+from tests.methods.small import dense_backbone, fit, two_views
 
 
 def softmax(rows):

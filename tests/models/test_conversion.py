@@ -6,10 +6,10 @@ That every student converts after training is tested in test_students.py.
 import larq_compute_engine as lce
 import numpy as np
 from larq_compute_engine.tflite.python.interpreter import Interpreter
-from networks import features_of, pixels_for, randomised, spec_of
 
 from bssl_tf.deploy import convert_backbone
 from bssl_tf.models import build_backbone
+from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 
 def relative_deviations(spec, file):

@@ -2,9 +2,9 @@ import json
 import os
 
 import pytest
-from networks import randomised, spec_of
 
 from bssl_tf.models import BackboneSpec, build_backbone, load_backbone, save_backbone
+from tests.models.networks import randomised, spec_of
 
 
 @pytest.fixture

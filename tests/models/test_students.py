@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import features_of, pixels_for, randomised, spec_of
 
+from bssl_tf.config.training import STUDENTS, TEACHERS
 from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file
 from bssl_tf.models import (
     BINARY,
@@ -14,7 +14,7 @@ from bssl_tf.models import (
     save_backbone,
 )
 from bssl_tf.models.spec import ARCHITECTURES
-from bssl_tf.settings import STUDENTS, TEACHERS
+from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 
 def train_a_step(model, pixels):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import features_of, pixels_for, randomised, spec_of
 
 from bssl_tf.cli.import_teacher import PIXELS
+from bssl_tf.config.training import TeacherSettings
 from bssl_tf.models import build_backbone, fingerprint, load_teacher, save_backbone
 from bssl_tf.models.pixels import PIXEL_RANGES
-from bssl_tf.settings import TeacherSettings
+from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 SMALL = spec_of("resnet_small", mode="float", width=8)
 

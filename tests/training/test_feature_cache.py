@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
+from bssl_tf.config.training import ViewSettings
 from bssl_tf.data import training_views, views_in_order
-from bssl_tf.data.arrays import ArraySource
+from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.models import BackboneSpec, build_backbone
-from bssl_tf.settings import ViewSettings
 from bssl_tf.training import feature_cache
 from bssl_tf.training.checkpoints import Interrupted
 from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, size_text, write_about

@@ -8,10 +8,8 @@ import pytest
 import tensorflow as tf
 from rich.console import Console
 
-from bssl_tf.config import Config
-from bssl_tf.data import load_source
-from bssl_tf.models import load_backbone
-from bssl_tf.settings import (
+from bssl_tf.config.flags import Config
+from bssl_tf.config.training import (
     BsslSettings,
     DataSettings,
     FeatureCacheSettings,
@@ -22,10 +20,12 @@ from bssl_tf.settings import (
     StudentSettings,
     TeacherSettings,
 )
+from bssl_tf.data import load_source
+from bssl_tf.models import load_backbone
+from bssl_tf.runs import phases
 from bssl_tf.training import stages
 from bssl_tf.training.checkpoints import Interrupted
-from bssl_tf.training.phases import phases
-from bssl_tf.training.tables import read_table
+from bssl_tf.training.monitoring.metrics_log import read_table
 
 
 def config_for(workdir, micro_batches=1, view_cycle=0, method=MethodSettings(), **bssl):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from bssl_tf.methods.common.replicas import Mean, loss_share, mean_of_terms
+from bssl_tf.methods.common.distributed import Mean, loss_share, mean_of_terms
 
 
 class Method(tf.keras.Model, abc.ABC):

@@ -1,0 +1,125 @@
+"""What settings may be, each by itself and all together, before any compute is spent."""
+
+import math
+from dataclasses import fields
+from typing import Any
+
+from bssl_tf.config.training import TEACHERS
+from bssl_tf.errors import ConfigError
+from bssl_tf.methods.registry import description
+
+
+def validate_group(group: Any) -> None:
+    """Check every setting of a group against its choices and bounds.
+
+    Raises:
+        ConfigError: names the flag, its value and what to do.
+    """
+    for field in fields(group):
+        value, limits = getattr(group, field.name), field.metadata
+        flag = f"--{field.name}={value}"
+        if limits["choices"] and value not in limits["choices"]:
+            raise ConfigError(f"{flag}: choose one of {', '.join(map(str, limits['choices']))}.")
+        if limits["low"] is not None and value < limits["low"]:
+            raise ConfigError(f"{flag}: give at least {limits['low']}.")
+        if limits["high"] is not None and value > limits["high"]:
+            raise ConfigError(f"{flag}: give at most {limits['high']}.")
+
+
+def validate(config: "Config") -> None:  # noqa: F821
+    """Check every setting, and the settings that hang together.
+
+    Raises:
+        ConfigError: names the flag, its value and what to do.
+    """
+    for group in fields(config):
+        validate_group(getattr(config, group.name))
+    if not config.run.workdir:
+        raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
+    if config.teacher.teacher in TEACHERS and config.teacher.teacher_pixels != "0..255":
+        raise ConfigError(
+            f"--teacher_pixels={config.teacher.teacher_pixels} is for a saved Keras model; --teacher="
+            f"{config.teacher.teacher} is built here and takes pixels as they are: leave --teacher_pixels out."
+        )
+    if config.run.preview_views and config.distribution.distribution != "one_device":
+        raise ConfigError(
+            f"--preview_views draws on one machine: leave --distribution={config.distribution.distribution} out."
+        )
+    if config.cache.feature_cache_dir and not (config.cache.view_cycle and config.cache.feature_cache):
+        raise ConfigError(
+            f"--feature_cache_dir={config.cache.feature_cache_dir} needs --view_cycle (and not --nofeature_cache): "
+            "only views that repeat can be kept."
+        )
+    _validate_method(config)
+    _validate_bssl(config)
+    _validate_optimizers(config)
+    _validate_views(config)
+
+
+def _validate_method(config) -> None:
+    method = config.method
+    description(method.method).parsed(method.method_options)
+    pretraining = config.pretraining
+    description(pretraining.teacher_method).parsed(pretraining.teacher_method_options, "--teacher_method_options")
+    if method.method != "bssl" and config.bssl.ablation != "full":
+        raise ConfigError(
+            f"--ablation={config.bssl.ablation} is a row of BSSL's ablation, but --method={method.method}: drop one of "
+            "them (a single stage: --stages=2)."
+        )
+    if description(method.method).compares_images and config.optimizer.micro_batches > 1:
+        raise ConfigError(
+            f"--micro_batches={config.optimizer.micro_batches}: --method={method.method} compares the images of a "
+            "batch, which cannot be split. Lower --batch_size instead."
+        )
+
+
+def _validate_bssl(config) -> None:
+    bssl = config.bssl
+    if bssl.ablation == "joint" and bssl.balance != "auto":
+        raise ConfigError(
+            f"--balance={bssl.balance} contradicts --ablation=joint, which has no similarity loss: drop one of them."
+        )
+    if bssl.ablation == "similarity" and bssl.balance == "cosine":
+        raise ConfigError(
+            "--balance=cosine contradicts --ablation=similarity, whose λ is constant: use --ablation=balancing."
+        )
+
+
+def _validate_optimizers(config) -> None:
+    optimizer, pretraining = config.optimizer, config.pretraining
+    for decay, optimizer_name, of in (
+        (optimizer.weight_decay, optimizer.optimizer, ""),
+        (pretraining.teacher_weight_decay, pretraining.teacher_optimizer, "teacher_"),
+    ):
+        if decay and optimizer_name == "adam":
+            raise ConfigError(
+                f"--{of}weight_decay={decay} does nothing with --{of}optimizer=adam: use --{of}optimizer=adamw."
+            )
+    for warmup, epochs, of in (
+        (optimizer.warmup_epochs, optimizer.epochs, ""),
+        (pretraining.teacher_warmup_epochs, pretraining.teacher_epochs, "teacher_"),
+    ):
+        if warmup >= epochs and warmup > 0:
+            raise ConfigError(f"--{of}warmup_epochs={warmup} leaves nothing of --{of}epochs={epochs}: lower it.")
+    if optimizer.batch_size % optimizer.micro_batches:
+        raise ConfigError(
+            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "
+            f"give {math.gcd(optimizer.micro_batches, optimizer.batch_size)}, or --batch_size="
+            f"{-(-optimizer.batch_size // optimizer.micro_batches) * optimizer.micro_batches}."
+        )
+
+
+def _validate_views(config) -> None:
+    views = config.views
+    if views.crop_max < views.crop_min:
+        raise ConfigError(f"--crop_max={views.crop_max} is below --crop_min={views.crop_min}: raise it.")
+    if not views.small_views:
+        return
+    methods = (config.method.method, config.pretraining.teacher_method)
+    if not any(description(name).multi_crop for name in methods):
+        raise ConfigError(
+            f"--small_views={views.small_views} is for methods with multi-crop, such as swav, not for --method="
+            f"{methods[0]} and --teacher_method={methods[1]}: leave it out."
+        )
+    if config.compute.augment_on == "device":
+        raise ConfigError("--small_views needs --augment_on=host: views of two sizes are made in the input pipeline.")

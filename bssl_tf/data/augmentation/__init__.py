@@ -1,0 +1,1 @@
+"""Stateless random views: pure functions of seed, step and view."""

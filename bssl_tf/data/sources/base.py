@@ -1,0 +1,119 @@
+"""What a data set is to the rest of the package: a `Source` of images in a reproducible order.
+
+A source hands out *records* (an index, a file name, encoded bytes), which are cheap to shuffle and to
+skip, and decodes a record only when asked to. A new kind of data set is a subclass of `Source`.
+"""
+
+import abc
+import re
+from contextlib import contextmanager
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.data.augmentation.randomness import ORDER, epoch_key
+from bssl_tf.errors import UserError
+
+
+class DataError(UserError):
+    """The images asked for cannot be had; the message says which, why, and what to do."""
+
+
+class Source(abc.ABC):
+    """A data set's images in a fixed order, or in the order of an epoch.
+
+    Attributes:
+        name: short name for messages and tables.
+        num_examples: number of images.
+        class_names: names of the classes, or None without labels.
+        image_shape: (height, width, channels) of decoded images; height and width are None where they vary.
+        decodes_batches: whether `decode` also takes a batch of records, all of one size.
+    """
+
+    name: str
+    num_examples: int
+    class_names: Optional[list[str]]
+    image_shape: tuple[Optional[int], Optional[int], int]
+    decodes_batches = False
+    report = None  # a `ScanReport` where files had to be looked at one by one
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> Optional[np.ndarray]:
+        """Class of every image, int64 of shape (num_examples,), in the fixed order; None without labels."""
+
+    @property
+    @abc.abstractmethod
+    def ids(self) -> np.ndarray:
+        """Ids of all images, int64 of shape (num_examples,), in the fixed order."""
+
+    @property
+    @abc.abstractmethod
+    def fingerprint(self) -> str:
+        """A text that changes when the images, their ids or their order change."""
+
+    @abc.abstractmethod
+    def examples(self, epoch=None, seed: int = 0) -> tf.data.Dataset:
+        """Every image once, not yet decoded.
+
+        Args:
+            epoch: None for the fixed order, or an int64 scalar (a tensor, too) for that epoch's order,
+                which is a pure function of ``seed`` and ``epoch``.
+            seed: seed of the run.
+
+        Returns:
+            A data set of ``dict(id=int64 scalar, record=…)``. The id belongs to the image whatever the order.
+        """
+
+    @abc.abstractmethod
+    def decode(self, record, short_side: Optional[int] = None) -> tf.Tensor:
+        """Decode one record; for use inside ``Dataset.map``.
+
+        Args:
+            record: as `examples` gave it.
+            short_side: the source may shrink larger photos to this height or width, whichever is smaller.
+
+        Returns:
+            uint8 of shape (height, width, channels).
+        """
+
+
+def epoch_order(num_examples: int, epoch, seed: int) -> tf.Tensor:
+    """Indices 0 … num_examples - 1, int64: in order for ``epoch=None``, else in that epoch's order."""
+    indices = tf.range(num_examples, dtype=tf.int64)
+    if epoch is None:
+        return indices
+    return tf.random.experimental.stateless_shuffle(indices, seed=epoch_key(seed, epoch, ORDER))
+
+
+_MARKED = re.compile(r"<<data error: (.*?)>>", re.DOTALL)
+
+
+def mark(message: str) -> str:
+    """Mark a message so that `readable_data_errors` finds it again in TensorFlow's report."""
+    return f"<<data error: {message}>>"
+
+
+@contextmanager
+def readable_data_errors():
+    """Turn TensorFlow's report on an image that could not be read into a plain `DataError`.
+
+    Wrap it around any loop over a data set of this package::
+
+        with readable_data_errors():
+            for batch in evaluation_images(source, image_size=224, channels=3):
+                ...
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        marked = _MARKED.search(str(error))
+        if marked is not None:
+            raise DataError(marked.group(1)) from None
+        if "JPEG" in str(error):
+            raise DataError(
+                "A JPEG image that could be read when the data were checked is damaged now; TensorFlow's decoder "
+                "does not say which. Start again: what has changed is checked anew, and broken files are skipped."
+            ) from None
+        raise

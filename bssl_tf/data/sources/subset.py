@@ -1,0 +1,60 @@
+"""Some images of a source, as a source."""
+
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.data.sources.base import Source, epoch_order
+
+
+class SubsetSource(Source):
+    """The images at some places of another source; all records are kept in memory, not decoded.
+
+    Args:
+        source: the other source.
+        places: which of its images, ascending, in its fixed order.
+    """
+
+    def __init__(self, source: Source, places: np.ndarray):
+        self._source, self._places = source, np.asarray(places)
+        self.name, self.num_examples = source.name, len(self._places)
+        self.class_names, self.image_shape = source.class_names, source.image_shape
+        self.decodes_batches, self.report = source.decodes_batches, source.report
+        wanted = np.zeros(source.num_examples, bool)
+        wanted[self._places] = True
+        examples = list(
+            tf.data.Dataset.zip((source.examples(), tf.data.Dataset.from_tensor_slices(wanted)))
+            .filter(lambda example, is_wanted: is_wanted)
+            .map(lambda example, _: example)
+            .as_numpy_iterator()
+        )
+        with tf.device("CPU:0"):
+            self._ids = tf.constant([example["id"] for example in examples], tf.int64)
+            self._records = tf.constant([example["record"] for example in examples])
+
+    @property
+    def labels(self):
+        return None if self._source.labels is None else self._source.labels[self._places]
+
+    @property
+    def ids(self):
+        return self._ids.numpy()
+
+    @property
+    def fingerprint(self):
+        return (
+            f"{self._source.fingerprint} {hashlib.blake2b(self._places.astype(np.int64), digest_size=16).hexdigest()}"
+        )
+
+    def examples(self, epoch=None, seed=0):
+        order = epoch_order(self.num_examples, epoch, seed)
+
+        @tf.autograph.experimental.do_not_convert
+        def example(place):
+            return dict(id=self._ids[place], record=self._records[place])
+
+        return tf.data.Dataset.from_tensor_slices(order).map(example)
+
+    def decode(self, record, short_side=None):
+        return self._source.decode(record, short_side)

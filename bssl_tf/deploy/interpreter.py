@@ -1,0 +1,102 @@
+"""Runs a converted backbone with Larq Compute Engine's interpreter.
+
+On x86 the interpreter takes reference code for binary convolutions: right numbers, telling nothing of
+the speed on a phone.
+"""
+
+from pathlib import Path
+from typing import Union
+
+import larq_compute_engine as lce
+import numpy as np
+
+from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file
+from bssl_tf.errors import UserError
+
+
+class TfliteBackbone:
+    """A .tflite backbone as a function from pixels to features.
+
+        backbone = TfliteBackbone("model.tflite")
+        features = backbone.features(images)            # (n, S, S, C) uint8 → (n, D) float32
+
+    Args:
+        source: path of a .tflite file, or its content.
+        num_threads: threads of the interpreter.
+
+    Attributes:
+        image_shape: (S, S, C).
+        report: what is in the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        TfliteFileError: damaged, or not a network from one uint8 or float32 image to vectors, one or more.
+    """
+
+    def __init__(self, source: Union[str, Path, bytes], num_threads: int = 2):
+        self.name = "these bytes" if isinstance(source, bytes) else str(source)
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        try:
+            self.report = inspect_file(content)
+        except TfliteFileError as error:
+            raise TfliteFileError(f"{self.name}: {error}") from error
+        self._require_backbone()
+        self.image_shape = self.report.inputs[0].shape[1:]
+        self._interpreter = lce.testing.Interpreter(content, num_threads=num_threads)
+
+    def _require_backbone(self) -> None:
+        inputs, outputs = self.report.inputs, self.report.outputs
+        fits = len(inputs) == 1 and len(inputs[0].shape) == 4 and all(len(output.shape) == 2 for output in outputs)
+        if not fits or inputs[0].shape[0] != 1 or inputs[0].dtype not in ("uint8", "float32"):
+            raise TfliteFileError(
+                f"{self.name} takes ({'; '.join(map(str, inputs))}) and gives"
+                f" ({'; '.join(map(str, outputs))}). A backbone takes one image, uint8 or float32 1×S×S×C,"
+                " and gives one feature vector, 1×D, and perhaps more vectors. Give a file that convert.py has written."
+            )
+        if self.report.foreign_operators:
+            raise TfliteFileError(
+                f"{self.name} has operators that Larq Compute Engine lacks:"
+                f" {', '.join(self.report.foreign_operators)}. Give a file that convert.py has written."
+            )
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Features of a batch of pixels, (n, D) float32: the output of that name, or the only one.
+
+        Raises:
+            UserError: another image size than the file's, or a file that gives no features.
+        """
+        only = self.report.outputs[0]
+        is_features = len(self.report.outputs) == 1 and only.dtype == "float32"
+        return self.outputs(images, (only.name if is_features else "features",))[0]
+
+    def outputs(self, images: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
+        """Outputs of a batch of pixels, by their names in the signature.
+
+        Args:
+            images: (n, S, S, C), pixels in 0..255, of any number type.
+            names: such as "features" and "codes".
+
+        Returns:
+            (n, D) for each name. The images go through one by one, as on the device; larger batches
+            were measured to be no faster.
+
+        Raises:
+            UserError: another image size than the file's, or no such output.
+        """
+        existing = [output.name for output in self.report.outputs]
+        missing = [name for name in names if name not in existing]
+        if missing:
+            raise UserError(
+                f"{self.name} gives {', '.join(existing)}, but no {', '.join(missing)}: convert again with"
+                f" --outputs={','.join(names)}."
+            )
+        if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
+            size, channels = self.image_shape[0], self.image_shape[2]
+            raise UserError(
+                f"{self.name} takes images of shape {self.image_shape}, these are {tuple(images.shape[1:])}."
+                f" Load the images with --image_size={size} --channels={channels}, or convert for the other"
+                " size."
+            )
+        given = self._interpreter.predict(np.ascontiguousarray(images, self.report.inputs[0].dtype))
+        by_name = dict(zip(existing, given if len(existing) > 1 else [given]))
+        return [by_name[name] for name in names]

@@ -1,0 +1,118 @@
+"""Finds the networks to evaluate: those of a run, and those named one by one. Does not import TensorFlow."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bssl_tf.config.flags import Config
+from bssl_tf.errors import ConfigError
+from bssl_tf.evaluation.protocols.base import BINARY, Network
+from bssl_tf.files import fingerprint
+from bssl_tf.methods.registry import description
+from bssl_tf.runs import BACKBONE_FILES, teacher_path
+
+
+def networks_of_run(workdir: Path, config: Config) -> list[Network]:
+    """A random binary network, both stages, the teacher and all .tflite files, as far as they are there.
+
+    Raises:
+        ConfigError: a stage holds half a checkpoint, or one of another student.
+    """
+    found = []
+    method = description(config.method.method).title
+    for name, label in (("stage1", "stage 1: binary activations"), ("stage2", f"{method} student, binary")):
+        if (workdir / name / BACKBONE_FILES[0]).exists():
+            found.append(_checkpoint(workdir / name, label))
+            _check_student(workdir / name, found[-1].spec["name"], config.student.student)
+    if found:
+        newest = workdir / ("stage2" if (workdir / "stage2" / BACKBONE_FILES[0]).exists() else "stage1")
+        found.insert(0, _random(newest, config.run.seed))
+    if (teacher_path(config) / BACKBONE_FILES[0]).exists():
+        found.append(_checkpoint(teacher_path(config), "teacher, float"))
+    return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if not _gives_only_codes(path)]
+
+
+def named_networks(paths: list[str]) -> list[Network]:
+    """Those of --model.
+
+    Raises:
+        ConfigError: a path is neither a .tflite file nor a folder with a backbone.
+    """
+    found = []
+    for path in map(Path, paths):
+        if path.suffix == ".tflite" and path.is_file():
+            found.append(_tflite(path))
+        elif (path / BACKBONE_FILES[0]).exists():
+            found.append(_checkpoint(path, str(path)))
+        else:
+            raise ConfigError(
+                f"--model={path} is neither a .tflite file nor a folder with {BACKBONE_FILES[0]} (such as "
+                "WORKDIR/stage2)."
+            )
+    return found
+
+
+def _check_student(folder: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ConfigError(
+            f"{folder} holds a checkpoint of another student: a {found}, but the run's config.json says "
+            f"--student={expected}. Evaluate it by itself: --model={folder}."
+        )
+
+
+def _checkpoint(folder: Path, name: str) -> Network:
+    def load():
+        from bssl_tf.models import load_backbone
+
+        return load_backbone(folder)[0]
+
+    missing = [file for file in BACKBONE_FILES if not (folder / file).exists()]
+    if missing:
+        raise ConfigError(f"{folder} holds no whole backbone: {missing[0]} is missing.")
+    identity = "-".join(fingerprint(folder / file) for file in BACKBONE_FILES)
+    return Network(name, identity, load, spec=_spec(folder))
+
+
+def _random(folder: Path, seed: int) -> Network:
+    spec = _spec(folder) | {"mode": BINARY}
+
+    def load():
+        import tensorflow as tf
+
+        from bssl_tf.models import BackboneSpec, build_backbone
+
+        tf.keras.utils.set_random_seed(seed)
+        return build_backbone(BackboneSpec(**spec))
+
+    identity = f"seed {seed} {fingerprint(folder / BACKBONE_FILES[0])}"
+    return Network("random network, binary", identity, load, spec=spec, pretrained=False)
+
+
+def _tflite(path: Path) -> Network:
+    def load():
+        from bssl_tf.deploy import TfliteBackbone
+
+        return TfliteBackbone(path)
+
+    facts, names = {"bytes": path.stat().st_size}, None
+    if path.with_suffix(".json").exists():
+        report = json.loads(path.with_suffix(".json").read_text())
+        facts["deviation"] = (report.get("parity") or {}).get("largest_deviation")
+        names = report.get("extra", {}).get("class_names")
+    return Network(
+        f"{path.name}, LCE interpreter", fingerprint(path), load, class_names=names and tuple(names), facts=facts
+    )
+
+
+def _gives_only_codes(path: Path) -> bool:
+    """Whether a file has nothing to measure: its report tells."""
+    report = path.with_suffix(".json")
+    outputs = json.loads(report.read_text()).get("outputs") if report.exists() else None
+    return outputs is not None and [output["name"] for output in outputs] == ["codes"]
+
+
+def _spec(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / BACKBONE_FILES[0]).read_text())
+    except ValueError as error:
+        raise ConfigError(f"{folder / BACKBONE_FILES[0]} cannot be used: {error}") from error

@@ -1,0 +1,1 @@
+"""What a representation is judged by: one file a protocol."""

@@ -1,0 +1,123 @@
+"""Trains a classifier on labelled images: random crops and flips, cross-entropy, any part of the network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.config.training import ViewSettings
+from bssl_tf.data import Source, readable_data_errors, training_views
+from bssl_tf.models.classifier import Classifier
+from bssl_tf.native_logs import start_xla
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Attributes:
+        optimizer: a Keras optimizer with its schedule.
+        steps: how long.
+        batch_size: images in a step; all, where there are fewer.
+        views: crops and flips; colours stay as they are.
+        seed: of order and crops.
+        stem_multiplier: learning rate of the first layer of the backbone relative to the classifier's; in between it
+            falls as a geometric series over the layers. 1: the same for all.
+        train_backbone: False: the backbone is frozen, batch norms included.
+    """
+
+    optimizer: tf.keras.optimizers.Optimizer
+    steps: int
+    batch_size: int
+    views: ViewSettings
+    seed: int
+    stem_multiplier: float = 1.0
+    train_backbone: bool = True
+
+
+def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, watch: Callable[..., Any]) -> None:
+    """Train in place.
+
+    Args:
+        classifier: its head is trained, and its backbone as the recipe says. Latent weights of binary layers are
+            trained through their quantizers: the network stays binary.
+        images: labelled images.
+        recipe: how.
+        watch: as in `protocol.Task`.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    batch_size = min(recipe.batch_size, images.num_examples)
+    steps_per_epoch = images.num_examples // batch_size
+    batches = _labelled_views(classifier, images, recipe, batch_size, -(-recipe.steps // steps_per_epoch))
+    step = _training_step(classifier, recipe)
+    start_xla()
+    progress = watch("training", recipe.steps, steps_per_epoch, batch_size)
+    try:
+        with readable_data_errors():
+            for number, (pixels, labels) in enumerate(batches.take(recipe.steps), start=1):
+                loss = float(step(tf.cast(pixels, tf.float32), labels))
+                if not np.isfinite(loss):
+                    raise FloatingPointError(
+                        f"The loss is {loss} after {number} steps: lower --sgd_learning_rate or "
+                        "--finetune_learning_rate."
+                    )
+                progress.show({"loss": loss})
+                progress.advance(number)
+    finally:
+        progress.close()
+
+
+def learning_rate_multipliers(backbone: tf.keras.Model, stem_multiplier: float) -> dict[str, float]:
+    """Name → multiplier of every layer with trainable weights: from `stem_multiplier` up, geometric in depth."""
+    layers = [layer for layer in backbone.layers if layer.trainable_weights]
+    return {layer.name: stem_multiplier ** (1 - place / len(layers)) for place, layer in enumerate(layers)}
+
+
+def _labelled_views(
+    classifier: Classifier, images: Source, recipe: Recipe, batch_size: int, epochs: int
+) -> tf.data.Dataset:
+    """Batches of (pixels uint8, labels)."""
+    ids, labels = tf.constant(images.ids, tf.int64), tf.constant(images.labels, tf.int64)
+    class_of = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(ids, labels), default_value=-1)
+    views = training_views(
+        images,
+        image_size=classifier.spec.image_size,
+        channels=classifier.spec.channels,
+        views=recipe.views,
+        seed=recipe.seed,
+        batch_size=batch_size,
+        epochs=epochs,
+        num_views=1,
+        known=tf.autograph.experimental.do_not_convert(lambda epoch, ids: class_of.lookup(ids)),
+    )
+    return views.map(tf.autograph.experimental.do_not_convert(lambda views, labels: (views[0], labels)))
+
+
+def _training_step(classifier: Classifier, recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    backbone, head, optimizer = classifier.backbone, classifier.head, recipe.optimizer
+    slow = []
+    if recipe.train_backbone and recipe.stem_multiplier != 1:
+        multipliers = learning_rate_multipliers(backbone, recipe.stem_multiplier)
+        layers = [layer for layer in backbone.layers if layer.name in multipliers]
+        slow = [(weight, multipliers[layer.name]) for layer in layers for weight in layer.trainable_weights]
+    variables = (backbone.trainable_variables if recipe.train_backbone else []) + head.trainable_variables
+    optimizer.build(variables)
+
+    @tf.function(autograph=False)
+    def step(pixels, labels):
+        with tf.GradientTape() as tape:
+            logits = head(backbone(pixels, training=recipe.train_backbone))
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        gradients = tape.gradient(loss, variables)
+        before = [tf.identity(weight) for weight, _ in slow]
+        with tf.control_dependencies(before):
+            optimizer.apply_gradients(zip(gradients, variables))
+        for (weight, multiplier), old in zip(slow, before):  # a part of the way is a part of the learning rate
+            weight.assign(old + multiplier * (weight - old))
+        return loss
+
+    return step

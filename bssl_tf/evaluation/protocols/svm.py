@@ -1,0 +1,76 @@
+"""Linear support vector machines on frozen features: all labels, few labels, several labels an image.
+
+As in https://arxiv.org/abs/1905.01235 (VOC07): one against the rest, C chosen on held-out training images. What
+differs: features are standardised, and C is held-out instead of cross-validated.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from bssl_tf.evaluation.labelled_data import LabelledData
+from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
+from bssl_tf.evaluation.protocols.penalty_search import choose_penalty
+from bssl_tf.evaluation.subsets import per_class_subset
+
+PENALTY_GRID = (1e-4, 1e-3, 1e-2, 1e-1)
+MAX_ITERATIONS = 1000
+
+
+def fit_svm(x: np.ndarray, y: np.ndarray, c: float) -> LinearSVC:
+    """One linear SVM a class, against the rest. Places of both classes are needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by n_iter_
+        return LinearSVC(C=c, dual="auto", max_iter=MAX_ITERATIONS, random_state=0).fit(x, y)
+
+
+def svm_accuracy(
+    train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, seed: int = 0
+) -> tuple[float, dict]:
+    """Fit on (standardised) training features, score on test features.
+
+    Args:
+        train_x: (n, D) features.
+        train_y: (n,) classes.
+        test_x: (m, D) features.
+        test_y: (m,) classes.
+        seed: of the images held out to choose C.
+
+    Returns:
+        Accuracy, and how it came about: C, its held-out accuracies, whether the fit converged.
+    """
+    c, held_out_accuracy = choose_penalty(
+        lambda c, fit, held: float(fit_svm(train_x[fit], train_y[fit], c).score(train_x[held], train_y[held])),
+        train_y,
+        PENALTY_GRID,
+        seed,
+    )
+    classifier = fit_svm(train_x, train_y, c)
+    details = {"C": c, "held_out_accuracy": held_out_accuracy, "converged": bool(classifier.n_iter_ < MAX_ITERATIONS)}
+    return float(classifier.score(test_x, test_y)), details
+
+
+class Svm(Protocol):
+    name = "svm"
+
+    def parts(self):
+        low_shot = [{"shots": k, "draw": draw} for k in self.settings.shots for draw in range(self.settings.draws)]
+        return [{"shots": None, "draw": 0}, *low_shot]
+
+    def check(self, data: LabelledData) -> None:
+        if self.settings.shots:
+            per_class_subset(data.train_labels, max(self.settings.shots), self.settings.seed)
+
+    def run(self, task: Task, *, shots: int | None, draw: int) -> list[Score]:
+        data, seed = task.data, self.settings.seed + draw
+        scaler = StandardScaler().fit(task.features("train"))
+        train_x, test_x = (scaler.transform(task.features(split)).astype(np.float32) for split in ("train", "test"))
+        if shots is None:
+            accuracy, details = svm_accuracy(train_x, data.train_labels, test_x, data.test_labels, seed)
+            return [Score("SVM", accuracy, len(train_x), details=details)]
+        chosen = per_class_subset(data.train_labels, shots, seed)
+        accuracy, details = svm_accuracy(train_x[chosen], data.train_labels[chosen], test_x, data.test_labels, seed)
+        return [Score("low-shot SVM", accuracy, len(chosen), f"{shots} a class", headline=False, details=details)]

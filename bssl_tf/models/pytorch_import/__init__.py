@@ -1,0 +1,1 @@
+"""Teachers that were trained elsewhere, from PyTorch checkpoints."""

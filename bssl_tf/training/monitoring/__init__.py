@@ -1,0 +1,1 @@
+"""What a training run shows and writes while it goes: progress, metrics, curves, health."""

@@ -1,0 +1,228 @@
+"""Brings the workers of a run together, and tells those that are left when one of them is gone.
+
+Before TensorFlow starts, every worker opens a connection to the chief, on the chief's own port, and the chief sees
+that all have come, with the same settings and the same workdir. The connections stay open while the run lasts. The
+death of a process closes its connection at once; of one that hangs, or of a machine that cannot be reached, nothing
+is heard for half a minute. Nobody has to wait for a collective operation to time out.
+"""
+
+import json
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bssl_tf.config.flags import settings_that_differ
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import SECONDS_UNTIL_FILES_SHOW, appears
+from bssl_tf.training.multi_worker.cluster import Cluster
+
+SECONDS_FOR_A_GREETING = 10.0
+SECONDS_BETWEEN_BEATS, SECONDS_OF_SILENCE = 5.0, 30.0
+
+
+class _Line:
+    """A connection that carries one JSON object a line."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection, self._reader = connection, connection.makefile("r", encoding="utf-8")
+
+    def send(self, **message: Any) -> None:
+        self._connection.sendall((json.dumps(message) + "\n").encode())
+
+    def receive(self, seconds: float) -> dict[str, Any]:
+        """The next message.
+
+        Raises:
+            OSError: the connection is closed, or (TimeoutError) silent for so many seconds.
+        """
+        self._connection.settimeout(seconds)
+        line = self._reader.readline()
+        if not line.endswith("\n"):
+            raise ConnectionError("connection closed")
+        return json.loads(line)
+
+
+class Team:
+    """The workers of a run, connected: the chief with all others, they with the chief."""
+
+    def __init__(self, cluster: Cluster, lines: Mapping[int, _Line]):
+        self._cluster, self._lines = cluster, dict(lines)
+        self._leaving = threading.Lock()  # taken by whoever ends the team, and never given back
+
+    def watch(self, lost: Callable[[str], None]) -> None:
+        """From now on call `lost`, once and in another thread, when a worker is gone or stopped with an error.
+
+        Args:
+            lost: gets what happened, as "worker 1 (host:port) …".
+        """
+        threading.Thread(target=self._beat, daemon=True).start()
+        for index, line in self._lines.items():
+            threading.Thread(target=self._listen, args=(index, line, lost), daemon=True).start()
+
+    def leave(self, reason: str = "") -> None:
+        """Tell the others that this worker has ended as planned, or else why it stops."""
+        if self._leaving.acquire(blocking=False):
+            me = self._cluster.name(self._cluster.index)
+            _tell(self._lines.values(), {"stopped": f"{me} stopped: {reason}"} if reason else {})
+
+    def _beat(self) -> None:
+        while not self._leaving.locked():
+            _tell(self._lines.values(), {"alive": True})
+            time.sleep(SECONDS_BETWEEN_BEATS)
+
+    def _listen(self, index: int, line: _Line, lost: Callable[[str], None]) -> None:
+        who = self._cluster.name(index)
+        try:
+            while "alive" in (message := line.receive(SECONDS_OF_SILENCE)):
+                pass
+        except TimeoutError:
+            message = {"stopped": f"{who} has been silent for {SECONDS_OF_SILENCE:.0f} s: it hangs or is out of reach"}
+        except (OSError, ValueError):
+            message = {"stopped": f"{who} is gone: its process or its machine has died"}
+        if "stopped" in message and self._leaving.acquire(blocking=False):
+            _tell(self._lines.values(), message)
+            lost(message["stopped"])
+
+
+def assemble(
+    cluster: Cluster, settings: Mapping[str, Any], workdir: Path, seconds: float, say: Callable[[str], None]
+) -> Team:
+    """Wait for all workers.
+
+    Args:
+        cluster: who takes part.
+        settings: name → value of what has to be the same everywhere.
+        workdir: exists; has to be the same folder everywhere.
+        seconds: to wait for the others.
+        say: shows one line about whom this worker waits for.
+
+    Raises:
+        UserError: someone has not come in time, or this worker's port is taken.
+        ConfigError: someone has other settings, another workdir, or another worker's index.
+    """
+    server = _open_port(cluster)
+    if cluster.chief:
+        with server:
+            return _as_chief(cluster, server, dict(settings), workdir, time.monotonic() + seconds, say)
+    server.close()  # it was free, and TensorFlow will open it
+    return _as_member(cluster, dict(settings), workdir, seconds, say)
+
+
+def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
+    lines: dict[int, _Line] = {}
+    others = [index for index in range(len(cluster.addresses)) if index != cluster.index]
+
+    def refuse(error: type[UserError], message: str) -> UserError:
+        _tell(lines.values(), {"refused": message})
+        return error(message)
+
+    if others:
+        say(f"waiting for {', '.join(map(cluster.name, others))}")
+    while missing := [index for index in others if index not in lines]:
+        server.settimeout(max(deadline - time.monotonic(), 0.01))
+        try:
+            line = _Line(server.accept()[0])
+            greeting = line.receive(SECONDS_FOR_A_GREETING)
+            index = greeting["index"]
+        except TimeoutError:
+            if time.monotonic() < deadline:
+                continue
+            raise refuse(
+                UserError,
+                f"{', '.join(map(cluster.name, missing))} did not come in time (--worker_timeout). Start the same "
+                f"command there with its own --worker_index, and see that it can reach {cluster.addresses[0]}.",
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # not one of us
+        came_before, lines[index] = index in lines, line
+        if came_before or index not in others:
+            raise refuse(ConfigError, f"--worker_index={index} was given to more than one worker.")
+        if different := settings_that_differ(settings, greeting["settings"]):
+            rows = "\n".join(f"  --{name}: {there!r}, here {here!r}" for name, (here, there) in different.items())
+            raise refuse(
+                ConfigError,
+                f"{cluster.name(index)} has other settings than {cluster.name(0)}:\n{rows}\n"
+                "Give all workers the same command, but for --worker_index.",
+            )
+    with tempfile.NamedTemporaryFile(dir=workdir, prefix=".team_") as token:
+        for line in lines.values():
+            line.send(token=Path(token.name).name)
+        for index, line in lines.items():
+            try:
+                answer = line.receive(SECONDS_UNTIL_FILES_SHOW + SECONDS_FOR_A_GREETING)
+            except OSError as error:
+                raise refuse(UserError, f"{cluster.name(index)} is gone before the start ({error}).") from None
+            if "stopped" in answer:
+                raise refuse(ConfigError, answer["stopped"])
+    _tell(lines.values(), {"go": True})
+    return Team(cluster, lines)
+
+
+def _as_member(cluster, settings, workdir, seconds, say) -> Team:
+    chief, deadline = cluster.name(0), time.monotonic() + seconds
+    say(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
+    line = _call(cluster, deadline)
+
+    def answer_within(seconds: float) -> dict[str, Any]:
+        try:
+            answer = line.receive(seconds + SECONDS_FOR_A_GREETING)
+        except OSError as error:
+            raise UserError(f"{chief} has not answered ({error}): look at what it says.") from None
+        if "refused" in answer:
+            raise ConfigError(answer["refused"])
+        return answer
+
+    line.send(index=cluster.index, settings=settings)
+    answer = answer_within(max(deadline - time.monotonic(), 0.0))
+    if not appears(workdir / answer["token"], SECONDS_UNTIL_FILES_SHOW):
+        message = (
+            f"--workdir={workdir} on {cluster.name(cluster.index)} is not the folder of {chief}: all workers need the "
+            "same one, on a disk that they share."
+        )
+        line.send(stopped=message)
+        raise ConfigError(message)
+    line.send(ready=True)
+    answer_within(SECONDS_UNTIL_FILES_SHOW + SECONDS_FOR_A_GREETING)
+    return Team(cluster, {0: line})
+
+
+def _tell(lines: Iterable[_Line], message: Mapping[str, str]) -> None:
+    for line in lines:
+        try:
+            line.send(**message)
+        except OSError:
+            pass  # it is gone already
+
+
+def _call(cluster: Cluster, deadline: float) -> _Line:
+    host, port = _split(cluster.addresses[0])
+    while True:
+        try:
+            return _Line(socket.create_connection((host, port), timeout=SECONDS_FOR_A_GREETING))
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{cluster.name(0)} cannot be reached ({error}), --worker_timeout is over. Start the same command "
+                    "there with --worker_index=0; if it runs, mend its address in --workers, or a firewall between."
+                ) from None
+        time.sleep(0.3)
+
+
+def _open_port(cluster: Cluster) -> socket.socket:
+    _, port = _split(cluster.addresses[cluster.index])
+    try:
+        return socket.create_server(("", port))
+    except OSError as error:
+        raise UserError(
+            f"port {port} of {cluster.name(cluster.index)} cannot be opened on this machine ({error.strerror}): is a "
+            "worker still running? Else choose another port in --workers."
+        ) from None
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,68 @@
+import os
+
+import pytest
+
+from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.errors import ConfigError
+from bssl_tf.evaluation.comparison import records_of_runs, short_names
+from bssl_tf.evaluation.protocols.base import Network, Score
+from bssl_tf.evaluation.protocols.knn import Knn
+from bssl_tf.evaluation.results import Job, Results
+
+SETTINGS = EvaluationSettings(protocols="knn")
+
+
+def measured(run, networks, data_settings={"dataset": "digits"}):
+    results = Results(run / "evaluation" / "results.json")
+    for name, identity in networks.items():
+        job = Job(Network(name, identity, None), Knn(SETTINGS), {}, "digits", data_settings)
+        results.put(job, [Score("20-NN", 0.5, 100)], 1.0, {"feature_size": 3})
+    return str(run)
+
+
+def names(runs):
+    return [record["network"] for record in records_of_runs(runs, SETTINGS)]
+
+
+def test_what_runs_share_is_there_once_and_the_rest_has_the_names_of_its_run(tmp_path):
+    runs = [
+        measured(tmp_path / "seed0" / "bssl", {"student": "1", "teacher": "9"}),
+        measured(tmp_path / "seed0" / "simclr", {"student": "2", "teacher": "9"}),
+    ]
+    assert names(runs) == ["bssl: student", "teacher", "simclr: student"]
+
+
+def test_one_network_in_two_states_is_two(tmp_path):
+    runs = [measured(tmp_path / run, {"teacher": run}) for run in ("a", "b")]
+    assert names(runs) == ["a: teacher", "b: teacher"]
+
+
+def test_names_are_paths_without_what_all_share():
+    assert short_names(["runs/a/x", "runs/b/x"]) == {
+        "runs/a/x": os.path.join("a", "x"),
+        "runs/b/x": os.path.join("b", "x"),
+    }
+    assert short_names(["runs/a/"]) == {"runs/a/": "a"}
+
+
+def test_other_images_of_one_name_are_refused(tmp_path):
+    runs = [measured(tmp_path / "a", {"s": "1"}), measured(tmp_path / "b", {"s": "1"}, {"dataset": "digits", "n": 5})]
+    with pytest.raises(ConfigError, match="other images of digits"):
+        records_of_runs(runs, SETTINGS)
+
+
+def test_what_was_not_measured_with_these_settings_is_refused(tmp_path):
+    run = measured(tmp_path / "a", {"s": "1"})
+    with pytest.raises(ConfigError, match="nothing there was measured with these settings"):
+        records_of_runs([run], EvaluationSettings(protocols="svm"))
+
+
+def test_a_protocol_that_was_not_measured_is_named(tmp_path, capsys):
+    run = measured(tmp_path / "a", {"s": "1"})
+    assert len(records_of_runs([run], EvaluationSettings(protocols="knn,svm"))) == 1
+    assert "svm not measured with these settings" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        records_of_runs([str(tmp_path / "nothing")], SETTINGS)

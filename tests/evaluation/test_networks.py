@@ -1,0 +1,42 @@
+"""What `evaluate.py` finds in a workdir; nothing here takes TensorFlow."""
+
+import json
+
+import pytest
+
+from bssl_tf.config.flags import Config
+from bssl_tf.evaluation.networks import named_networks, networks_of_run
+
+SPEC = {"name": "reactnet_small", "mode": "binary_activations", "image_size": 8, "channels": 1}
+
+
+def checkpoint(folder, **spec):
+    folder.mkdir(parents=True)
+    (folder / "backbone.json").write_text(json.dumps(SPEC | spec))
+    (folder / "backbone.weights.h5").write_bytes(b"weights")
+    return folder
+
+
+def test_a_run_has_a_random_network_its_stages_and_its_files(tmp_path):
+    checkpoint(tmp_path / "stage1")
+    (tmp_path / "a.tflite").write_bytes(b"file")
+    (tmp_path / "b.tflite").write_bytes(b"classifier")
+    (tmp_path / "b.json").write_text(json.dumps({"parity": None, "extra": {"class_names": ["cat", "dog"]}}))
+    random, stage, file, classifier = networks_of_run(tmp_path, Config())
+    assert (random.pretrained, random.spec["mode"], stage.spec["mode"]) == (False, "binary", "binary_activations")
+    assert file.class_names is None and classifier.class_names == ("cat", "dog") and file.facts["bytes"] == 4
+    before = stage.identity
+    (tmp_path / "stage1" / "backbone.weights.h5").write_bytes(b"other weights")
+    assert networks_of_run(tmp_path, Config())[1].identity != before
+
+
+def test_checkpoints_that_do_not_belong_are_refused(tmp_path):
+    checkpoint(tmp_path / "other" / "stage2", name="quicknet")
+    with pytest.raises(ValueError, match="another student: a quicknet, but .* --student=reactnet_small"):
+        networks_of_run(tmp_path / "other", Config())
+    folder = checkpoint(tmp_path / "half" / "stage2")
+    (folder / "backbone.weights.h5").unlink()
+    with pytest.raises(ValueError, match="backbone.weights.h5 is missing"):
+        networks_of_run(tmp_path / "half", Config())
+    with pytest.raises(ValueError, match="neither a .tflite file nor a folder"):
+        named_networks([str(tmp_path)])

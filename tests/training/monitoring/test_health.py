@@ -1,0 +1,89 @@
+"""The health monitor speaks when something dies, names the knob, and keeps quiet otherwise."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.config.flags import Config
+from bssl_tf.models import BackboneSpec, LearnableBias, build_backbone
+from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
+
+HEALTHY = {
+    "loss": 0.4,
+    "target_entropy": 0.5,
+    "target_batch_entropy": 0.9,
+    "feature_std": 0.6,
+    "flipped_weights": 0.01,
+    "dead_channels": 0.02,
+    "progress": 0.3,
+}
+
+
+@pytest.mark.parametrize(
+    "signs, words, knob",
+    [
+        ({"target_entropy": 0.999, "target_batch_entropy": 1.0}, "nearly uniform", "--temperature"),
+        ({"target_entropy": 0.001, "target_batch_entropy": 0.002}, "same pseudo-classes", "--train_target=false"),
+        ({"feature_std": 0.001}, "nearly the same feature", "--balance_end"),
+        ({"flipped_weights": 0.5}, "not settling", "--learning_rate"),
+        ({"flipped_weights": 0.0}, "hardly any binary weight flips", "--learning_rate"),
+        ({"dead_channels": 0.7}, "never change sign", "--learning_rate"),
+    ],
+)
+def test_each_ailment_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
+    monitor = HealthMonitor()
+    assert monitor.judge(10, HEALTHY | signs) == []  # once may be chance
+    (warning,) = monitor.judge(20, HEALTHY | signs)
+    assert words in warning and knob in warning
+    assert monitor.judge(30, HEALTHY | signs) == []
+    assert len(monitor.warnings) == 1 and monitor.warnings[0].startswith("step 20")
+    settings = vars(Config().bssl) | vars(Config().optimizer) | vars(Config().student)
+    assert knob.lstrip("-").split("=")[0] in settings
+
+
+def test_a_healthy_run_hears_nothing():
+    monitor = HealthMonitor()
+    assert [monitor.judge(step, HEALTHY) for step in range(5)] == [[]] * 5
+
+
+def test_a_loss_that_is_not_finite_ends_the_run():
+    with pytest.raises(FloatingPointError, match="loss is nan at step 7.*--learning_rate"):
+        HealthMonitor().judge(7, HEALTHY | {"loss": float("nan")})
+
+
+class Student:
+    def __init__(self, mode):
+        spec = BackboneSpec("reactnet_small", 8, 1, mean=(100.0,), std=(60.0,), width=32, stages=1, mode=mode)
+        self.backbone = build_backbone(spec)
+
+    def quantised_kernels(self):
+        return [layer.kernel for layer in self.backbone.layers if getattr(layer, "input_quantizer", None)]
+
+
+def images():
+    return np.random.default_rng(0).integers(0, 255, (16, 8, 8, 1)).astype(np.uint8)
+
+
+def test_probe_counts_exactly_the_weights_that_flipped():
+    student = Student("binary")
+    probe = BinaryLayerProbe(student, images())
+    assert probe.report()["flipped_weights"] == 0.0
+    kernels = student.quantised_kernels()
+    kernels[0].assign(-kernels[0])
+    share = int(tf.size(kernels[0])) / sum(int(tf.size(kernel)) for kernel in kernels)
+    assert probe.report()["flipped_weights"] == pytest.approx(share)
+    assert probe.report()["flipped_weights"] == 0.0
+
+
+def test_probe_finds_channels_that_died():
+    student = Student("binary")
+    probe = BinaryLayerProbe(student, images())
+    before = probe.report()["dead_channels"]
+    biases = [layer for layer in student.backbone.layers if isinstance(layer, LearnableBias)]
+    biases[0].bias.assign(tf.fill(biases[0].bias.shape, 1e6))  # the first sign sees nothing but +1
+    dead = probe.report()["dead_channels"]
+    assert before < 0.5 and dead >= before + 0.3
+
+
+def test_stage_1_has_no_binary_weights_to_flip():
+    assert "flipped_weights" not in BinaryLayerProbe(Student("binary_activations"), images()).report()
