@@ -32,9 +32,9 @@ def load_source(settings: DataSettings, split: str, cache_dir: Optional[Path] = 
         root = Path(rest).expanduser()
         return folder.load(root, split, holdout=settings.holdout, max_images=max_images, cache_dir=cache_dir)
     if kind == "tfds" and rest:
-        from bssl_tf.data import tfds_source  # takes seconds to import, which other data sets can do without
+        from bssl_tf.data.sources import tfds  # takes seconds to import, which other data sets can do without
 
-        return tfds_source.load(
+        return tfds.load(
             rest,
             settings.train_split if split == "train" else settings.test_split,
             data_dir=settings.data_dir,

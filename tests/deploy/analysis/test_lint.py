@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.deploy import deployment_plan
-from bssl_tf.deploy.analysis import lint
+from bssl_tf.deploy.analysis.lint import lint
 
 L = tf.keras.layers
 
