@@ -1,6 +1,9 @@
-# make demo      the whole main job on real data, offline, in minutes
+# make demo      trains, converts and evaluates a network on real data, offline, in minutes
 # make test      the tests
-# make install   .venv with pinned dependencies
+# make check     style, types, import directions, documentation
+# make docs      the documentation as a site, in site/
+# make build     wheel and source archive, in dist/
+# make install   .venv with pinned dependencies; make develop: with all tools of the above
 # make PYTHON=/path/to/python3.11 …   to name the Python to use (3.10 to 3.12)
 
 VENV := .venv
@@ -8,20 +11,41 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 INSTALLED := $(VENV)/.installed
 TESTABLE := $(VENV)/.testable
+DEVELOPABLE := $(VENV)/.developable
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test install clean
+.PHONY: demo test check style types imports docs build install develop clean
 .DEFAULT_GOAL := demo
 
 demo: install
-	@$(BIN)/python train.py --flagfile=flags/digits.cfg --workdir=$(DEMO)
-	@$(BIN)/python convert.py --workdir=$(DEMO) --output=$(DEMO)/digits.tflite
-	@$(BIN)/python evaluate.py --workdir=$(DEMO)
+	@$(BIN)/bssl-train --recipe=digits --workdir=$(DEMO)
+	@$(BIN)/bssl-convert --workdir=$(DEMO) --output=$(DEMO)/digits.tflite
+	@$(BIN)/bssl-evaluate --workdir=$(DEMO)
 
 test: $(TESTABLE)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
+check: style
+
+style: $(DEVELOPABLE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEVELOPABLE)
+	$(BIN)/mypy
+
+imports: $(DEVELOPABLE)
+	$(BIN)/lint-imports
+
+docs: $(DEVELOPABLE)
+	$(BIN)/mkdocs build --quiet --strict
+
+build: $(DEVELOPABLE)
+	$(BIN)/python -m build --outdir dist .
+
 install: $(INSTALLED)
+
+develop: $(DEVELOPABLE)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@python=$$(sh -c 'for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.10 python3 python); do \
@@ -42,5 +66,9 @@ $(TESTABLE): $(INSTALLED)
 	$(PIP_INSTALL) --editable ".[test]"
 	@touch $(TESTABLE)
 
+$(DEVELOPABLE): $(INSTALLED)
+	$(PIP_INSTALL) --editable ".[dev]"
+	@touch $(TESTABLE) $(DEVELOPABLE)
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

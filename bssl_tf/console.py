@@ -12,10 +12,17 @@ from bssl_tf.errors import ConfigError, UserError
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
-def run_entry_point(main: Callable[[], None], usage: str) -> None:
+def run_entry_point(
+    main: Callable[[], None], usage: str, expand: Callable[[list[str]], list[str]] | None = None
+) -> None:
     """Parse flags, run `main`, and turn expected errors into one clear line and exit status 1 or 2.
 
     Bad settings exit with 2, anything that failed later with 1, an interruption with 130.
+
+    Args:
+        main: the command.
+        usage: text of ``--help``.
+        expand: rewrites the arguments before they are parsed.
     """
 
     def guarded(argv: list[str]) -> None:
@@ -35,7 +42,11 @@ def run_entry_point(main: Callable[[], None], usage: str) -> None:
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("bssl_tf") else ():
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)  # so that --help shows it
-    app.run(guarded)
+    try:
+        arguments = sys.argv[1:] if expand is None else expand(sys.argv[1:])
+    except ConfigError as error:
+        _fail(str(error), 2)
+    app.run(guarded, argv=[sys.argv[0], *arguments])
 
 
 def print_error(message: str) -> None:

@@ -1,6 +1,6 @@
 """Trains a binary network without labels: teacher, stage 1, stage 2.
 
-    python train.py --flagfile=flags/digits.cfg --workdir=runs/digits
+    bssl-train --recipe=digits --workdir=runs/digits
 
 The same command goes on where it stopped. What lies in the workdir: bssl_tf/training/phases.py.
 """
@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.flags import Config
+from bssl_tf.config.recipes import define_recipe_flag, expand_recipes
 from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow, start_xla
@@ -210,7 +211,8 @@ def _tell_finished(config: Config, wanted: list[Phase]) -> None:
 def run() -> None:
     """Console script ``bssl-train``."""
     configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
-    run_entry_point(main, __doc__)
+    define_recipe_flag()
+    run_entry_point(main, __doc__, expand_recipes)
 
 
 if __name__ == "__main__":
