@@ -44,8 +44,8 @@ def of_step(batch: int, pseudo_classes: int) -> tuple:
     )
     method.compile(tf.keras.optimizers.Adam(1e-4))
     views = tuple(tf.random.uniform((batch, _STEP_PIXELS, _STEP_PIXELS, 1), 0, 255) for _ in range(2))
-    known = tf.random.normal((batch, 2, student.output_shape[-1]), dtype=tf.float16)
-    step = tf.function(lambda: method.train_step((views, known)), autograph=False)
+    targets = tf.random.normal((batch, 2, student.output_shape[-1]), dtype=tf.float16)
+    step = tf.function(lambda: method.train_step((views, targets)), autograph=False)
     seconds = best_seconds(step, repeats=7)
     return batch, pseudo_classes, 1e3 * seconds, batch / seconds, _peak_gb()
 

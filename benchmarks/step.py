@@ -144,7 +144,7 @@ def _parts(setup: Setup, teacher, student, images, micro_batches: int = 1) -> di
     method = Bssl(teacher, student, pseudo_classes=setup.pseudo_classes)
     method.compile(tf.keras.optimizers.Adam(1e-4), micro_batches=micro_batches)
     views = (images[: setup.batch], images[setup.batch :])
-    known = tf.cast(tf.stack([teacher(view) for view in views], axis=1), tf.float16)
+    targets = tf.cast(tf.stack([teacher(view) for view in views], axis=1), tf.float16)
 
     @tf.function(autograph=False)
     def forward_and_backward():
@@ -157,7 +157,7 @@ def _parts(setup: Setup, teacher, student, images, micro_batches: int = 1) -> di
         "student forward + backward": forward_and_backward,
         "teacher": tf.function(lambda: teacher(images, training=False), autograph=False),
         "step": tf.function(lambda: method.train_step((views,)), autograph=False),
-        "step, features cached": tf.function(lambda: method.train_step((views, known)), autograph=False),
+        "step, features cached": tf.function(lambda: method.train_step((views, targets)), autograph=False),
     }
 
 

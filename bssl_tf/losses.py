@@ -1,4 +1,4 @@
-"""Losses of BSSL (https://arxiv.org/abs/2110.08851) and its rivals, one value per example.
+"""Losses of BSSL (https://arxiv.org/abs/2110.08851) and its baselines, one value per example.
 
 Every loss computes in float32 whatever the inputs are, so that they hold under mixed precision, and
 leaves the mean over the (global) batch to its caller.

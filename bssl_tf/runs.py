@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.flags import Config, result_settings, settings_that_differ
+from bssl_tf.config.renamed import METRICS, with_new_names
 from bssl_tf.config.training import TEACHERS
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_json
@@ -72,7 +73,8 @@ class Phase:
     @property
     def summary(self) -> dict[str, Any]:
         """What the finished phase wrote last: steps, seconds, images a second, final metrics."""
-        return json.loads((self.folder / "summary.json").read_text())
+        summary = json.loads((self.folder / "summary.json").read_text())
+        return summary | {"final": with_new_names(summary["final"], METRICS)}
 
     def check_settings(self) -> None:
         """Refuse to go on where the phase was started with other settings.
@@ -179,7 +181,11 @@ def _options(method: str, text: str) -> dict[str, Any]:
 def _views(config: Config, method: str) -> dict[str, Any]:
     """Settings of the views that this method sees."""
     settings = result_settings(config.views)
-    return settings if description(method).multi_crop else {n: v for n, v in settings.items() if "small_" not in n}
+    return (
+        settings
+        if description(method).multi_crop
+        else {n: v for n, v in settings.items() if not n.startswith("local_crop")}
+    )
 
 
 def _teacher_fingerprint(config: Config) -> str | None:

@@ -71,11 +71,11 @@ def test_settings_of_bssl_do_not_concern_other_methods(config):
         phases(moco_as_by_default)[-1].check_settings()
 
 
-def test_small_views_concern_methods_with_multi_crop_only(config):
-    small = change(config, views=ViewSettings(small_views=2))
+def test_local_crops_concern_methods_with_multi_crop_only(config):
+    small = change(config, views=ViewSettings(local_crops=2))
     assert phases(small)[-1].settings == phases(config)[-1].settings
     swav = MethodSettings(method="swav")
-    assert phases(change(small, method=swav))[-1].settings["small_views"] == 2
+    assert phases(change(small, method=swav))[-1].settings["local_crops"] == 2
 
 
 def test_a_teacher_of_an_earlier_run_is_not_trained_again(config, tmp_path):

@@ -15,6 +15,8 @@ from typing import Any
 
 from absl import flags
 
+from bssl_tf.config import renamed
+from bssl_tf.config.renamed import old_name, with_new_names
 from bssl_tf.config.training import (
     BsslSettings,
     ComputeSettings,
@@ -30,6 +32,7 @@ from bssl_tf.config.training import (
     ViewSettings,
 )
 from bssl_tf.config.validation import validate, validate_group
+from bssl_tf.console import print_warning
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_json
 
@@ -63,19 +66,23 @@ class Config:
 def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> None:
     """Define one absl flag for every setting of the given groups (dataclasses), among the program's unless told."""
     define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+    registry = flags.FLAGS if registry is None else registry
     for group in groups:
         for field in fields(group):
             choices = field.metadata["choices"]
             allowed = f" ({', '.join(map(str, choices))})" if choices else ""
-            help_text = field.metadata["help"] + allowed
-            define[field.type](
-                field.name, field.default, help_text, flag_values=flags.FLAGS if registry is None else registry
-            )
+            define[field.type](field.name, field.default, field.metadata["help"] + allowed, flag_values=registry)
+            if old := old_name(field.name):
+                flags.DEFINE_alias(old, field.name, flag_values=registry)
 
 
 def group_from_flags(group: type, base: Any = None, registry: flags.FlagValues | None = None) -> Any:
     """Build a group from the parsed flags; with `base`, flags left alone keep the values of `base`."""
     parsed = flags.FLAGS if registry is None else registry
+    for field in fields(group):
+        old = old_name(field.name)
+        if old and parsed[old].present:
+            print_warning(f"--{old} is called --{field.name} now; the old name works until the next release.")
     values = {
         field.name: parsed[field.name].value for field in fields(group) if base is None or parsed[field.name].present
     }
@@ -148,6 +155,7 @@ def settings_that_differ(saved: dict[str, Any], asked: dict[str, Any]) -> dict[s
     A setting that is younger than what was saved had its default then.
     """
     defaults = result_settings(*(getattr(Config(), group.name) for group in fields(Config)))
+    saved = with_new_names(saved, renamed.SETTINGS)
     before = {name: saved.get(name, defaults.get(name)) for name in [*saved, *asked]}
     return {name: (value, asked.get(name)) for name, value in before.items() if value != asked.get(name)}
 
@@ -163,6 +171,7 @@ def load(path: Path) -> Config:
     Settings younger than the file have their defaults, settings that are no more are passed over.
     """
     saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
+    saved = with_new_names(saved, renamed.SETTINGS)
     groups = {}
     for group in fields(Config):
         names = [field.name for field in fields(group.type) if field.name in saved]

@@ -86,12 +86,12 @@ class ViewSettings:
     blur_sigma: float = setting(
         2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1
     )
-    small_views: int = setting(0, "Small views of each image beside the two large ones (multi-crop); for swav.", low=0)
-    small_view_size: int = setting(
-        0, "Height and width of the small views; 0: 3/7 of --image_size, as 96 is of 224.", low=0
+    local_crops: int = setting(0, "Local crops of each image beside the two large ones (multi-crop); for swav.", low=0)
+    local_crop_size: int = setting(
+        0, "Height and width of the local crops; 0: 3/7 of --image_size, as 96 is of 224.", low=0
     )
-    small_crop_max: float = setting(
-        0.14, "Largest crop of a small view, as a share of the image's area; the smallest is 0.05.", low=0.05, high=1.0
+    local_crop_max: float = setting(
+        0.14, "Largest local crop, as a share of the image's area; the smallest is 0.05.", low=0.05, high=1.0
     )
 
     def without_colours(self) -> "ViewSettings":

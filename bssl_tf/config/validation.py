@@ -113,13 +113,13 @@ def _validate_views(config) -> None:
     views = config.views
     if views.crop_max < views.crop_min:
         raise ConfigError(f"--crop_max={views.crop_max} is below --crop_min={views.crop_min}: raise it.")
-    if not views.small_views:
+    if not views.local_crops:
         return
     methods = (config.method.method, config.pretraining.teacher_method)
     if not any(description(name).multi_crop for name in methods):
         raise ConfigError(
-            f"--small_views={views.small_views} is for methods with multi-crop, such as swav, not for --method="
+            f"--local_crops={views.local_crops} is for methods with multi-crop, such as swav, not for --method="
             f"{methods[0]} and --teacher_method={methods[1]}: leave it out."
         )
     if config.compute.augment_on == "device":
-        raise ConfigError("--small_views needs --augment_on=host: views of two sizes are made in the input pipeline.")
+        raise ConfigError("--local_crops needs --augment_on=host: views of two sizes are made in the input pipeline.")

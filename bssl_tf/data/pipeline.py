@@ -21,9 +21,9 @@ from bssl_tf.data.augmentation.views import (
     are_small,
     draw_views,
     finish_batch,
+    local_crops,
     random_crops,
     random_crops_of_batch,
-    small_views,
     views_of_image,
 )
 from bssl_tf.data.sources.base import DataError, Source, readable_data_errors
@@ -62,10 +62,10 @@ def training_views(
     epochs: int,
     start_step: int = 0,
     num_views: int = 2,
-    num_small_views: int = 0,
+    num_local_crops: int = 0,
     view_seed: Optional[int] = None,
     view_cycle: int = 0,
-    known: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
+    targets: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
     finish: bool = True,
     workers: int = 1,
     worker: int = 0,
@@ -83,10 +83,10 @@ def training_views(
         epochs: passes over the source, counted from step 0.
         start_step: first step wanted; earlier images are passed over without being decoded.
         num_views: views of each image.
-        num_small_views: smaller ones that follow them (`views.small_views`).
+        num_local_crops: smaller views that follow them (`augmentation.views.local_crops`).
         view_seed: seed of the views; that of the order by default.
         view_cycle: epochs after which the views (not their order) repeat; 0: never.
-        known: epoch, ids (batch,) → what is known of the views of these images; follows the views in each element.
+        targets: epoch, ids (batch,) → targets of these images or of their views; they follow the views in each element.
         finish: False: leave jitter, grey and blur to `finish_batch`, which may run on an accelerator.
         workers: machines that share every batch, image by image in turn.
         worker: which of them this is, from 0.
@@ -101,11 +101,11 @@ def training_views(
 
     Raises:
         DataError: the source has fewer images than a batch.
-        ValueError: ``start_step`` is outside the run, the batch cannot be shared out evenly, or small views are to be
+        ValueError: ``start_step`` is outside the run, the batch cannot be shared out evenly, or local crops are to be
             left unfinished.
     """
-    if num_small_views and not finish:
-        raise ValueError("small views are of another size than the large ones: they have to be finished here.")
+    if num_local_crops and not finish:
+        raise ValueError("local crops are of another size than the large ones: they have to be finished here.")
     if batch_size % replicas or replicas % workers or not 0 <= worker < workers:
         raise ValueError(f"worker {worker} of {workers} with {replicas} devices cannot share batches of {batch_size}.")
     steps = steps_per_epoch(source, batch_size)
@@ -123,12 +123,12 @@ def training_views(
         return examples.map(lambda example: (example["record"], example["id"], key, epoch))
 
     @tf.autograph.experimental.do_not_convert
-    def add_known(made, ids, epochs_of_images):
-        return (made,) if known is None else (made, known(epochs_of_images[0], ids))
+    def add_targets(made, ids, epochs_of_images):
+        return (made,) if targets is None else (made, targets(epochs_of_images[0], ids))
 
     examples = tf.data.Dataset.range(first_epoch, epochs).flat_map(batches_of_epoch)
-    maker = _ViewMaker(source, image_size, channels, views, num_views, num_small_views, finish)
-    dataset = maker.batches(examples, batch_size // replicas).map(add_known, num_parallel_calls=tf.data.AUTOTUNE)
+    maker = _ViewMaker(source, image_size, channels, views, num_views, num_local_crops, finish)
+    dataset = maker.batches(examples, batch_size // replicas).map(add_targets, num_parallel_calls=tf.data.AUTOTUNE)
     elements = (epochs * steps - start_step) * (replicas // workers)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(elements))
     return dataset.with_options(_options()).prefetch(tf.data.AUTOTUNE)
@@ -161,7 +161,7 @@ class _ViewMaker:
     channels: int
     views: ViewSettings
     num_views: int = 2
-    num_small_views: int = 0
+    num_local_crops: int = 0
     finish: bool = True
 
     def batches(self, examples: tf.data.Dataset, size: int, drop_remainder: bool = True) -> tf.data.Dataset:
@@ -195,13 +195,13 @@ class _ViewMaker:
         return sum(made, ()), image_ids, epochs
 
     def _draws(self, key: tf.Tensor, image_id: tf.Tensor) -> tf.Tensor:
-        return draw_views(image_key(key, image_id), self.num_views + self.num_small_views)
+        return draw_views(image_key(key, image_id), self.num_views + self.num_local_crops)
 
     def _parts(self, draws: tf.Tensor) -> list[tuple[tf.Tensor, int, ViewSettings]]:
         """Draws, size and settings of the large views, and of the small ones if there are any."""
         parts = [(draws[..., : self.num_views, :], self.image_size, self.views)]
-        if self.num_small_views:
-            parts.append((draws[..., self.num_views :, :], *small_views(self.views, self.image_size)))
+        if self.num_local_crops:
+            parts.append((draws[..., self.num_views :, :], *local_crops(self.views, self.image_size)))
         return parts
 
 

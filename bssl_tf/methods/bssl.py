@@ -25,7 +25,7 @@ class Bssl(Method):
     """Binary student and float classifier, trained jointly against a frozen feature extractor.
 
     The loss is ``(1 - λ)·L_KL + λ·L_FS``. A batch is ``((view_1, view_2),)``, or ``((view_1, view_2), features)``
-    where the teacher's features of both views are known (`bssl_tf.training.feature_cache`): float16 of shape
+    where the teacher's features of both views come from a cache (`bssl_tf.training.feature_cache`): float16 of shape
     (batch, 2, width).
 
     Args:
@@ -113,7 +113,7 @@ class Bssl(Method):
         target = {"target_optimizer": self.target_optimizer} if self.target_optimizer is not None else {}
         return super().optimizers | target
 
-    def trained_by(self):
+    def optimizer_groups(self):
         student = [
             variable
             for network in (self.backbone, self.classifier, self.feature_map)
@@ -127,9 +127,9 @@ class Bssl(Method):
             return [(self.optimizer, student + target)]
         return [(self.optimizer, student), (self.target_optimizer, target)]
 
-    def loss_terms(self, views, known_features=None, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views, cached_features=None, *, training: bool) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
-        teacher_features = self._teacher.features(images, known_features)
+        teacher_features = self._teacher.features(images, cached_features)
         target_logits = self.target_classifier(teacher_features, training=training)
         features = self.backbone(images, training=training)
         student_logits = self.classifier(features, training=training)

@@ -62,7 +62,7 @@ class Byol(Method):
         step = self.optimizer.iterations if self.optimizer else 0
         return cosine_balance(step, self.total_steps, self.initial_momentum, 1.0)
 
-    def trained_by(self):
+    def optimizer_groups(self):
         online = (self.backbone, self.head, self.prediction)
         return [(self.optimizer, [variable for network in online for variable in network.trainable_variables])]
 

@@ -32,7 +32,7 @@ class MocoV2(Method):
     """
 
     reported = ("loss", "contrast_accuracy", "feature_std")
-    handed_on = ("keys",)
+    step_outputs = ("keys",)
     compares_images = True
 
     def __init__(
@@ -66,7 +66,7 @@ class MocoV2(Method):
             "queue": self.queue,
         }
 
-    def trained_by(self):
+    def optimizer_groups(self):
         return [(self.optimizer, self.backbone.trainable_variables + self.head.trainable_variables)]
 
     def loss_terms(self, views, *, training: bool) -> dict[str, tf.Tensor]:

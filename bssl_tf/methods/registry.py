@@ -41,7 +41,7 @@ class Description:
         summary: first line of its module's docstring.
         needs: ingredients that its constructor asks for.
         options: name → default of its other keyword arguments.
-        multi_crop: whether it learns from small views beside the two large ones.
+        multi_crop: whether it learns from local crops beside the two large ones.
         compares_images: whether its loss compares the images of a batch, which then cannot be split.
     """
 

@@ -17,7 +17,7 @@ from bssl_tf.models import mlp_head
 class S2bnn(Method):
     """Student whose outputs are to be distributed as those of the pretrained teacher.
 
-    A batch is ``((view_1, view_2),)``, or ``((view_1, view_2), features)`` where the teacher's features are known.
+    A batch is ``((view_1, view_2),)``, or ``((view_1, view_2), features)`` where the teacher's features are cached.
 
     Args:
         teacher: pixels (batch, size, size, channels) → features (batch, width); not tracked, not saved.
@@ -62,12 +62,12 @@ class S2bnn(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"backbone": self.backbone, "head": self.head}
 
-    def trained_by(self):
+    def optimizer_groups(self):
         return [(self.optimizer, self.backbone.trainable_variables + self.head.trainable_variables)]
 
-    def loss_terms(self, views, known_features=None, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views, cached_features=None, *, training: bool) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
-        target = tf.stop_gradient(self.teacher_head(self._teacher.features(images, known_features), training=False))
+        target = tf.stop_gradient(self.teacher_head(self._teacher.features(images, cached_features), training=False))
         if self.views == "swapped":
             target = swap_views(target, len(views))
         features = self.backbone(images, training=training)

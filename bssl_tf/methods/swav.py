@@ -4,7 +4,7 @@ Constants of the reference: 3 000 prototypes, temperature 0.1, ε 0.05, 3 Sinkho
 2 048 hidden units, prototypes frozen for the first epoch, LARS, batches of 4 096 with 2 × 224 and 6 × 96 pixel crops,
 800 epochs of ImageNet. Here, for small data: 128 prototypes, hidden units as wide as the features, prototypes frozen
 for the first hundredth of the steps, and no queue of earlier features, which is for batches with fewer images than
-prototypes. Multi-crop: ``--small_views``.
+prototypes. Multi-crop: ``--local_crops``.
 """
 
 import tensorflow as tf
@@ -63,8 +63,8 @@ class Swav(Method):
         large = self.backbone(tf.concat(views[:2], axis=0), training=training)
         features = [large]
         if len(views) > 2:
-            small = tf.concat(views[2:], axis=0)
-            features.append(self._backbone_for(small)(small, training=training))
+            local = tf.concat(views[2:], axis=0)
+            features.append(self._backbone_for(local)(local, training=training))
         projected = _unit(self.head(tf.concat(features, axis=0), training=training))
         scores = tf.split(tf.matmul(projected, self._trained_prototypes(), transpose_b=True), len(views))
         assigned = [self._assignments(score) for score in scores[:2]]

@@ -37,7 +37,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._supports_tf_logs = True  # none are looked at, so that Keras need not fetch them at every step
         self._distribution = distribution
         self.seconds_before = tf.Variable(0.0, trainable=False, dtype=tf.float64)
-        for optimizer, variables in method.trained_by():
+        for optimizer, variables in method.optimizer_groups():
             exempt_from_weight_decay(optimizer, variables)
             optimizer.build(variables)
         parts = method.networks | method.optimizers

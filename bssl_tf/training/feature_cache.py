@@ -147,14 +147,14 @@ class FeatureCache:
         order = np.argsort(ids)
         sorted_ids = ids[order]
 
-        def read(epoch, wanted):
-            return cycles[epoch % self.cycles][order[np.searchsorted(sorted_ids, wanted)]]
+        def read(epoch, ids_of_batch):
+            return cycles[epoch % self.cycles][order[np.searchsorted(sorted_ids, ids_of_batch)]]
 
-        def features(epoch, wanted):
-            known = tf.numpy_function(read, [epoch, wanted], tf.float16, stateful=False)
-            return tf.ensure_shape(known, (*wanted.shape, VIEWS, self.width))
+        def read_batch(epoch, ids_of_batch):
+            features = tf.numpy_function(read, [epoch, ids_of_batch], tf.float16, stateful=False)
+            return tf.ensure_shape(features, (*ids_of_batch.shape, VIEWS, self.width))
 
-        return features
+        return read_batch
 
     def _path(self, cycle: int) -> Path:
         return self.folder / f"cycle-{cycle:04}.npy"

@@ -17,13 +17,13 @@ from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.registry import create, description
 from bssl_tf.models import BINARY, BINARY_ACTIVATIONS, BackboneSpec, build_backbone, load_head, load_teacher
 from bssl_tf.runs import Phase, needs, teacher_path
-from bssl_tf.training import teacher_features as known_features
+from bssl_tf.training import teacher_features
 from bssl_tf.training.checkpoints import copy_weights, restore_networks
 from bssl_tf.training.loop import finish_phase, train_phase
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine
 from bssl_tf.training.run_data import Inputs, student_spec, teacher_spec
-from bssl_tf.training.training_data import known_labels, make_views, training_data
+from bssl_tf.training.training_data import label_lookup, make_views, training_data
 
 STAGE_MODES = {1: BINARY_ACTIVATIONS, 2: BINARY}
 
@@ -51,9 +51,9 @@ def check_all(config: Config, wanted: list[Phase], inputs: Inputs, distribution:
         teacher, _ = _load_teacher(config, inputs)
         if needs(config, "teacher_head"):
             _teacher_head(config)
-    if known_features.is_wanted(config):
+    if teacher_features.is_wanted(config):
         fingerprint = next((phase.settings.get("teacher_fingerprint") for phase in wanted[::-1]), None)
-        known_features.check_before_training(config, inputs, teacher, fingerprint)
+        teacher_features.check_before_training(config, inputs, teacher, fingerprint)
     for number in (int(phase.name[-1]) for phase in wanted if phase.name != "teacher"):
         steps_per_epoch(inputs.train, config.optimizer.batch_size)
         distribution.check_batch(config.optimizer.batch_size, "--batch_size", config.optimizer.micro_batches)
@@ -75,7 +75,7 @@ def train_teacher(
         pretraining.teacher_epochs,
         stream=0,
         multi_crop=described.multi_crop,
-        known=known_labels(inputs) if "num_classes" in described.needs else None,
+        targets=label_lookup(inputs) if "num_classes" in described.needs else None,
     )
     steps = data.steps_per_epoch
     method = create(
@@ -120,20 +120,20 @@ def train_stage(
     """
     optimizer, run = config.optimizer, config.run
     tf.keras.utils.set_random_seed(run.seed + number)
-    given, known = {"num_classes": _num_classes(inputs)}, None
+    given, targets = {"num_classes": _num_classes(inputs)}, None
     if needs(config, "teacher"):
         given["teacher"], told = _load_teacher(config, inputs)
         if config.teacher.teacher not in TEACHERS:
             console.print(f"teacher: {told}", markup=False)
     if needs(config, "teacher_head"):
         given["teacher_head"] = _teacher_head(config)
-    if known_features.is_wanted(config):
-        known = known_features.known_features(config, phase, inputs, given["teacher"], console, distribution)
+    if teacher_features.is_wanted(config):
+        targets = teacher_features.feature_lookup(config, phase, inputs, given["teacher"], console, distribution)
     elif needs(config, "num_classes"):
-        known = known_labels(inputs)
+        targets = label_lookup(inputs)
     multi_crop = description(config.method.method).multi_crop
     data = training_data(
-        config, inputs, optimizer.batch_size, optimizer.epochs, stream=number, multi_crop=multi_crop, known=known
+        config, inputs, optimizer.batch_size, optimizer.epochs, stream=number, multi_crop=multi_crop, targets=targets
     )
     given["total_steps"] = optimizer.epochs * data.steps_per_epoch
     spec = student_spec(config, inputs, STAGE_MODES[number])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bssl_tf.config.flags import Config
 from bssl_tf.data import views_in_order
-from bssl_tf.data.augmentation.views import RECIPE
+from bssl_tf.data.augmentation.views import VIEWS_VERSION
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import appears
 from bssl_tf.models import build_backbone
@@ -57,7 +57,7 @@ def check_before_training(
         check_space(_parent(config), needed, cache.cycles)
 
 
-def known_features(
+def feature_lookup(
     config: Config,
     phase: Phase,
     inputs: Inputs,
@@ -97,7 +97,7 @@ def _cache(config: Config, fingerprint: str | None, inputs: Inputs, width: int) 
 
 
 def _about(config: Config, fingerprint: str | None, inputs: Inputs) -> dict:
-    """All that shapes a feature."""
+    """All that shapes a feature. Its hash names the cache's folder: a new name here makes every cache out of date."""
     views = dataclasses.asdict(config.views)
     return {
         "teacher": fingerprint,
@@ -105,10 +105,10 @@ def _about(config: Config, fingerprint: str | None, inputs: Inputs) -> dict:
         "images": inputs.train.fingerprint,
         "image_size": inputs.image_size,
         "channels": inputs.channels,
-        "views": {name: value for name, value in views.items() if not name.startswith("small_")},
+        "views": {name: value for name, value in views.items() if not name.startswith("local_crop")},
         "view_seed": view_seed(config),
         "precision": config.compute.precision,
-        "recipe": RECIPE,
+        "recipe": VIEWS_VERSION,
     }
 
 

@@ -55,7 +55,7 @@ def training_data(
     stream: int,
     *,
     multi_crop: bool = False,
-    known: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    targets: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
 ) -> TrainingData:
     """Views for a phase, shared out by the strategy in scope.
 
@@ -67,8 +67,8 @@ def training_data(
         batch_size: images in a step.
         epochs: epochs of the phase.
         stream: number of the phase, 0 for the teacher.
-        multi_crop: whether small views follow the large ones, where --small_views asks for them.
-        known: epoch, ids → what is known of the images or views, handed to the method with them.
+        multi_crop: whether local crops follow the large ones, where --local_crops asks for them.
+        targets: epoch, ids → targets of the images or views, given to the method with them.
     """
     cycle = config.cache.view_cycle if stream > 0 else 0
     strategy = tf.distribute.get_strategy()
@@ -81,10 +81,10 @@ def training_data(
                 channels=inputs.channels,
                 views=config.views,
                 seed=4 * config.run.seed + stream,
-                num_small_views=config.views.small_views if multi_crop else 0,
+                num_local_crops=config.views.local_crops if multi_crop else 0,
                 view_seed=view_seed(config) if cycle else None,
                 view_cycle=cycle,
-                known=known,
+                targets=targets,
                 finish=config.compute.augment_on == "host",
                 batch_size=batch_size,
                 epochs=epochs,
@@ -109,7 +109,7 @@ def training_data(
     )
 
 
-def known_labels(inputs: Inputs) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def label_lookup(inputs: Inputs) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """What gives the labels of training images: epoch, ids (batch,) → int64 (batch,)."""
     place = np.argsort(inputs.train.ids)
     ids, labels = tf.constant(inputs.train.ids[place]), tf.constant(inputs.train.labels[place])

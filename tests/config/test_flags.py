@@ -65,8 +65,8 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
         (("--workdir=w", "--teacher_method_options=tau=1"), "--teacher_method_options=tau=1: simclr has no option"),
         (("--workdir=w", "--method=byol", "--ablation=joint"), "--ablation=joint is a row of BSSL's"),
         (("--workdir=w", "--method=moco_v2", "--micro_batches=2"), "moco_v2 compares the images of a batch"),
-        (("--workdir=w", "--small_views=2"), "--small_views=2 is for methods with multi-crop"),
-        (("--workdir=w", "--method=swav", "--small_views=2", "--augment_on=device"), "needs --augment_on=host"),
+        (("--workdir=w", "--local_crops=2"), "--local_crops=2 is for methods with multi-crop"),
+        (("--workdir=w", "--method=swav", "--local_crops=2", "--augment_on=device"), "needs --augment_on=host"),
         (("--workdir=w", "--crop_max=0.1"), "--crop_max=0.1 is below --crop_min=0.2"),
     ],
 )

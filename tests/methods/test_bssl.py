@@ -140,14 +140,14 @@ def test_lambda_follows_the_optimizers_steps(teacher):
     )
 
 
-def test_known_features_take_the_teachers_place(teacher):
+def test_cached_features_take_the_teachers_place(teacher):
     model, (first, second) = bssl(teacher), views()
-    known = tf.stack([teacher(first), teacher(second)], axis=1)
+    features = tf.stack([teacher(first), teacher(second)], axis=1)
     computed = model.loss_terms((first, second), training=False)
-    cached = model.loss_terms((first, second), tf.cast(known, tf.float16), training=False)
+    cached = model.loss_terms((first, second), tf.cast(features, tf.float16), training=False)
     for name in ("loss", "kl", "similarity"):
         assert cached[name].numpy() == pytest.approx(computed[name].numpy(), rel=5e-4)
-    others = tf.random.stateless_normal(known.shape, (0, 1))
+    others = tf.random.stateless_normal(features.shape, (0, 1))
     student = [model.feature_map(model.backbone(view)) for view in (first, second)]
     expected = [feature_similarity(others[:, 1], student[0]), feature_similarity(others[:, 0], student[1])]
     terms = model.loss_terms((first, second), others, training=False)

@@ -38,7 +38,7 @@ def test_the_targets_weights_follow_with_a_momentum_that_rises_to_one():
 def test_only_the_online_networks_are_trained():
     model = Byol(dense_backbone(), total_steps=2)
     model.compile("sgd")
-    trained = {id(variable) for _, group in model.trained_by() for variable in group}
+    trained = {id(variable) for _, group in model.optimizer_groups() for variable in group}
     online = (model.backbone, model.head, model.prediction)
     assert trained == {id(variable) for network in online for variable in network.trainable_variables}
     assert len(values_of(model.target_backbone)) == len(values_of(model.backbone))

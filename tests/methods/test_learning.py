@@ -10,10 +10,10 @@ from bssl_tf.evaluation.features import extract_features
 from bssl_tf.evaluation.protocols.knn import knn_accuracy
 from bssl_tf.methods.registry import create, description, method_names
 from bssl_tf.models import BackboneSpec, build_backbone
-from bssl_tf.training.training_data import known_labels
+from bssl_tf.training.training_data import label_lookup
 
 IMAGES = dict(image_size=8, channels=1)
-VIEWS = ViewSettings(flip=False, crop_min=0.5, brightness=0.2, contrast=0.2, small_views=2, small_crop_max=0.4)
+VIEWS = ViewSettings(flip=False, crop_min=0.5, brightness=0.2, contrast=0.2, local_crops=2, local_crop_max=0.4)
 BATCH, EPOCHS = 64, 2
 OPTIONS = {
     "bssl": dict(pseudo_classes=64, train_target=False),
@@ -24,7 +24,7 @@ OPTIONS = {
 
 
 class Digits:
-    """Training and test images with their labels, as far as `known_labels` asks for them."""
+    """Training and test images with their labels, as far as `label_lookup` asks for them."""
 
     def __init__(self):
         self.train, self.test = (load_source(DataSettings(dataset="digits"), split) for split in ("train", "test"))
@@ -44,8 +44,8 @@ class Digits:
             seed=0,
             batch_size=BATCH,
             epochs=epochs,
-            num_small_views=VIEWS.small_views if described.multi_crop else 0,
-            known=known_labels(self) if "num_classes" in described.needs else None,
+            num_local_crops=VIEWS.local_crops if described.multi_crop else 0,
+            targets=label_lookup(self) if "num_classes" in described.needs else None,
         )
         method.compile(tf.keras.optimizers.Adam(3e-3))
         return method.fit(views, verbose=0).history

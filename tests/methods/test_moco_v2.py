@@ -65,7 +65,7 @@ def test_as_in_the_reference_only_first_views_may_be_queries():
 def test_keys_get_no_gradient_and_the_queue_is_no_weight_to_train():
     model = MocoV2(dense_backbone(), queue_size=16)
     model.compile("sgd")
-    trained = {id(variable) for _, group in model.trained_by() for variable in group}
+    trained = {id(variable) for _, group in model.optimizer_groups() for variable in group}
     for variable in [*model.key_backbone.weights, *model.key_head.weights, model.queue]:
         assert id(variable) not in trained
     with tf.GradientTape() as tape:

@@ -22,8 +22,8 @@ def test_loss_is_the_divergence_from_the_teachers_outputs(views, pairs):
     outputs = [model.head(model.backbone(view)) for view in images]
     expected = np.mean([kl_divergence(targets[t], outputs[s], 0.5) for s, t in pairs])
     np.testing.assert_allclose(model.loss_terms(images, training=False)["loss"], expected, rtol=1e-5)
-    known = tf.stack([teacher(view) for view in images], axis=1)
-    np.testing.assert_allclose(model.loss_terms(images, known, training=False)["loss"], expected, rtol=1e-5)
+    cached = tf.stack([teacher(view) for view in images], axis=1)
+    np.testing.assert_allclose(model.loss_terms(images, cached, training=False)["loss"], expected, rtol=1e-5)
 
 
 def test_the_contrastive_term_compares_the_students_views():

@@ -1,4 +1,4 @@
-"""SwAV against a naive version, with and without small views."""
+"""SwAV against a naive version, with and without local crops."""
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +37,7 @@ def test_each_view_predicts_the_other_views_assignments():
     np.testing.assert_allclose(model.loss_terms(views, training=False)["loss"], expected, rtol=1e-4)
 
 
-def test_small_views_predict_but_are_not_predicted():
+def test_local_crops_predict_but_are_not_predicted():
     spec = dict(image_size=16, channels=1, mean=(100.0,), std=(60.0,), width=8, stages=1)
     model = Swav(build_backbone(BackboneSpec("resnet_small", **spec, mode="float")), total_steps=10, prototypes=5)
     large, small = two_views(size=16), two_views(size=8, seed=2)

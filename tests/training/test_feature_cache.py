@@ -47,8 +47,8 @@ def fill(cache, teacher, source):
     cache.fill(LocalFeatures(teacher).features, in_order(source), Console(quiet=True))
 
 
-def training(source, known=None):
-    options = dict(seed=1, view_seed=5, view_cycle=2, batch_size=BATCH, epochs=5, known=known)
+def training(source, targets=None):
+    options = dict(seed=1, view_seed=5, view_cycle=2, batch_size=BATCH, epochs=5, targets=targets)
     return training_views(source, **VIEW, **options)
 
 
@@ -57,10 +57,10 @@ def test_every_view_of_training_comes_with_the_teachers_features(cache, teacher,
     assert not cache.missing and cache.missing_bytes == 0
     elements = list(training(source, cache.lookup(source.ids)))
     assert len(elements) == 15
-    for views, known in elements:
-        assert known.shape == (BATCH, 2, 32) and known.dtype == tf.float16
+    for views, cached in elements:
+        assert cached.shape == (BATCH, 2, 32) and cached.dtype == tf.float16
         for number, view in enumerate(views):
-            np.testing.assert_allclose(known[:, number], teacher(view), rtol=2e-3, atol=2e-3)
+            np.testing.assert_allclose(cached[:, number], teacher(view), rtol=2e-3, atol=2e-3)
     assert np.ptp(elements[0][1]) > 0.1  # features that differ, so that a wrong row would show
 
 
@@ -77,7 +77,7 @@ def test_views_repeat_after_the_cycle_in_another_order(source):
 def test_losses_are_the_same_with_and_without_cache(cache, teacher, source):
     fill(cache, teacher, source)
 
-    def losses(known):
+    def losses(cached):
         tf.keras.utils.set_random_seed(0)
         student = build_backbone(BackboneSpec("reactnet_small", width=32, mode="binary_activations", **SPEC))
         model = Bssl(teacher, student, pseudo_classes=8)
@@ -86,7 +86,7 @@ def test_losses_are_the_same_with_and_without_cache(cache, teacher, source):
         log = tf.keras.callbacks.LambdaCallback(
             on_batch_end=lambda batch, logs: (history.append([logs["kl"], logs["similarity"]]), model.reset_metrics())
         )
-        model.fit(training(source, known).take(6), verbose=0, callbacks=[log])
+        model.fit(training(source, cached).take(6), verbose=0, callbacks=[log])
         return history
 
     np.testing.assert_allclose(losses(cache.lookup(source.ids)), losses(None), rtol=5e-3)

@@ -23,7 +23,7 @@ from bssl_tf.data.augmentation.blur import blur_and_set_upright, gaussian_blur, 
 from bssl_tf.data.augmentation.crop import crop_each, crop_many, set_upright
 from bssl_tf.data.augmentation.jitter import is_grey, is_jittered, jitter_and_grey, jitter_and_grey_one
 
-RECIPE = 2
+VIEWS_VERSION = 2
 """Raised whenever the same draws come to give other pixels: what was computed from views is then out of date."""
 
 DRAWS = (
@@ -45,13 +45,13 @@ _LOG_RATIO = math.log(4 / 3)
 _SIGMA_MIN = 0.1
 _SIGMA_IMAGE_SIZE = 224
 _LARGEST_SMALL_SIDE = 64
-_SMALLEST_SMALL_CROP = 0.05
+_SMALLEST_LOCAL_CROP = 0.05
 
 
-def small_views(settings: ViewSettings, image_size: int) -> tuple[int, ViewSettings]:
-    """Size of the small views of multi-crop (https://arxiv.org/abs/2006.09882), and the settings that draw them."""
-    small = dataclasses.replace(settings, crop_min=_SMALLEST_SMALL_CROP, crop_max=settings.small_crop_max)
-    return settings.small_view_size or round(image_size * 3 / 7), small
+def local_crops(settings: ViewSettings, image_size: int) -> tuple[int, ViewSettings]:
+    """Size of the local crops of multi-crop (https://arxiv.org/abs/2006.09882), and the settings that draw them."""
+    local = dataclasses.replace(settings, crop_min=_SMALLEST_LOCAL_CROP, crop_max=settings.local_crop_max)
+    return settings.local_crop_size or round(image_size * 3 / 7), local
 
 
 def draw_views(key: tf.Tensor, num_views: int) -> tf.Tensor:

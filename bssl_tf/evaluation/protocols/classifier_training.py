@@ -92,7 +92,7 @@ def _labelled_views(
         batch_size=batch_size,
         epochs=epochs,
         num_views=1,
-        known=tf.autograph.experimental.do_not_convert(lambda epoch, ids: class_of.lookup(ids)),
+        targets=tf.autograph.experimental.do_not_convert(lambda epoch, ids: class_of.lookup(ids)),
     )
     return views.map(tf.autograph.experimental.do_not_convert(lambda views, labels: (views[0], labels)))
 

@@ -12,7 +12,7 @@ class Method(tf.keras.Model, abc.ABC):
     """What every method shares: the training step, the metrics, what is checkpointed.
 
     A method says which networks it has (`networks`), what its loss is (`loss_terms`), what it reports (`reported`),
-    where not all networks follow the main optimizer, who trains what (`trained_by`), and what changes besides by
+    where not all networks follow the main optimizer, who trains what (`optimizer_groups`), and what changes besides by
     gradients (`after_step`). Keras does the rest: `compile` and `fit` on a dataset of ``((view_1, view_2),)``, each
     view (batch, size, size, channels) pixels in 0..255, of any type. Calling a method gives its backbone's features.
     """
@@ -20,7 +20,7 @@ class Method(tf.keras.Model, abc.ABC):
     reported: tuple[str, ...] = ("loss",)
     """Names of the scalars that `loss_terms` gives."""
 
-    handed_on: tuple[str, ...] = ()
+    step_outputs: tuple[str, ...] = ()
     """Names of tensors that `loss_terms` gives besides, for `after_step`."""
 
     multi_crop: bool = False
@@ -44,7 +44,7 @@ class Method(tf.keras.Model, abc.ABC):
         """Configure training.
 
         Args:
-            optimizer: trains every network that `trained_by` gives to no other.
+            optimizer: trains every network that `optimizer_groups` gives to no other.
             micro_batches: equal parts in which a batch is computed, one after another, before the optimizers step with
                 the mean of their gradients. It saves memory. Batch norm sees the parts; all else is as if the batch
                 were whole, where the loss is a mean over images.
@@ -71,13 +71,13 @@ class Method(tf.keras.Model, abc.ABC):
         A method whose dataset holds more than views takes that as further arguments.
         """
 
-    def after_step(self, **handed_on: tf.Tensor) -> None:
+    def after_step(self, **step_outputs: tf.Tensor) -> None:
         """What changes at every step besides by gradients, once the optimizers have stepped: nothing by default.
 
-        Every replica calls it, with its own tensors of those that `handed_on` names.
+        Every replica calls it, with its own tensors of those that `step_outputs` names.
         """
 
-    def trained_by(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
+    def optimizer_groups(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Pairs of an optimizer and the variables it updates."""
         return [(self.optimizer, self.trainable_variables)]
 
@@ -90,16 +90,16 @@ class Method(tf.keras.Model, abc.ABC):
         return self.backbone(images, training=training)
 
     def train_step(self, data):
-        groups = self.trained_by()
+        groups = self.optimizer_groups()
         variables = [variable for _, group in groups for variable in group]
         if self._micro_batches == 1:
-            gradients, handed_on = self._gradients(data, variables)
+            gradients, step_outputs = self._gradients(data, variables)
         else:
-            gradients, handed_on = self._accumulated_gradients(data, variables), {}
+            gradients, step_outputs = self._accumulated_gradients(data, variables), {}
         gradients = iter(gradients)
         for optimizer, group in groups:
             optimizer.apply_gradients([(next(gradients), variable) for variable in group])
-        self.after_step(**handed_on)
+        self.after_step(**step_outputs)
         return self._report()
 
     def test_step(self, data):
@@ -108,16 +108,16 @@ class Method(tf.keras.Model, abc.ABC):
         return self._report()
 
     def _gradients(self, data, variables: list[tf.Variable]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        """Gradients of the replica's share of the loss, in float32, and what is handed on; the terms are recorded."""
+        """Gradients of the replica's share of the loss, in float32, and the step outputs; the terms are recorded."""
         scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
-            terms, handed_on = self._terms(data, training=True)
+            terms, step_outputs = self._terms(data, training=True)
             loss = loss_share(terms["loss"])
             if scaled:
                 loss = self.optimizer.get_scaled_loss(loss)
         self._record(terms)
         gradients = tape.gradient(loss, variables)
-        return (self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients), handed_on
+        return (self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients), step_outputs
 
     def _accumulated_gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
         """Mean of the gradients of the micro batches, computed one after another, so that one part is in memory.
@@ -148,14 +148,14 @@ class Method(tf.keras.Model, abc.ABC):
         return gradients
 
     def _terms(self, data, training: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """The scalars of `loss_terms`, and what is handed on."""
+        """The scalars of `loss_terms`, and the step outputs."""
         views, *more = data
         if self._make_views is not None:
             views = self._make_views(*views)
         views = tuple(tf.cast(view, tf.float32) for view in views)  # they come as uint8, a quarter of the memory
         terms = dict(self.loss_terms(views, *more, training=training))
-        handed_on = {name: terms.pop(name) for name in self.handed_on}
-        return terms, handed_on
+        step_outputs = {name: terms.pop(name) for name in self.step_outputs}
+        return terms, step_outputs
 
     def _record(self, terms: dict[str, tf.Tensor]) -> None:
         if set(terms) != set(self._means):

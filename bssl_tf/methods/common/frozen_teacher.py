@@ -17,19 +17,19 @@ class FrozenTeacher:
         self.width = teacher.output_shape[-1]
         self._compute = lambda images: tf.stop_gradient(teacher(images, training=False))
 
-    def features(self, images: tf.Tensor, known: tf.Tensor | None = None) -> tf.Tensor:
+    def features(self, images: tf.Tensor, cached: tf.Tensor | None = None) -> tf.Tensor:
         """Features of all views, one view after the other.
 
         Args:
             images: (views·batch, size, size, channels) pixels.
-            known: (batch, views, width), features of these views where they are known; nothing is computed then.
+            cached: (batch, views, width), features of these views from the cache; nothing is computed then.
 
         Returns:
             (views·batch, width) float32.
         """
-        if known is None:
+        if cached is None:
             return self._compute(images)
-        return tf.concat(tf.unstack(tf.cast(known, tf.float32), axis=1), axis=0)
+        return tf.concat(tf.unstack(tf.cast(cached, tf.float32), axis=1), axis=0)
 
 
 def swap_views(values: tf.Tensor, views: int) -> tf.Tensor:

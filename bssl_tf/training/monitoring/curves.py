@@ -14,7 +14,7 @@ PANELS = (
     ("target entropy (share of log K)", ("target_entropy", "target_batch_entropy")),
     ("student feature spread", ("feature_std",)),
     ("online 20-NN accuracy", ("knn",)),
-    ("binary layers", ("flipped_weights", "dead_channels")),
+    ("binary layers", ("flip_ratio", "dead_channels")),
 )
 
 

@@ -10,8 +10,8 @@ from bssl_tf.methods.common.base import Method
 
 
 @dataclasses.dataclass(frozen=True)
-class Ailment:
-    """One way to go wrong: how it shows in the metrics, and what to turn."""
+class HealthCheck:
+    """One way for training to go wrong: how it shows in the metrics, and which setting to change."""
 
     name: str
     shows: Callable[[Mapping[str, float]], bool]
@@ -26,13 +26,13 @@ def _below(name: str, value: float) -> Callable[[Mapping[str, float]], bool]:
     return lambda metrics: metrics.get(name, np.inf) < value
 
 
-AILMENTS = (
-    Ailment(
+HEALTH_CHECKS = (
+    HealthCheck(
         "the target is nearly uniform: it tells the student nothing",
         _at_least("target_entropy", 0.98),
         "lower --temperature, or lower --target_learning_rate_multiplier (0.1, say), or use --train_target=false",
     ),
-    Ailment(
+    HealthCheck(
         "the target gives all images the same pseudo-classes: it has collapsed",
         lambda metrics: (
             metrics.get("target_batch_entropy", np.inf) - metrics.get("target_entropy", 0.0) < 0.01
@@ -41,22 +41,22 @@ AILMENTS = (
         "freeze the target (--train_target=false) or slow it down (--target_learning_rate_multiplier=0.1), keep "
         "--similarity=features, and raise --balance_end",
     ),
-    Ailment(
+    HealthCheck(
         "the student gives all images nearly the same feature: it has collapsed",
         _below("feature_std", 0.02),
         "lower --learning_rate, check --preview_views; of bssl, raise --balance_end (more feature similarity)",
     ),
-    Ailment(
+    HealthCheck(
         "almost half of the binary weights flip between two reports: training is not settling",
-        _at_least("flipped_weights", 0.4),
+        _at_least("flip_ratio", 0.4),
         "lower --learning_rate or lengthen --warmup_epochs",
     ),
-    Ailment(
+    HealthCheck(
         "hardly any binary weight flips while the learning rate is still high: the binary layers do not learn",
-        lambda metrics: metrics.get("flipped_weights", 1.0) < 1e-5 and metrics.get("progress", 1.0) < 0.5,
+        lambda metrics: metrics.get("flip_ratio", 1.0) < 1e-5 and metrics.get("progress", 1.0) < 0.5,
         "raise --learning_rate, or try another --quantizer (approx_sign)",
     ),
-    Ailment(
+    HealthCheck(
         "over half of the binary activations never change sign: those channels are dead",
         _at_least("dead_channels", 0.5),
         "lower --learning_rate, or lengthen --warmup_epochs",
@@ -65,7 +65,7 @@ AILMENTS = (
 
 
 class HealthMonitor:
-    """Judges metrics as they come; each ailment is told once, when it shows twice in a row.
+    """Runs the checks on metrics as they come; a check warns once, when it fails twice in a row.
 
     Attributes:
         warnings: the warnings given so far, in plain words.
@@ -87,13 +87,13 @@ class HealthMonitor:
                 "lengthen --warmup_epochs, and start in another --workdir."
             )
         new = []
-        for ailment in AILMENTS:
-            if not ailment.shows(metrics):
-                self._seen[ailment.name] = 0
+        for check in HEALTH_CHECKS:
+            if not check.shows(metrics):
+                self._seen[check.name] = 0
                 continue
-            self._seen[ailment.name] = self._seen.get(ailment.name, 0) + 1
-            warning = f"{ailment.name}. Remedy: {ailment.advice}."
-            if self._seen[ailment.name] == 2 and not any(ailment.name in told for told in self.warnings):
+            self._seen[check.name] = self._seen.get(check.name, 0) + 1
+            warning = f"{check.name}. Remedy: {check.advice}."
+            if self._seen[check.name] == 2 and not any(check.name in warning for warning in self.warnings):
                 self.warnings.append(f"step {step}: {warning}")
                 new.append(warning)
         return new
@@ -117,7 +117,7 @@ class BinaryLayerProbe:
         self._signs = self._current_signs()
 
     def report(self) -> dict[str, float]:
-        """``flipped_weights``: share of binary weights whose sign changed since the last report (absent in
+        """``flip_ratio``: share of binary weights whose sign changed since the last report (absent in
         stage 1, whose weights are float); ``dead_channels``: share of binarised channels that have one sign
         on all images and positions of the probe.
         """
@@ -125,7 +125,7 @@ class BinaryLayerProbe:
         if self._kernels:
             signs = self._current_signs()
             flipped = sum(int(np.sum(new != old)) for new, old in zip(signs, self._signs, strict=True))
-            report["flipped_weights"] = flipped / sum(sign.size for sign in signs)
+            report["flip_ratio"] = flipped / sum(sign.size for sign in signs)
             self._signs = signs
         if self._activations is not None:
             maps = tf.nest.flatten(self._activations(self._images, training=False))

@@ -7,6 +7,7 @@ from typing import Mapping
 
 import tensorflow as tf
 
+from bssl_tf.config.renamed import METRICS, with_new_names
 from bssl_tf.files import write_text
 
 
@@ -24,7 +25,7 @@ class MetricsTable:
         self._path, self._writer = Path(path), writer
         rows = read_table(path) if self._path.exists() else []
         self.rows = [row for row in rows if row["step"] <= resume_step]
-        if len(self.rows) != len(rows):
+        if rows:  # without the rows to be written again, and with the names of today
             self._rewrite()
 
     def append(self, step: int, values: Mapping[str, float]) -> None:
@@ -53,11 +54,12 @@ class MetricsTable:
 
 
 def read_table(path: Path) -> list[dict[str, float]]:
-    """Rows of a metrics file, as numbers; empty cells are left out."""
+    """Rows of a metrics file, as numbers; empty cells are left out. Columns have their names of today."""
     with open(path, newline="") as file:
         complete = [row for row in csv.DictReader(file) if None not in row.values()]
     return [
-        {name: int(cell) if name == "step" else float(cell) for name, cell in row.items() if cell} for row in complete
+        {name: int(cell) if name == "step" else float(cell) for name, cell in row.items() if cell}
+        for row in (with_new_names(row, METRICS) for row in complete)
     ]
 
 

@@ -13,7 +13,7 @@ HEALTHY = {
     "target_entropy": 0.5,
     "target_batch_entropy": 0.9,
     "feature_std": 0.6,
-    "flipped_weights": 0.01,
+    "flip_ratio": 0.01,
     "dead_channels": 0.02,
     "progress": 0.3,
 }
@@ -25,12 +25,12 @@ HEALTHY = {
         ({"target_entropy": 0.999, "target_batch_entropy": 1.0}, "nearly uniform", "--temperature"),
         ({"target_entropy": 0.001, "target_batch_entropy": 0.002}, "same pseudo-classes", "--train_target=false"),
         ({"feature_std": 0.001}, "nearly the same feature", "--balance_end"),
-        ({"flipped_weights": 0.5}, "not settling", "--learning_rate"),
-        ({"flipped_weights": 0.0}, "hardly any binary weight flips", "--learning_rate"),
+        ({"flip_ratio": 0.5}, "not settling", "--learning_rate"),
+        ({"flip_ratio": 0.0}, "hardly any binary weight flips", "--learning_rate"),
         ({"dead_channels": 0.7}, "never change sign", "--learning_rate"),
     ],
 )
-def test_each_ailment_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
+def test_each_check_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
     monitor = HealthMonitor()
     assert monitor.judge(10, HEALTHY | signs) == []  # once may be chance
     (warning,) = monitor.judge(20, HEALTHY | signs)
@@ -67,12 +67,12 @@ def images():
 def test_probe_counts_exactly_the_weights_that_flipped():
     student = Student("binary")
     probe = BinaryLayerProbe(student, images())
-    assert probe.report()["flipped_weights"] == 0.0
+    assert probe.report()["flip_ratio"] == 0.0
     kernels = student.quantised_kernels()
     kernels[0].assign(-kernels[0])
     share = int(tf.size(kernels[0])) / sum(int(tf.size(kernel)) for kernel in kernels)
-    assert probe.report()["flipped_weights"] == pytest.approx(share)
-    assert probe.report()["flipped_weights"] == 0.0
+    assert probe.report()["flip_ratio"] == pytest.approx(share)
+    assert probe.report()["flip_ratio"] == 0.0
 
 
 def test_probe_finds_channels_that_died():
@@ -86,4 +86,4 @@ def test_probe_finds_channels_that_died():
 
 
 def test_stage_1_has_no_binary_weights_to_flip():
-    assert "flipped_weights" not in BinaryLayerProbe(Student("binary_activations"), images()).report()
+    assert "flip_ratio" not in BinaryLayerProbe(Student("binary_activations"), images()).report()

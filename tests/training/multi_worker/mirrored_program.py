@@ -140,14 +140,14 @@ def compare_runs(folder):
     FOUND["one device from their checkpoint"] = max(deviation(ours, theirs) for ours, theirs in pairs)
 
 
-def compare_rivals():
+def compare_baselines():
     """Methods with a state of their own (a queue, momentum networks, prototypes), three steps each."""
-    rivals = {
+    baselines = {
         "moco_v2": dict(queue_size=20, projection_size=4),
         "byol": dict(hidden_size=8, projection_size=4),
         "swav": dict(prototypes=4, projection_size=4),
     }
-    for name, options in rivals.items():
+    for name, options in baselines.items():
         losses = []
         for distribution in (ONE_DEVICE, TWO):
             with distribution.scope():
@@ -161,7 +161,7 @@ def compare_rivals():
 
 compare_batch_norm()
 compare_contrastive_loss()
-compare_rivals()
+compare_baselines()
 with tempfile.TemporaryDirectory() as temporary:
     compare_runs(Path(temporary))
 try:
