@@ -1,5 +1,5 @@
 """What training costs, measured: one command each, ratios within one run.
 
 python -m benchmarks.NAME        runs one, prints its tables, writes benchmarks/results/NAME.json
-python -m benchmarks.readme      puts the tables of all results into README.md
+python -m benchmarks.pages       puts the tables of all results into docs/
 """

@@ -155,7 +155,6 @@ def main(argv: list[str]) -> None:
             ("network", "way", "conversion, s", "operators", "float elementwise", "bytes", "interpreter, ms"),
             sizes,
             ("Conversions are timed once. On x86 the interpreter tells nothing about a phone.",),
-            in_readme=True,
         ),
         Table(
             "Converted files beside Keras",

@@ -95,7 +95,7 @@ def ours(photos: folder.FolderSource, seconds: float) -> Table:
     )
     rows = [(name, *rates(dataset, seconds)) for name, dataset in cases]
     title = f"Input pipeline: images a second, two views each, {CORES} cores"
-    return Table(title, ("from", "images/s", "CPU ms/image"), rows, in_readme=True)
+    return Table(title, ("from", "images/s", "CPU ms/image"), rows)
 
 
 def stages(photos: folder.FolderSource, seconds: float) -> Table:
@@ -156,7 +156,7 @@ def references(photos: folder.FolderSource, path: Path, seconds: float) -> Table
         "CPU time less by",
         "with a cache of decoded images faster by",
     )
-    return Table("Two views at 224 RGB from JPEG files, on the same cores", columns, rows, tuple(notes), in_readme=True)
+    return Table("Two views at 224 RGB from JPEG files, on the same cores", columns, rows, tuple(notes))
 
 
 def _stolen_time() -> tuple[int, int]:

@@ -35,14 +35,12 @@ class Table:
         columns: names, with units.
         rows: one value a column; numbers are shown with three significant digits.
         notes: sentences below the table.
-        in_readme: whether README.md shows it; docs/performance.md shows all.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: list[tuple]
     notes: tuple[str, ...] = ()
-    in_readme: bool = False
 
     def cells(self) -> list[list[str]]:
         return [[_shown(value) for value in row] for row in self.rows]

@@ -264,7 +264,6 @@ def _summary(measured: dict[str, dict]) -> Table:
         ),
         rows,
         notes=("The last four columns are of the step with cached features.",),
-        in_readme=True,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 
-def cosine_balance(step, total_steps: int, start: float = 0.9, end: float = 0.7) -> tf.Tensor:
+def cosine_balance(step: int | tf.Tensor, total_steps: int, start: float = 0.9, end: float = 0.7) -> tf.Tensor:
     """λ(t), the weight of the feature similarity loss: L = (1 - λ)·L_KL + λ·L_FS.
 
     Falls (or rises) from `start` at step 0 to `end` at `total_steps` along half a cosine, and stays there, so that

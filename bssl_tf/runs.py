@@ -1,6 +1,6 @@
 """The phases of a run (teacher, stage 1, stage 2): their folders, their settings, what is done.
 
-A workdir looks like this; every phase can be resumed, and refuses to go on with other settings::
+A workdir looks like this; every phase can be resumed, and refuses to go on with other settings:
 
     workdir/
         config.json         the whole configuration, as last used

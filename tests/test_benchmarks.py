@@ -1,12 +1,12 @@
 """The published numbers are those of the saved results, and the results keep their form."""
 
-from benchmarks import readme
+from benchmarks import pages
 from benchmarks.report import RESULTS, Result, Table, best_seconds
 
 
-def test_the_readme_and_the_docs_show_what_was_saved():
-    for path, text in readme.pages().items():
-        assert path.read_text() == text, f"{path.name} is out of date: python -m benchmarks.readme"
+def test_the_docs_show_what_was_saved():
+    for path, text in pages.pages().items():
+        assert path.read_text() == text, f"{path.name} is out of date: python -m benchmarks.pages"
 
 
 def test_every_saved_result_says_where_it_comes_from():
@@ -19,7 +19,7 @@ def test_every_saved_result_says_where_it_comes_from():
 
 
 def test_a_result_comes_back_as_it_was_saved(tmp_path):
-    result = Result("speed", [Table("T", ("what", "ms"), [("a", 1234.5), ("b", None)], ("A note.",), in_readme=True)])
+    result = Result("speed", [Table("T", ("what", "ms"), [("a", 1234.5), ("b", None)], ("A note.",))])
     assert Result.load(result.save(tmp_path)) == result
     assert result.tables[0].markdown().splitlines() == [
         *("**T**", "", "| what | ms |", "| --- | ---: |", "| a | 1 234 |", "| b |  |", "", "A note."),

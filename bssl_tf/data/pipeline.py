@@ -140,7 +140,10 @@ def views_in_order(
     """The two views that `training_views` makes of every image in one epoch, in the fixed order of the source.
 
     Args:
-        source, image_size, channels, views: as in `training_views`.
+        source: as for `training_views`, like the next three.
+        image_size: height and width of the views.
+        channels: 1 or 3.
+        views: augmentation.
         seed: its ``view_seed``.
         epoch: which epoch's views, from 0.
         start: image to begin with.

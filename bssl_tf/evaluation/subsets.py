@@ -81,14 +81,18 @@ def per_class_subset(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def saved_subset(folder: Path | None, data_name: str, fingerprint: str, labels, amount: str, seed: int) -> np.ndarray:
+def saved_subset(
+    folder: Path | None, data_name: str, fingerprint: str, labels: np.ndarray, amount: str, seed: int
+) -> np.ndarray:
     """`balanced_subset`, from the file of the run if it has one, else into it.
 
     Args:
         folder: where subsets lie; None: nothing is kept.
         data_name: for the file's name.
         fingerprint: of the training images; a file of others is not used.
-        labels, amount, seed: as for `balanced_subset`.
+        labels: as for `balanced_subset`, like the next two.
+        amount: how many.
+        seed: of the draw.
     """
     if folder is None or amount == ALL_LABELS:
         return balanced_subset(labels, amount, seed)

@@ -11,6 +11,7 @@ top of it (`target_classifier`), k_φ the binary feature extractor (`backbone`),
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -84,7 +85,13 @@ class Bssl(Method):
         self._balance_at = balance if callable(balance) else lambda step: tf.constant(balance, tf.float32)
         self.target_optimizer = None
 
-    def compile(self, optimizer="adam", *, target_optimizer=None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | tf.keras.optimizers.Optimizer = "adam",
+        *,
+        target_optimizer: str | tf.keras.optimizers.Optimizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configure training.
 
         Args:

@@ -1,6 +1,6 @@
 """ReActNet, the binary MobileNet of https://arxiv.org/abs/2003.03488, and small relatives of it.
 
-A block is two binary convolutions, each with a shortcut around it::
+A block is two binary convolutions, each with a shortcut around it:
 
     bias → sign → binary 3×3 → batch norm → + shortcut (average pool where the stride is 2) → RPReLU
     bias → sign → binary 1×1 → batch norm → + shortcut                                      → RPReLU

@@ -1,11 +1,9 @@
 """A backbone as data: everything needed to build a network again, and to put its weights back.
 
-::
-
-    spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
-    model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
-    save_backbone(model, spec, "run/stage1")
-    model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
+spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
+model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
+save_backbone(model, spec, "run/stage1")
+model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
 """
 
 import dataclasses
@@ -14,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -185,7 +184,7 @@ def save_backbone(model: tf.keras.Model, spec: BackboneSpec, folder: str | os.Pa
     write_text(Path(folder) / SPEC_FILE, spec.to_json())
 
 
-def load_backbone(folder: str | os.PathLike, **overrides) -> tuple[tf.keras.Model, BackboneSpec]:
+def load_backbone(folder: str | os.PathLike, **overrides: Any) -> tuple[tf.keras.Model, BackboneSpec]:
     """Read what `save_backbone` wrote.
 
     Args:

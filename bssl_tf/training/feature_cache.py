@@ -1,7 +1,7 @@
 """The teacher's features on disk, so that the frozen network runs once for each view and not at every epoch.
 
 With ``--view_cycle=K`` the views of epoch e are those of epoch e mod K, in both stages. The teacher is frozen, so its
-features repeat too. They are computed before a stage begins, and read from then on::
+features repeat too. They are computed before a stage begins, and read from then on:
 
     WORKDIR_OF_THE_TEACHER/features/KEY/
         about.json          what the key is made of

@@ -47,9 +47,9 @@ def test_an_unknown_method_is_answered_with_the_known_ones():
 
 
 @pytest.fixture
-def readmes_method(tmp_path, monkeypatch):
-    """The example of README.md as a file that methods are found in."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def guides_method(tmp_path, monkeypatch):
+    """The example of docs/guides/methods.md as a file that methods are found in."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guides/methods.md").read_text(), re.DOTALL)
     (tmp_path / "barlow_twins.py").write_text(next(block for block in blocks if "class BarlowTwins" in block))
     monkeypatch.setattr(bssl_tf.methods, "__path__", [*bssl_tf.methods.__path__, str(tmp_path)])
     monkeypatch.setattr(methods, "_source", lambda name: tmp_path / f"{name}.py")
@@ -57,7 +57,7 @@ def readmes_method(tmp_path, monkeypatch):
     sys.modules.pop("bssl_tf.methods.barlow_twins", None)
 
 
-def test_a_new_file_is_a_new_method(readmes_method):
+def test_a_new_file_is_a_new_method(guides_method):
     assert "barlow_twins" in methods.method_names()
     described = methods.description.__wrapped__("barlow_twins")
     assert (described.class_name, described.needs) == ("BarlowTwins", ("backbone",))

@@ -82,7 +82,10 @@ def views_of_image(
     """What `random_crops` and `finish_views` make of one image, in less time.
 
     Args:
-        image, draws, image_size, settings: as for `random_crops`.
+        image: as for `random_crops`, like the next three.
+        draws: random numbers.
+        image_size: height and width of the views.
+        settings: augmentation.
 
     Returns:
         One tensor a view, uint8 of shape (image_size, image_size, channels).
@@ -163,7 +166,8 @@ def crop_boxes(
     Args:
         extent: height and width of the image, float32 of shape (2,).
         draws: (…, len(DRAWS)).
-        crop_min, crop_max: smallest and largest area.
+        crop_min: smallest area.
+        crop_max: largest area.
 
     Returns:
         Top left corner and size of the boxes, each float32 of shape (…, 2).

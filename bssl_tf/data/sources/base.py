@@ -7,7 +7,7 @@ skip, and decodes a record only when asked to. A new kind of data set is a subcl
 import abc
 import re
 from contextlib import contextmanager
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -54,7 +54,7 @@ class Source(abc.ABC):
         """A text that changes when the images, their ids or their order change."""
 
     @abc.abstractmethod
-    def examples(self, epoch=None, seed: int = 0) -> tf.data.Dataset:
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         """Every image once, not yet decoded.
 
         Args:
@@ -67,7 +67,7 @@ class Source(abc.ABC):
         """
 
     @abc.abstractmethod
-    def decode(self, record, short_side: Optional[int] = None) -> tf.Tensor:
+    def decode(self, record: Any, short_side: Optional[int] = None) -> tf.Tensor:
         """Decode one record; for use inside ``Dataset.map``.
 
         Args:
@@ -99,7 +99,7 @@ def mark(message: str) -> str:
 def readable_data_errors():
     """Turn TensorFlow's report on an image that could not be read into a plain `DataError`.
 
-    Wrap it around any loop over a data set of this package::
+    Wrap it around any loop over a data set of this package:
 
         with readable_data_errors():
             for batch in evaluation_images(source, image_size=224, channels=3):

@@ -7,7 +7,7 @@
 and of `magnitude_aware_sign` among them) into convolutions; `constants` moves biases to where they cost nothing.
 Weights are constants then, binary ones ±1 as they are used.
 
-**How few float elementwise operators a ReActNet needs.** A block has two halves, each of them::
+**How few float elementwise operators a ReActNet needs.** A block has two halves, each of them:
 
     sign(x + a) → binary convolution → · g + h → + x → PReLU( · + b) + c
 

@@ -1,6 +1,6 @@
 """Images with several labels, as in VOC07: linear SVMs and mean average precision.
 
-The data sources of this package have one label an image, so this part has no flag; it takes features and a matrix::
+The data sources of this package have one label an image, so this part has no flag; it takes features and a matrix:
 
     train_x = extract_features(backbone, train_images)             # evaluation/features.py
     result = multilabel_svm(train_x, train_labels, test_x, test_labels)

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,7 +41,14 @@ class Method(tf.keras.Model, abc.ABC):
         self._micro_batches, self._make_views = 1, None
         self.distribute_reduction_method = "first"  # what is reported is the same in all replicas
 
-    def compile(self, optimizer="adam", *, micro_batches: int = 1, make_views: Callable | None = None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | tf.keras.optimizers.Optimizer = "adam",
+        *,
+        micro_batches: int = 1,
+        make_views: Callable | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configure training.
 
         Args:

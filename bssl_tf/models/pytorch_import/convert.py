@@ -1,10 +1,8 @@
 """Public PyTorch ResNets as backbones of this package.
 
-::
-
-    teacher = import_teacher("moco_v2_800ep_pretrain.pth.tar")
-    save_teacher(teacher, "runs/moco_v2")
-    model, _ = load_teacher("runs/moco_v2", image_size=224, channels=3)
+teacher = import_teacher("moco_v2_800ep_pretrain.pth.tar")
+save_teacher(teacher, "runs/moco_v2")
+model, _ = load_teacher("runs/moco_v2", image_size=224, channels=3)
 """
 
 import os

@@ -1,0 +1,54 @@
+"""Writes what was measured into docs/performance.md and docs/results.md.
+
+python -m benchmarks.pages
+"""
+
+from pathlib import Path
+
+from benchmarks.report import RESULTS, Result
+from bssl_tf.files import write_text
+
+DOCS = Path(__file__).parent.parent / "docs"
+PERFORMANCE, ACCURACY = DOCS / "performance.md", DOCS / "results.md"
+INTRODUCTION = """\
+# Performance
+
+Written by `python -m benchmarks.pages` from `benchmarks/results/`. The ratios can be trusted: each is the median of
+many rounds in which what is compared ran side by side. The milliseconds cannot: the virtual machine's speed drifts by a
+factor of two and more within minutes, with the load of its neighbours."""
+OF_ACCURACY = ("methods",)
+"""Results that say how good a network is, not what it costs."""
+
+
+def section(name: str, folder: Path = RESULTS) -> str:
+    """Markdown of a saved result: its tables, and where they come from."""
+    result = Result.load(folder / f"{name}.json")
+    versions = ", ".join(f"{package} {number}" for package, number in result.versions.items())
+    tables = [table.markdown() for table in result.tables]
+    return "\n\n".join([*tables, f"`{result.command}`, {result.date}, {result.hardware}; {versions}."])
+
+
+def between_marks(text: str, mark: str, new: str) -> str:
+    """The text with something new between ``<!-- MARK: begin … -->`` and ``<!-- MARK: end -->``."""
+    begin, end = f"<!-- {mark}: begin (python -m benchmarks.pages) -->", f"<!-- {mark}: end -->"
+    head, rest = text.split(begin)
+    _, tail = rest.split(end)
+    return f"{head}{begin}\n\n{new}\n\n{end}{tail}"
+
+
+def pages() -> dict[Path, str]:
+    """Path → what it is to hold."""
+    names = sorted(path.stem for path in RESULTS.glob("*.json"))
+    accuracy = [section(name) for name in names if name in OF_ACCURACY]
+    performance = [
+        f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}" for name in names if name not in OF_ACCURACY
+    ]
+    return {
+        PERFORMANCE: "\n\n".join([INTRODUCTION, *performance]) + "\n",
+        ACCURACY: between_marks(ACCURACY.read_text(), "methods", "\n\n".join(accuracy)),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        write_text(path, text)
