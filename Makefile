@@ -25,7 +25,7 @@ demo: install
 test: $(TESTABLE)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-check: style
+check: style docs
 
 style: $(DEVELOPABLE)
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ imports: $(DEVELOPABLE)
 	$(BIN)/lint-imports
 
 docs: $(DEVELOPABLE)
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: $(DEVELOPABLE)
 	$(BIN)/python -m build --outdir dist .

@@ -1,10 +1,12 @@
 """Images: where they come from, and how they reach the networks.
 
-source = load_source(settings.data, "train", cache_dir=workdir)
-image_size, channels = resolve_image(settings.data, source)
-mean, std = pixel_statistics(source, image_size=image_size, channels=channels)
-batches = training_views(source, image_size=image_size, channels=channels, views=settings.views,
-                         seed=0, batch_size=256, epochs=100, start_step=0)
+From settings to batches:
+
+    source = load_source(settings.data, "train", cache_dir=workdir)
+    image_size, channels = resolve_image(settings.data, source)
+    mean, std = pixel_statistics(source, image_size=image_size, channels=channels)
+    batches = training_views(source, image_size=image_size, channels=channels, views=settings.views,
+                             seed=0, batch_size=256, epochs=100, start_step=0)
 """
 
 from bssl_tf.data.augmentation.views import finish_batch

@@ -1,9 +1,11 @@
 """A backbone as data: everything needed to build a network again, and to put its weights back.
 
-spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
-model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
-save_backbone(model, spec, "run/stage1")
-model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
+Build, save and load one:
+
+    spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
+    model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
+    save_backbone(model, spec, "run/stage1")
+    model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
 """
 
 import dataclasses

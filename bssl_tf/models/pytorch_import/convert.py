@@ -1,8 +1,10 @@
 """Public PyTorch ResNets as backbones of this package.
 
-teacher = import_teacher("moco_v2_800ep_pretrain.pth.tar")
-save_teacher(teacher, "runs/moco_v2")
-model, _ = load_teacher("runs/moco_v2", image_size=224, channels=3)
+Convert a file once, then load the result like any other teacher:
+
+    teacher = import_teacher("moco_v2_800ep_pretrain.pth.tar")
+    save_teacher(teacher, "runs/moco_v2")
+    model, _ = load_teacher("runs/moco_v2", image_size=224, channels=3)
 """
 
 import os
