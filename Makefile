@@ -48,7 +48,12 @@ install: $(INSTALLED)
 develop: $(DEVELOPABLE)
 
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	@python=$$(sh -c 'for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.10 python3 python); do \
+	@if [ -L $(VENV) ]; then \
+	    echo "error: $(VENV) is a link to $$(readlink -f $(VENV)), which others may use: it is not cleared." >&2; \
+	    echo "Remove the link, or install there and: touch $(INSTALLED) $(TESTABLE) $(DEVELOPABLE)" >&2; \
+	    exit 1; \
+	fi; \
+	python=$$(sh -c 'for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3.12 python3.10 python3 python); do \
 	    "$$python" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))" \
 	        >/dev/null 2>&1 && echo "$$python" && break; done'); \
 	if [ -z "$$python" ]; then \
