@@ -14,7 +14,7 @@ from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.native_logs import import_tensorflow
 from bssl_tf.runs import BACKBONE_FILES
 
-FLAG = "lint"
+FLAG, TRUST_FLAG = "lint", "lint_trust"
 
 
 def define_flags() -> None:
@@ -23,6 +23,12 @@ def define_flags() -> None:
         "",
         "Examine a network instead of converting it: a run, a folder with backbone.json, a recipe (.cfg), or a "
         "saved Keras or Larq model (.keras, .h5, SavedModel).",
+    )
+    flags.DEFINE_boolean(
+        TRUST_FLAG,
+        False,
+        "Let the model given as --lint run code of its own, with all rights of the user who runs this command: needed "
+        "for a SavedModel, which is a program, and for layers other than Keras's, Larq's and this package's.",
     )
     flags.DEFINE_boolean("lint_strict", False, "Notes fail too, not only problems.")
 
@@ -74,17 +80,16 @@ def _student(config: Config, path: Path) -> "tf.keras.Model":  # noqa: F821
 
 
 def _saved_model(path: Path) -> "tf.keras.Model":  # noqa: F821
-    import larq  # noqa: F401  registers its layers with Keras
-    import tensorflow as tf
+    from bssl_tf.models.keras_import.loading import holds_keras_model, load_keras_model
 
-    try:
-        model = tf.keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever the file's format happens to trip over
+    if not holds_keras_model(path):
         raise UserError(
-            f"--lint={path} is no run, no folder with {BACKBONE_FILES[0]}, no recipe (.cfg), and no model that "
-            f"Keras 2 (tf-keras) can load: {error}"
-        ) from error
-    if not isinstance(model, tf.keras.Model) or model.inputs is None:
+            f"--lint={path} is no run, no folder with {BACKBONE_FILES[0]}, no recipe (.cfg), and no "
+            "model that Keras 2 (tf-keras) has saved."
+        )
+    trusted = flags.FLAGS[TRUST_FLAG].value
+    model = load_keras_model(path, flag=f"--{FLAG}", trust_flag=f"--{TRUST_FLAG}", trusted=trusted)
+    if model.inputs is None:
         raise UserError(
             f"--lint={path} holds no layers that can be followed from input to output: save it as a functional or "
             "sequential Keras model."

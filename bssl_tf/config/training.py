@@ -131,6 +131,13 @@ class TeacherSettings:
         "without the mean, as ResNet50 and VGG of Keras Applications).",
         choices=("0..255", "0..1", "-1..1", "imagenet", "swav", "caffe"),
     )
+    trust_teacher: bool = setting(
+        False,
+        "Let a saved Keras model given as --teacher run code of its own, with all rights of the user who runs this "
+        "command: needed for a SavedModel, which is a program, and for .h5 and .keras files with layers other than "
+        "Keras's, Larq's and this package's. Give it only for files of people whose programs you would run.",
+        changes_result=False,
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
+from bssl_tf.models.keras_import.loading import SAVED_MODEL_FILE, load_keras_model
 from bssl_tf.models.pixels import PIXEL_RANGES
 from bssl_tf.models.spec import SPEC_FILE, load_backbone, read_spec
 
@@ -21,7 +22,7 @@ def fingerprint(model: tf.keras.Model) -> str:
 
 
 def load_teacher(
-    path: str | os.PathLike, *, image_size: int, channels: int, pixels: str = "0..255"
+    path: str | os.PathLike, *, image_size: int, channels: int, pixels: str = "0..255", trusted: bool = False
 ) -> tuple[tf.keras.Model, str]:
     """Load a teacher and freeze it.
 
@@ -30,10 +31,11 @@ def load_teacher(
 
     Args:
         path: a folder with a backbone.json, or a workdir whose teacher/ has one, or a saved Keras model
-            (.keras, .h5 or a SavedModel folder) from images to a feature vector.
+            (.keras or .h5; see `keras_import.loading`) from images to a feature vector.
         image_size: height and width of the views it will see.
         channels: channels of these views.
         pixels: a key of `pixels.PIXEL_RANGES`, what a saved Keras model expects. Our own backbones take 0..255.
+        trusted: whether a saved Keras model may run code of its own, which a SavedModel always does (--trust_teacher).
 
     Returns:
         A model from pixels (None, S, S, C) in 0..255 to features (None, D) float32, `trainable=False`; and
@@ -51,7 +53,7 @@ def load_teacher(
             model, kind = _load_own(folder, image_size, channels, pixels)
             break
     else:
-        model, kind = _load_keras(path, image_size, channels, pixels)
+        model, kind = _load_keras(path, image_size, channels, pixels, trusted)
     if model.input_shape[-1] != channels:
         model, kind = _for_grey(model), f"{kind} (grey images, their channel three times)"
     model.trainable = False
@@ -76,18 +78,12 @@ def _load_own(folder: Path, image_size: int, channels: int, pixels: str) -> tupl
     return model, spec.name
 
 
-def _load_keras(path: Path, image_size: int, channels: int, pixels: str) -> tuple[tf.keras.Model, str]:
+def _load_keras(path: Path, image_size: int, channels: int, pixels: str, trusted: bool) -> tuple[tf.keras.Model, str]:
     if pixels not in PIXEL_RANGES:
         raise UserError(f"Unknown --teacher_pixels={pixels}. There are: {', '.join(PIXEL_RANGES)}.")
-    try:
-        saved = tf.keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever the file's format happens to trip over
-        raise UserError(
-            f"--teacher={path} holds neither a {SPEC_FILE} nor a model that Keras 2 (tf-keras) can load: {error}"
-        ) from error
-    if not isinstance(saved, tf.keras.Model):
-        kind = type(saved).__name__
-        raise UserError(f"--teacher={path} was not saved by Keras: it came back as a {kind}.")
+    if path.is_dir() and not (path / SAVED_MODEL_FILE).is_file():
+        raise UserError(f"--teacher={path} holds neither a {SPEC_FILE} nor a SavedModel.")
+    saved = load_keras_model(path, flag="--teacher", trust_flag="--trust_teacher", trusted=trusted)
     if saved.inputs is not None:
         _check_input(saved.input_shape, path, image_size, channels)
         channels = saved.input_shape[-1] or channels

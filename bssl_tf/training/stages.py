@@ -197,6 +197,7 @@ def _load_teacher(config: Config, inputs: Inputs) -> tuple[tf.keras.Model, str]:
         image_size=inputs.image_size,
         channels=inputs.channels,
         pixels=config.teacher.teacher_pixels,
+        trusted=config.teacher.trust_teacher,
     )
 
 

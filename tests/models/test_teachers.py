@@ -60,12 +60,13 @@ def test_finds_a_backbone_in_a_workdir_and_freezes_it(tmp_path):
         assert fingerprint(teacher) == fingerprint(model)
 
 
-@pytest.mark.parametrize("file", ["model.keras", "model.h5", "model"])
+@pytest.mark.parametrize("file", ["model.keras", "model.h5", "saved_model"])
 @pytest.mark.parametrize("pixels", ["0..1", "imagenet"])
 def test_takes_any_saved_keras_model(tmp_path, file, pixels):
     model = keras_model(size=None)
     model.save(tmp_path / file)
-    teacher, description = load_teacher(tmp_path / file, image_size=8, channels=3, pixels=pixels)
+    trusted = file == "saved_model"  # which is a program
+    teacher, description = load_teacher(tmp_path / file, image_size=8, channels=3, pixels=pixels, trusted=trusted)
     images = pixels_for(SMALL)
     scaled = images / 255
     if pixels == "imagenet":

@@ -1,0 +1,54 @@
+"""Looks through an HDF5 file before anybody reads arrays from it."""
+
+import h5py
+
+MOST_OBJECTS = 200_000
+_LARGEST_RATIO = 16  # Keras does not compress; with compression honest weights stay far below it
+_SMALL = 1 << 20
+
+
+class RefusedFile(ValueError):
+    """The file is damaged, or holds what no file of weights needs; the message says what."""
+
+
+def bytes_of_arrays(file: h5py.File, file_bytes: int) -> int:
+    """Size of all arrays in a file, once read.
+
+    Args:
+        file: opened for reading.
+        file_bytes: its size on disk.
+
+    Raises:
+        RefusedFile: links into other files, arrays that lie elsewhere or hold no numbers, or that unpack to far
+            more than the file's size.
+    """
+    total, seen, groups = 0, set(), [file]
+    while groups:
+        group = groups.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise RefusedFile(f"its entry {name[:100]!r} is a link to another place or file")
+            entry = group[name]
+            address = h5py.h5o.get_info(entry.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > MOST_OBJECTS:
+                raise RefusedFile(f"it holds more than {MOST_OBJECTS} entries")
+            if isinstance(entry, h5py.Group):
+                groups.append(entry)
+            elif isinstance(entry, h5py.Dataset):
+                total += _bytes_of(entry, name)
+                if total > _LARGEST_RATIO * file_bytes + _SMALL:
+                    raise RefusedFile(f"its arrays unpack to more than {_LARGEST_RATIO} times the size of the file")
+    return total
+
+
+def _bytes_of(array: h5py.Dataset, name: str) -> int:
+    if array.external or array.is_virtual:
+        raise RefusedFile(f"the values of its array {name[:100]!r} lie in another file")
+    if array.shape is None:
+        return 0
+    if array.dtype.kind not in "biuf" and array.dtype.metadata is None and array.dtype.kind != "S":
+        raise RefusedFile(f"its array {name[:100]!r} holds {array.dtype}, not numbers")
+    return array.size * array.dtype.itemsize

@@ -1,0 +1,83 @@
+"""A Keras model of somebody else runs nothing: not as a teacher, not as a network to lint."""
+
+import contextlib
+import json
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.config.training import TeacherSettings
+from bssl_tf.errors import UserError
+from bssl_tf.models import load_teacher
+from bssl_tf.models.keras_import.architecture import RefusedArchitecture, checked
+from bssl_tf.models.keras_import.loading import load_keras_model
+from tests.security import hostile_models
+
+
+def as_teacher(path):
+    load_teacher(path, image_size=8, channels=3)
+
+
+def as_network_to_lint(path):
+    load_keras_model(path, flag="--lint", trust_flag="--lint_trust")
+
+
+@pytest.mark.parametrize("load", [as_teacher, as_network_to_lint])
+@pytest.mark.parametrize("make", hostile_models.HOSTILE, ids=lambda make: make.__name__)
+def test_nothing_runs(tmp_path, monkeypatch, make, load):
+    monkeypatch.syspath_prepend(tmp_path)  # as if the user stood in a folder that came with the model
+    marker = tmp_path / "marker"
+    path = make(tmp_path, marker)
+    assert not marker.exists()
+    with pytest.raises(UserError, match=r"is refused: .*--(trust_teacher|lint_trust)"):
+        load(path)
+    assert not marker.exists()
+
+
+REAL = [
+    hostile_models.lambda_h5,
+    hostile_models.lambda_keras,
+    hostile_models.saved_model,
+    hostile_models.import_of_module,
+    hostile_models.operator_h5,
+]
+
+
+@pytest.mark.parametrize("make", REAL, ids=lambda make: make.__name__)
+def test_the_payloads_are_real_and_trust_runs_them(tmp_path, monkeypatch, make):
+    monkeypatch.syspath_prepend(tmp_path)
+    marker = tmp_path / "marker"
+    path = make(tmp_path, marker)
+    with contextlib.suppress(UserError):  # Keras may stumble over what the payload returns
+        teacher, _ = load_teacher(path, image_size=8, channels=3, trusted=True)
+        teacher(np.zeros((1, 8, 8, 3), np.float32))
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("make", hostile_models.DAMAGED, ids=lambda make: make.__name__)
+def test_files_made_to_cost_much_are_refused_soon(tmp_path, make):
+    path = make(tmp_path)
+    begin = time.monotonic()
+    with pytest.raises(UserError, match="--teacher=.*(refused|damaged)"):
+        as_teacher(path)
+    assert time.monotonic() - begin < 10
+
+
+def test_nobody_is_trusted_unasked():
+    assert TeacherSettings().trust_teacher is False
+
+
+def test_the_configuration_that_reaches_keras_names_no_module():
+    layer = tf.keras.layers.Conv2D(2, 3, kernel_regularizer="l2", dtype="mixed_float16", input_shape=(8, 8, 3))
+    entry = tf.keras.saving.serialize_keras_object(tf.keras.Sequential([layer]))
+    assert "'module'" in str(entry) and "'registered_name'" in str(entry)
+    text = str(checked(json.loads(json.dumps(entry))))
+    assert "module" not in text and "registered_name" not in text and "mixed_float16" in text
+
+
+@pytest.mark.parametrize("configuration", [None, 3, [], {}, {"class_name": "Functional", "config": None}])
+def test_what_is_no_configuration(configuration):
+    with pytest.raises(RefusedArchitecture):
+        checked(configuration)
