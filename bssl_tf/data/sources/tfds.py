@@ -171,6 +171,21 @@ class StreamingSource(Source):
         return int(np.clip(fitting, 1, min(_BUFFER_IMAGES, self.num_examples)))
 
 
+def stored_features(
+    builder: tfds.core.DatasetBuilder, split: str, num_examples: int, features: dict, decoders: Optional[dict] = None
+) -> tf.data.Dataset:
+    """Other features of the images that `load` gives, in the same fixed order; ``tfds_id`` besides.
+
+    Args:
+        builder: of the prepared data set.
+        split: as for `load`.
+        num_examples: of the source that `load` gave.
+        features: names of the features, as `tfds.decode.PartialDecoding` takes them.
+        decoders: of these features, where not the usual ones.
+    """
+    return StreamingSource(builder, split, num_examples)._read(features, decoders)
+
+
 def _labels_or_none(labels: np.ndarray) -> Optional[np.ndarray]:
     """TFDS marks images without a label by -1, as in some test splits."""
     return labels.astype(np.int64) if labels.min() >= 0 else None

@@ -1,0 +1,191 @@
+"""Images with boxes: TFDS's data sets in VOC's or COCO's form, and COCO's JSON beside a folder of images.
+
+    tfds:voc/2007   tfds:voc/2012   tfds:coco/2017   tfds:fashion_scenes
+    coco:ANNOTATIONS.json,IMAGES
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from bssl_tf.config.training import DataSettings
+from bssl_tf.data.sources.base import DataError
+from bssl_tf.data.sources.folder import FolderSource
+from bssl_tf.data.sources.folder_scan import scan_folder
+from bssl_tf.detection.annotations import AnnotatedImages, AnnotationReport, RawImage, clean
+
+_IGNORED_FEATURES = ("is_difficult", "is_crowd")
+
+
+def load_annotated(
+    settings: DataSettings, split: str, test_dataset: str = "", cache_dir: Optional[Path] = None
+) -> AnnotatedImages:
+    """The images with boxes that the settings name.
+
+    Args:
+        settings: data set, splits, limits.
+        split: "train" or "test".
+        test_dataset: coco: the test images' ``coco:ANNOTATIONS.json,IMAGES``; empty: ``settings.holdout`` of the
+            images are kept for testing.
+        cache_dir: where the verdicts on files are kept; None: nowhere.
+
+    Raises:
+        DataError: no such data, or nothing in it that can be learned.
+    """
+    kind, _, rest = settings.dataset.partition(":")
+    max_images = settings.max_train_images if split == "train" else settings.max_test_images
+    if kind == "tfds" and rest:
+        name = settings.train_split if split == "train" else settings.test_split
+        return _from_tfds(rest, name, settings.data_dir, max_images, f"--{split}_split")
+    if kind == "coco" and rest:
+        if test_dataset:
+            flag, text = ("--dataset", settings.dataset) if split == "train" else ("--test_dataset", test_dataset)
+            return _from_coco(text, flag, None, max_images, cache_dir)
+        share = (settings.holdout, split == "test")
+        return _from_coco(settings.dataset, "--dataset", share, max_images, cache_dir)
+    raise DataError(
+        f"--dataset={settings.dataset} has no boxes that this program can read. Give tfds:NAME of a data set with "
+        "objects (tfds:voc/2007, tfds:fashion_scenes) or coco:ANNOTATIONS.json,IMAGES."
+    )
+
+
+def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str) -> AnnotatedImages:
+    import tensorflow_datasets as tfds
+
+    from bssl_tf.data.sources import tfds as tfds_source
+
+    source = tfds_source.load(name, split, data_dir=data_dir, max_images=max_images, flag=flag)
+    builder = tfds.builder(name, data_dir=data_dir or None)
+    objects = builder.info.features.get("objects") if hasattr(builder.info.features, "get") else None
+    if objects is None or not {"bbox", "label"} <= set(objects.feature):
+        raise DataError(
+            f"--dataset=tfds:{name} has no feature 'objects' with 'bbox' and 'label', as VOC and COCO have; its "
+            f"features are {', '.join(builder.info.features)}. Choose a detection data set."
+        )
+    classes = objects.feature["label"].names
+    ignoring = [each for each in _IGNORED_FEATURES if each in objects.feature]
+    read = tfds_source.stored_features(
+        builder,
+        split,
+        source.num_examples,
+        {"image": True, "objects": {each: True for each in ("bbox", "label", *ignoring)}},
+        {"image": tfds.decode.SkipDecoding()},
+    )
+    image = builder.info.features["image"]
+
+    def with_size(example):
+        size = image.shape[:2]
+        if None in size:
+            size = tf.shape(image.decode_example(example["image"]))[:2]
+        return {"objects": example["objects"], "size": tf.cast(size, tf.int64), "id": example["tfds_id"]}
+
+    raw = []
+    for example in read.map(with_size, tf.data.AUTOTUNE).as_numpy_iterator():
+        found, (height, width) = example["objects"], (int(side) for side in example["size"])
+        crowd = sum((found[each] for each in ignoring), np.zeros(len(found["label"]), bool))
+        boxes = np.asarray(found["bbox"], np.float64).reshape(-1, 4) * [height, width, height, width]
+        raw.append(RawImage(example["id"].decode(), height, width, boxes, found["label"], crowd))
+    return AnnotatedImages(source, clean(classes, raw, AnnotationReport(source.name), flag=f"--dataset=tfds:{name}"))
+
+
+def _from_coco(
+    text: str, flag: str, share: Optional[tuple[float, bool]], max_images: int, cache_dir: Optional[Path]
+) -> AnnotatedImages:
+    """`share`: of the images for testing, and whether these are wanted; None: all."""
+    file, comma, folder = text.removeprefix("coco:").rpartition(",")
+    if not comma or not file or not folder:
+        raise DataError(f"{flag}={text}: give coco:ANNOTATIONS.json,IMAGES, a file and a folder.")
+    content = _parsed(Path(file).expanduser(), f"{flag}={text}")
+    scan = scan_folder(Path(folder).expanduser(), cache_dir)
+    report = AnnotationReport(f"coco:{file}")
+    categories = sorted(content["categories"], key=lambda each: each["id"])
+    class_of = {category["id"]: place for place, category in enumerate(categories)}
+    entries = {entry["id"]: entry for entry in content["images"]}
+    objects: dict[Any, list[dict]] = {}
+    for annotation in content["annotations"]:
+        if annotation["image_id"] in entries:
+            objects.setdefault(annotation["image_id"], []).append(annotation)
+        else:
+            report.add("annotations without an image (left out)", f"image_id {annotation['image_id']}")
+    present: dict[str, Any] = {}
+    for identity, entry in entries.items():
+        if entry["file_name"] not in scan.images:
+            report.add("images that are missing or cannot be read (left out)", entry["file_name"])
+        elif entry["file_name"] in present:
+            report.add("images listed twice (left out)", entry["file_name"])
+        elif _size_differs(entry, scan.images[entry["file_name"]]):
+            report.add("images of another size than the listed one (left out)", entry["file_name"])
+        else:
+            present[entry["file_name"]] = identity
+    for name in scan.images.keys() - present.keys():
+        report.add("image files without an entry (left out)", name)
+    source = FolderSource(scan, sorted(present))
+    kept = [path for path, keep in zip(source.paths, _in_share(source.ids, share)) if keep][: max_images or None]
+    if not kept:
+        raise DataError(f"{flag}={text}: no image is left to use.\n{report.text()}")
+    raw = [_raw_image(path, scan.images[path], objects.get(present[path], []), class_of) for path in kept]
+    names = [category["name"] for category in categories]
+    return AnnotatedImages(FolderSource(scan, kept), clean(names, raw, report, flag=f"{flag}={text}"))
+
+
+def _size_differs(entry: dict, info) -> bool:
+    """Then the boxes would lie elsewhere: the image was resized, or is rotated by its EXIF data."""
+    return (entry.get("height", info.height), entry.get("width", info.width)) != (info.height, info.width)
+
+
+def _in_share(ids: np.ndarray, share: Optional[tuple[float, bool]]) -> np.ndarray:
+    """Whether each image belongs to the wanted part; it depends on the image's name alone."""
+    if share is None:
+        return np.ones(len(ids), bool)
+    held_out, wanted = share
+    return ((ids % 10_000) / 10_000 < held_out) == wanted
+
+
+def _raw_image(path: str, info, objects: list[dict], class_of: dict[Any, int]) -> RawImage:
+    corners = np.array([each["bbox"] for each in objects], np.float64).reshape(-1, 4)  # x, y, width, height
+    boxes = np.stack(
+        [corners[:, 1], corners[:, 0], corners[:, 1] + corners[:, 3], corners[:, 0] + corners[:, 2]], axis=1
+    )
+    return RawImage(
+        path,
+        info.height,
+        info.width,
+        boxes,
+        np.array([class_of.get(each["category_id"], -1) for each in objects], np.int64),
+        np.array([bool(each.get("iscrowd", 0)) for each in objects], bool),
+    )
+
+
+def _parsed(path: Path, flag: str) -> dict:
+    """COCO's JSON, as far as it is used here.
+
+    Raises:
+        DataError: no such file, no JSON, or a part is missing.
+    """
+    try:
+        content = json.loads(path.read_text())
+        for part, fields in {
+            "images": ("id", "file_name"),
+            "annotations": ("image_id", "category_id", "bbox"),
+            "categories": ("id", "name"),
+        }.items():
+            for entry in content[part]:
+                for name in fields:
+                    entry[name]
+        if any(len(entry["bbox"]) != 4 for entry in content["annotations"]):
+            raise ValueError("a bbox has other than four numbers: x, y, width, height")
+    except OSError as error:
+        raise DataError(f"{flag}: {path} cannot be read ({error.strerror}).") from None
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{flag}: {path} is not in COCO's form; it lacks {error}. It needs images (id, file_name), annotations "
+            "(image_id, category_id, bbox) and categories (id, name)."
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{flag}: {path} is not in COCO's form ({error}).") from None
+    if not content["categories"]:
+        raise DataError(f"{flag}: {path} lists no categories.")
+    return content
