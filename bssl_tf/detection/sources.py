@@ -59,14 +59,15 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
 
     source = tfds_source.load(name, split, data_dir=data_dir, max_images=max_images, flag=flag)
     builder = tfds.builder(name, data_dir=data_dir or None)
-    objects = builder.info.features.get("objects") if hasattr(builder.info.features, "get") else None
-    if objects is None or not {"bbox", "label"} <= set(objects.feature):
+    features = builder.info.features
+    objects = features["objects"].feature if "objects" in features else {}
+    if not {"bbox", "label"} <= set(objects):
         raise DataError(
             f"--dataset=tfds:{name} has no feature 'objects' with 'bbox' and 'label', as VOC and COCO have; its "
-            f"features are {', '.join(builder.info.features)}. Choose a detection data set."
+            f"features are {', '.join(features)}. Choose a detection data set."
         )
-    classes = objects.feature["label"].names
-    ignoring = [each for each in _IGNORED_FEATURES if each in objects.feature]
+    classes = objects["label"].names
+    ignoring = [each for each in _IGNORED_FEATURES if each in objects]
     read = tfds_source.stored_features(
         builder,
         split,
@@ -74,7 +75,7 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
         {"image": True, "objects": {each: True for each in ("bbox", "label", *ignoring)}},
         {"image": tfds.decode.SkipDecoding()},
     )
-    image = builder.info.features["image"]
+    image = features["image"]
 
     def with_size(example):
         size = image.shape[:2]
