@@ -98,7 +98,7 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
     evaluator.accumulate()
     precision = evaluator.eval["precision"][..., -1]  # (IoU, recall, class, size), at most 100 detections
     eleven = copy.deepcopy(evaluator.params)
-    eleven.recThrs = np.linspace(0.0, 1.0, 11)
+    eleven.recThrs = np.arange(11) / 10 - 1e-9  # 3 / 10 of a recall may be computed a bit lower than 0.3
     evaluator.accumulate(eleven)
     voc = evaluator.eval["precision"][0, :, :, 0, -1]  # at IoU 0.5
     counts = np.bincount(annotations.classes[~annotations.ignored], minlength=len(annotations.class_names))

@@ -110,9 +110,9 @@ class BinaryLayerProbe:
     def __init__(self, method: Method, images: np.ndarray):
         layers = [layer for layer in method.backbone.layers if getattr(layer, "input_quantizer", None) is not None]
         self._images = tf.cast(images, tf.float32)
-        self._kernels = [layer.kernel for layer in layers if layer.kernel_quantizer is not None]
+        self._kernels = [layer.kernel for layer in layers if layer.kernel_quantizer is not None and layer.trainable]
         self._activations = (
-            tf.keras.Model(method.backbone.inputs, [layer.input for layer in layers]) if layers else None
+            tf.keras.Model(method.backbone.inputs, _inputs_of(method.backbone, layers)) if layers else None
         )
         self._signs = self._current_signs()
 
@@ -140,3 +140,10 @@ class BinaryLayerProbe:
     def _one_signed(activation: np.ndarray) -> np.ndarray:
         positive = (activation >= 0).reshape(-1, activation.shape[-1]).mean(axis=0)
         return (positive == 0) | (positive == 1)
+
+
+def _inputs_of(model: tf.keras.Model, layers: list[tf.keras.layers.Layer]) -> list[tf.Tensor]:
+    """What the model gives these layers; a layer that it calls several times has several inputs."""
+    nodes = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
+    inbound = [node for layer in layers for node in layer._inbound_nodes if id(node) in nodes]
+    return [tensor for node in inbound for tensor in tf.nest.flatten(node.keras_inputs)]
