@@ -12,6 +12,7 @@ channels are the same, RPReLU.
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,10 @@ def pyramid(backbone: tf.keras.Model) -> dict[int, tf.Tensor]:
     size = backbone.input_shape[1]
     order = {id(layer.output): place for place, layer in enumerate(backbone.layers)}
     found: dict[int, tf.Tensor] = {}
-    for layer in backbone.layers[1:]:
-        for tensor in tf.nest.flatten(layer.input):
-            shrinks = tensor.shape.rank == 4 and (layer.output.shape.rank < 4 or layer.output.shape[1] < tensor.shape[1])
-            stride = size / tensor.shape[1] if shrinks else 0
-            if stride in STRIDES and order[id(tensor)] <= order[id(found.get(stride, tensor))]:
-                found[int(stride)] = tensor
+    for tensor in _last_of_their_size(backbone):
+        stride = 2 ** round(math.log2(size / tensor.shape[1]))
+        if stride in STRIDES and order[id(tensor)] <= order[id(found.get(stride, tensor))]:
+            found[stride] = tensor
     if not found:
         raise UserError(
             f"{backbone.name} with images of {size} pixels has no feature map whose stride is one of "
@@ -119,6 +118,15 @@ def pyramid(backbone: tf.keras.Model) -> dict[int, tf.Tensor]:
             f"{-(-size // coarsest) * coarsest}."
         )
     return dict(sorted(found.items()))
+
+
+def _last_of_their_size(backbone: tf.keras.Model) -> Iterator[tf.Tensor]:
+    """Feature maps that a layer makes smaller maps, or a vector, of."""
+    for layer in backbone.layers[1:]:
+        made = layer.output.shape
+        for tensor in tf.nest.flatten(layer.input):
+            if tensor.shape.rank == 4 and (made.rank < 4 or made[1] < tensor.shape[1]):
+                yield tensor
 
 
 def _binary_block(x, size: int, channels: int, binarisation: Binarisation, name: str) -> tf.Tensor:

@@ -206,12 +206,10 @@ def _as_coco(annotations: Annotations) -> dict[str, Any]:
 
 def _rows(annotations: Annotations, found: Sequence[Found]) -> np.ndarray:
     """(N, 7): image, x, y, width, height, score, class."""
-    rows = [
-        np.column_stack(
-            [np.full(len(each.scores), image), _corners(each.boxes, annotations.sizes[image]), each.scores, each.classes]
-        )
-        for image, each in enumerate(found)
-    ]
+    rows = []
+    for image, each in enumerate(found):
+        corners = _corners(each.boxes, annotations.sizes[image])
+        rows.append(np.column_stack([np.full(len(each.scores), image), corners, each.scores, each.classes]))
     return np.concatenate(rows).astype(np.float64)
 
 

@@ -1,7 +1,7 @@
 """Images with boxes: TFDS's data sets in VOC's or COCO's form, and COCO's JSON beside a folder of images.
 
-    tfds:voc/2007   tfds:voc/2012   tfds:coco/2017   tfds:fashion_scenes
-    coco:ANNOTATIONS.json,IMAGES
+tfds:voc/2007   tfds:voc/2012   tfds:coco/2017   tfds:fashion_scenes
+coco:ANNOTATIONS.json,IMAGES
 """
 
 import json

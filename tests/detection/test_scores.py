@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bssl_tf.detection.annotations import Annotations, AnnotationReport, RawImage, clean
+from bssl_tf.detection.annotations import AnnotationReport, Annotations, RawImage, clean
 from bssl_tf.detection.scores import Found, score
 
 SIZE = (100, 200)
@@ -15,9 +15,8 @@ def annotated(random, images: int = 12, classes: int = 3, ignored_share: float =
         count = int(random.integers(0, 5))
         corners = random.uniform(0, 1, (count, 2)) * [50, 120]
         boxes = np.concatenate([corners, corners + random.uniform(8, 50, (count, 2))], axis=1)
-        raw.append(
-            RawImage(str(number), *SIZE, boxes, random.integers(0, classes, count), random.random(count) < ignored_share)
-        )
+        ignored = random.random(count) < ignored_share
+        raw.append(RawImage(str(number), *SIZE, boxes, random.integers(0, classes, count), ignored))
     return clean([f"class {n}" for n in range(classes)], raw, AnnotationReport("test"))
 
 

@@ -13,8 +13,8 @@ from bssl_tf.config.training import DataSettings
 from bssl_tf.data import DataError
 from bssl_tf.detection.sources import load_annotated
 
-OBJECT = """<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>{difficult}</difficult>
-<bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"""
+OBJECT = """<object><name>{name}</name><pose>Unspecified</pose><truncated>0</truncated>
+<difficult>{difficult}</difficult><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin><xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"""
 
 
 class LocalVoc(Voc, skip_registration=True):

@@ -191,9 +191,7 @@ def prepare(data_dir: Path, train_scenes: int, test_scenes: int, seed: int) -> t
 def main(_) -> None:
     """Entry point of ``python -m``."""
     try:
-        builder = prepare(
-            Path(_DATA_DIR.value).expanduser(), _TRAIN_SCENES.value, _TEST_SCENES.value, _SEED.value
-        )
+        builder = prepare(Path(_DATA_DIR.value).expanduser(), _TRAIN_SCENES.value, _TEST_SCENES.value, _SEED.value)
     except DataError as error:
         raise app.UsageError(str(error)) from None
     sizes = ", ".join(f"{name}: {split.num_examples}" for name, split in builder.info.splits.items())
