@@ -38,7 +38,7 @@ def main() -> None:
     if not path.exists():
         raise ConfigError(f"--lint={path} does not exist.")
     import_tensorflow()
-    from bssl_tf.deploy.analysis.lint import lint
+    from bssl_tf.deploy import lint
 
     report = lint(_network(path))
     console.print(report.render(), markup=False)

@@ -1,32 +1,34 @@
 """From a trained backbone to a verified .tflite file for Larq Compute Engine.
 
-plan = deployment_plan(backbone)                        # before training: what it will be on the device
-content = convert_backbone(backbone)                    # after training
-parity = compare(backbone, content, images).check()     # both on the same real pixels
-write_report(path, inspect_file(content), plan, parity, command)
+`export.export` does all of it for a run or a fine-tuned classifier. In single steps::
+
+    plan = deployment_plan(backbone)                        # before training: what it will be on the device
+    content = convert_backbone(backbone)                    # after training
+    parity = compare(backbone, content, images).check()     # both on the same real pixels
+    write_report(path, inspect_file(content), plan, parity, command)
 """
 
-from bssl_tf.deploy.analysis.lint import LintReport, lint
-from bssl_tf.deploy.analysis.plan import DeploymentPlan, deployment_plan
-from bssl_tf.deploy.convert import ConversionError, convert_backbone
-from bssl_tf.deploy.flatbuffer.inspect import FileReport, TfliteFileError, inspect_file
-from bssl_tf.deploy.interpreter import TfliteBackbone
-from bssl_tf.deploy.parity import Parity, ParityError, compare
-from bssl_tf.deploy.report import write_report
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "ConversionError",
-    "DeploymentPlan",
-    "FileReport",
-    "LintReport",
-    "Parity",
-    "ParityError",
-    "TfliteBackbone",
-    "TfliteFileError",
-    "compare",
-    "convert_backbone",
-    "deployment_plan",
-    "inspect_file",
-    "lint",
-    "write_report",
-]
+from bssl_tf._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from bssl_tf.deploy.analysis.lint import LintReport, lint
+    from bssl_tf.deploy.analysis.plan import DeploymentPlan, deployment_plan
+    from bssl_tf.deploy.convert import ConversionError, convert_backbone
+    from bssl_tf.deploy.flatbuffer.inspect import FileReport, TfliteFileError, inspect_file
+    from bssl_tf.deploy.interpreter import TfliteBackbone
+    from bssl_tf.deploy.parity import Parity, ParityError, compare
+    from bssl_tf.deploy.report import write_report
+
+_MODULES = {
+    "bssl_tf.deploy.analysis.lint": ("LintReport", "lint"),
+    "bssl_tf.deploy.analysis.plan": ("DeploymentPlan", "deployment_plan"),
+    "bssl_tf.deploy.convert": ("ConversionError", "convert_backbone"),
+    "bssl_tf.deploy.flatbuffer.inspect": ("FileReport", "TfliteFileError", "inspect_file"),
+    "bssl_tf.deploy.interpreter": ("TfliteBackbone",),
+    "bssl_tf.deploy.parity": ("Parity", "ParityError", "compare"),
+    "bssl_tf.deploy.report": ("write_report",),
+}
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__all__ = sorted(name for names in _MODULES.values() for name in names)

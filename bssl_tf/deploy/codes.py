@@ -9,10 +9,13 @@ bits are 0.
 import numpy as np
 import tensorflow as tf
 
+from bssl_tf.data import Source, evaluation_images, readable_data_errors
 from bssl_tf.deploy.interpreter import TfliteBackbone
 from bssl_tf.errors import UserError
+from bssl_tf.models import BackboneSpec
 
 _BITS = 8
+_CENTRE_IMAGES = 10_000
 
 
 class CodesError(UserError):
@@ -41,6 +44,14 @@ def feature_centre(backbone: tf.keras.Model, images: tf.data.Dataset) -> np.ndar
     return (total / count).astype(np.float32)
 
 
+def code_centre(backbone: tf.keras.Model, spec: BackboneSpec, train: Source) -> np.ndarray:
+    """`feature_centre` over at most 10 000 training images, taken evenly."""
+    every = -(-train.num_examples // _CENTRE_IMAGES)
+    images = evaluation_images(train, image_size=spec.image_size, channels=spec.channels, every=every)
+    with readable_data_errors():
+        return feature_centre(backbone, images)
+
+
 def check_codes(content: bytes, centre: np.ndarray, images: np.ndarray) -> np.ndarray:
     """Compare the codes of a file that gives features too with the signs of these features.
 
@@ -55,3 +66,12 @@ def check_codes(content: bytes, centre: np.ndarray, images: np.ndarray) -> np.nd
     if wrong:
         raise CodesError(f"The file's codes are not the signs of its features for {wrong} of {len(images)} images.")
     return (features >= centre).mean(axis=0)
+
+
+def balance_of_codes(ones: np.ndarray) -> str:
+    """A sentence on the share of ones of each bit, (D,)."""
+    low, middle, high = np.percentile(ones, [5, 50, 95])
+    return (
+        f"codes: the signs of all features, {len(ones)} bits; a bit is 1 for {middle:.0%} of the images (median), for "
+        f"{low:.0%} to {high:.0%} with nine bits of ten"
+    )

@@ -9,7 +9,7 @@ scaled.
 """
 
 import functools
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -17,25 +17,24 @@ from larq_compute_engine.mlir._tf_tfl_flatbuffer import convert_graphdef_to_tfli
 from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from bssl_tf.config.export import INPUT_TYPES
 from bssl_tf.deploy.codes import codes_in_graph
 from bssl_tf.deploy.flatbuffer.edit import name_signature, packed, unpacked
 from bssl_tf.deploy.flatbuffer.inspect import inspect_file
-from bssl_tf.deploy.folding import fold
+from bssl_tf.deploy.folding import FoldedNetwork, fold
 from bssl_tf.errors import UserError
 from bssl_tf.native_logs import held_back_stderr, last_lines
 
-INPUT_TYPES = ("uint8", "float32")
-
 
 class ConversionError(UserError):
-    """The converter refused the network; the message holds its own last words."""
+    """The converter refused the network; the message holds the end of its log."""
 
 
 def convert_backbone(
     backbone: tf.keras.Model,
     *,
     input_type: str = "uint8",
-    folded: bool = True,
+    folded: bool | FoldedNetwork = True,
     output: str = "features",
     code_centre: np.ndarray | None = None,
 ) -> bytes:
@@ -44,7 +43,8 @@ def convert_backbone(
     Args:
         backbone: (None, S, S, C) float32 pixels in 0..255 → (None, D) features; float32 throughout.
         input_type: type of the file's input, uint8 or float32; both mean pixels in 0..255.
-        folded: rewrite the network first into one with fewer operators that computes the same, see `folding`.
+        folded: rewrite the network first into one with fewer operators that computes the same, see `folding`; or the
+            network as `folding.fold` has rewritten it.
         output: what the signature calls the output.
         code_centre: (D,) where features are cut into binary codes (`bssl_tf.deploy.codes`), which makes these a second
             output, ``codes``; None: no codes.
@@ -57,10 +57,10 @@ def convert_backbone(
         ConversionError: Larq Compute Engine's converter failed, or left operators that the engine lacks.
     """
     if input_type not in INPUT_TYPES:
-        raise UserError(f"--input_type={input_type!r} is not known; it is one of {', '.join(INPUT_TYPES)}.")
+        raise UserError(f"--input_type={input_type!r} is unknown; give one of {', '.join(INPUT_TYPES)}.")
     shape = _fixed_shape(backbone)
     _require_float32(backbone)
-    network = fold(backbone) if folded else functools.partial(backbone, training=False)
+    network = _function_of(backbone, folded)
     with held_back_stderr() as log:
         try:
             content = _converted(network, shape, input_type, output, code_centre)
@@ -70,12 +70,18 @@ def convert_backbone(
                 f"The end of its log:\n{last_lines(log)}"
             ) from error
     foreign = inspect_file(content).foreign_operators
-    if foreign:  # the converter lets pass what it does not know
+    if foreign:  # the converter accepts them silently
         raise ConversionError(
             f"Larq Compute Engine has no operator for {', '.join(foreign)}, which {backbone.name!r} uses. "
             "Build the backbone from layers that TensorFlow Lite knows."
         )
     return content
+
+
+def _function_of(backbone: tf.keras.Model, folded: bool | FoldedNetwork) -> Callable[[tf.Tensor], tf.Tensor]:
+    if isinstance(folded, FoldedNetwork):
+        return folded
+    return fold(backbone) if folded else functools.partial(backbone, training=False)
 
 
 def _converted(

@@ -85,6 +85,11 @@ class Parity:
     def as_dict(self) -> dict:
         return {"ok": self.ok, **asdict(self)}
 
+    @classmethod
+    def from_dict(cls, content: dict) -> "Parity":
+        """Inverse of `as_dict`."""
+        return cls(**{name: value for name, value in content.items() if name != "ok"})
+
     def check(self) -> "Parity":
         """Return itself if `ok`.
 

@@ -1,4 +1,4 @@
-"""Where a converted file comes from, as facts that travel in it; none of them tells of the machine it was made on."""
+"""Where a converted file comes from, as facts that travel in it; none of them reveals the machine it was made on."""
 
 import hashlib
 import json
@@ -7,14 +7,38 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from bssl_tf.deploy.metadata import FileFacts
 from bssl_tf.deploy.report import versions
+from bssl_tf.deploy.subjects import Subject
 from bssl_tf.models import BackboneSpec
+
+
+def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], command: Sequence[str]) -> FileFacts:
+    """The metadata of a subject's file.
+
+    Args:
+        subject: what is exported.
+        spec: of its network.
+        outputs: what the file gives.
+        command: the arguments of the command that makes the file.
+    """
+    settings = subject.folder / "settings.json"
+    training = json.loads(settings.read_text()) if settings.exists() else {"dataset": subject.data.dataset}
+    colours = "grey" if spec.channels == 1 else "RGB"
+    return FileFacts(
+        name=spec.name,
+        description=f"Binary network for Larq Compute Engine: {spec.image_size}×{spec.image_size} {colours} pixels in "
+        f"0..255 to {' and '.join(outputs)}.",
+        version=subject.fingerprint,
+        provenance=provenance(spec, subject.fingerprint, training, outputs, command),
+        labels={} if subject.class_names is None else {subject.output: tuple(subject.class_names)},
+    )
 
 
 def provenance(
     spec: BackboneSpec, weights: str, training: dict[str, Any], outputs: Sequence[str], command: Sequence[str]
 ) -> dict[str, Any]:
-    """All that is known of a file's network.
+    """The origin of a file's network: weights, pixels, training.
 
     Args:
         spec: of the network.

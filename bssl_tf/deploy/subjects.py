@@ -1,9 +1,10 @@
-"""What can be converted: the student of a run, or a classifier that was fine-tuned from one."""
+"""What can be exported: the student of a run, or a classifier that was fine-tuned from one."""
 
 import json
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any
 
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.training import DataSettings
@@ -11,12 +12,17 @@ from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint
 from bssl_tf.runs import BACKBONE_FILES
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from bssl_tf.models import BackboneSpec
+
 CLASSIFIER_FILES = ("classifier.json", "classifier.weights.h5")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is converted.
+    """A trained network to export.
 
     Attributes:
         folder: where it lies.
@@ -29,20 +35,20 @@ class Subject:
     folder: Path
     files: tuple[str, ...]
     data: DataSettings
-    class_names: Optional[list[str]] = None
+    class_names: list[str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def output(self) -> str:
-        """What the file's output is called."""
+        """Name of the file's output."""
         return "features" if self.class_names is None else "logits"
 
     @property
     def fingerprint(self) -> str:
         return "-".join(fingerprint(self.folder / name) for name in self.files)
 
-    def load(self):
-        """The Keras model and the `BackboneSpec`."""
+    def load(self) -> tuple["tf.keras.Model", "BackboneSpec"]:
+        """The network and the description of its backbone."""
         from bssl_tf.models import load_backbone
         from bssl_tf.models.classifier import load_classifier
 
@@ -52,46 +58,52 @@ class Subject:
         return classifier.model, classifier.spec
 
 
-def subject_of(workdir: str, classifier: str) -> Subject:
-    """What --workdir and --classifier name; a classifier's folder may be given as either.
+def subject_of(source: str | os.PathLike, named: str = "source") -> Subject:
+    """The student of a run, or the classifier in a folder.
+
+    Args:
+        source: a run's workdir or a classifier's folder.
+        named: the flag or argument that named it, for messages.
 
     Raises:
-        ConfigError: neither holds anything to convert.
+        ConfigError: there is nothing to export.
     """
-    if not classifier and all((Path(workdir) / file).exists() for file in (*BACKBONE_FILES, *CLASSIFIER_FILES)):
-        classifier = workdir
-    if classifier:
-        return _classifier(Path(classifier))
-    if not workdir:
-        raise ConfigError("nothing to convert: give --workdir of a run, or --classifier of a fine-tuned network.")
-    folder = _student_folder(Path(workdir))
-    return Subject(folder, BACKBONE_FILES, configuration.load(Path(workdir) / "config.json").data)
+    folder = Path(source)
+    if all((folder / file).exists() for file in (*BACKBONE_FILES, *CLASSIFIER_FILES)):
+        return classifier_in(folder, named)
+    student = _student_folder(folder, named)
+    return Subject(student, BACKBONE_FILES, configuration.load(folder / "config.json").data)
 
 
-def _classifier(folder: Path) -> Subject:
+def classifier_in(folder: Path, named: str = "source") -> Subject:
+    """The fine-tuned classifier in a folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
     files = (*BACKBONE_FILES, *CLASSIFIER_FILES)
     missing = [name for name in files if not (folder / name).exists()]
     if missing:
         raise ConfigError(
-            f"--classifier={folder} holds no classifier ({missing[0]} is missing): evaluate.py --protocols=finetune "
+            f"{named}={folder} holds no classifier ({missing[0]} is missing): evaluate.py --protocols=finetune "
             "makes them, in WORKDIR/evaluation/classifiers."
         )
     description = json.loads((folder / CLASSIFIER_FILES[0]).read_text())
-    known = {field.name for field in fields(DataSettings)}
-    data = {name: value for name, value in description["facts"].pop("data").items() if name in known}
+    settings = {field.name for field in fields(DataSettings)}
+    data = {name: value for name, value in description["facts"].pop("data").items() if name in settings}
     names = description["class_names"]
     return Subject(
         folder, files, DataSettings(**data), names, {"class_names": names, "classifier": description["facts"]}
     )
 
 
-def _student_folder(workdir: Path) -> Path:
+def _student_folder(workdir: Path, named: str) -> Path:
     folder = workdir / "stage2"
     if (folder / BACKBONE_FILES[0]).exists():
         return folder
     if (workdir / "stage1" / BACKBONE_FILES[0]).exists():
         raise ConfigError(
-            f"--workdir={workdir} holds stage 1 only, whose weights are float: train stage 2 (--stages=1,2) before "
+            f"{named}={workdir} holds stage 1 only, whose weights are float: train stage 2 (--stages=1,2) before "
             "converting."
         )
-    raise ConfigError(f"--workdir={workdir} holds no finished stage 2: train one first, see train.py.")
+    raise ConfigError(f"{named}={workdir} holds no finished stage 2: train one first, see train.py.")

@@ -1,17 +1,52 @@
 """Puts evaluated runs side by side."""
 
-import json
 import os
+import shlex
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.config.validation import validate_group
 from bssl_tf.console import console
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.protocols.accuracy import Accuracy
 from bssl_tf.evaluation.protocols.registry import BY_NAME
+from bssl_tf.evaluation.results import EvaluationResult, Results
+from bssl_tf.evaluation.subsets import file_name
+from bssl_tf.evaluation.tables import unique, write_tables
+
+
+def compare_runs(
+    runs: Sequence[str],
+    settings: EvaluationSettings = EvaluationSettings(),
+    *,
+    output: str | os.PathLike | None = None,
+) -> EvaluationResult:
+    """Put runs side by side that were evaluated before, as `evaluate.py --compare` does.
+
+    Args:
+        runs: their workdirs.
+        settings: those that the runs were evaluated with.
+        output: folder for table.md and plots of accuracy over labels; None: nothing is written.
+
+    Raises:
+        ConfigError: as `records_of_runs`.
+    """
+    validate_group(settings)
+    settings.check()
+    folder = Path(output) if output else None
+    result = EvaluationResult.of(records_of_runs(list(runs), settings), [], folder)
+    if folder:
+        write_tables(result, folder / "table.md")
+        from bssl_tf.evaluation.plots import plot_accuracy
+
+        for name in unique(row.data for row in result.rows):
+            own = [row for row in result.rows if row.data == name]
+            plot_accuracy(folder / f"{file_name(name)}-accuracy.png", name, own)
+    return result
 
 
 def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[str, Any]]:
@@ -25,7 +60,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
             name.
     """
     protocols = [*(BY_NAME[name](settings) for name in settings.protocol_names), Accuracy(settings)]
-    asked = [
+    requested = [
         {"protocol": protocol.name, "settings": protocol.identity, "part": part}
         for protocol in protocols
         for part in protocol.parts()
@@ -36,17 +71,16 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
             raise ConfigError(f"--compare={run}: there is no such folder.")
         path = Path(run) / "evaluation" / "results.json"
         if not path.exists():
-            raise ConfigError(f"--compare={run}: {path} is missing. Measure it: python evaluate.py --workdir={run}")
+            raise ConfigError(f"--compare={run}: {path} is missing. Measure it: {_command(run, settings)}")
         records = [
             record
-            for record in json.loads(path.read_text()).values()
-            if {name: record[name] for name in ("protocol", "settings", "part")} in asked
+            for record in Results(path).all()
+            if {name: record[name] for name in ("protocol", "settings", "part")} in requested
         ]
         if not records:
             raise ConfigError(
                 f"--compare={run}: nothing there was measured with these settings. Give the flags that it was measured "
-                f"with, or measure: python evaluate.py --workdir={run} --protocols={settings.protocols} "
-                f"--labels={settings.labels}"
+                f"with, or measure: {_command(run, settings)}"
             )
         measured = {record["protocol"] for record in records}
         if missing := [name for name in settings.protocol_names if name not in measured]:
@@ -66,12 +100,19 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     return _named(found)
 
 
+def _command(run: str, settings: EvaluationSettings) -> str:
+    """The command that evaluates a run with these settings."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    flags = [f"--{name}={value}" for name, value in values.items() if value != getattr(EvaluationSettings(), name)]
+    return shlex.join(["python", "evaluate.py", f"--workdir={run}", *flags])
+
+
 def _what(record: dict[str, Any]) -> tuple:
     return record["network"], record["data_name"], record["protocol"], str(record["part"])
 
 
 def _named(found: dict[str, Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The records of all runs, each network under a name that tells whose it is."""
+    """The records of all runs, each network under a name that says whose it is."""
     short = short_names(list(found))
     holders = defaultdict(set)
     for run, records in found.items():

@@ -5,26 +5,26 @@ from typing import Any
 
 from bssl_tf.console import console
 from bssl_tf.evaluation.labelled_data import MOST_CLASSES
+from bssl_tf.evaluation.measuring import Workspace
 from bssl_tf.evaluation.neighbours import write_neighbours
 from bssl_tf.evaluation.plots import MAP_IMAGES, map_of, plot_accuracy, plot_confusion, plot_maps
 from bssl_tf.evaluation.results import Row
-from bssl_tf.evaluation.runner import Evaluation
 from bssl_tf.evaluation.subsets import file_name
 
 FEATURE_PROTOCOLS = ("knn", "linear", "svm")
 
 
-def draw(rows: list[Row], records: list[dict[str, Any]], evaluation: Evaluation, folder: Path) -> None:
+def draw(rows: list[Row], records: list[dict[str, Any]], workspace: Workspace, folder: Path) -> None:
     """Write all plots that the records allow, for each data set.
 
     Args:
         rows: of `summarise`.
         records: what the rows come from.
-        evaluation: data and networks.
+        workspace: data and networks.
         folder: where plots go.
     """
     console.print("drawing plots …")
-    for name, data in evaluation.data.items():
+    for name, data in workspace.data.items():
         own, prefix = [row for row in rows if row.data == name], file_name(name)
         plot_accuracy(folder / f"{prefix}-accuracy.png", name, own)
         if data.classes <= MOST_CLASSES:
@@ -35,7 +35,7 @@ def draw(rows: list[Row], records: list[dict[str, Any]], evaluation: Evaluation,
             console.print(f"  no confusion matrices: {name} has {data.classes} classes, {MOST_CLASSES} can be read")
         every, maps = max(1, len(data.test_labels) // MAP_IMAGES), {}
         for network in _with_features(records, name):
-            features = evaluation.features(network, name)
+            features = workspace.features(network, name)
             maps[network] = map_of(features("test")[::every])
             sheet = folder / f"{prefix}-neighbours-{file_name(network)}.png"
             image = next(record["image"] for record in records if record["network"] == network)

@@ -1,6 +1,8 @@
 """Finds the networks to evaluate: those of a run, and those named one by one. Does not import TensorFlow."""
 
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def networks_of_run(workdir: Path, config: Config) -> list[Network]:
     return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if not _gives_only_codes(path)]
 
 
-def named_networks(paths: list[str]) -> list[Network]:
+def named_networks(paths: Sequence[str | os.PathLike]) -> list[Network]:
     """Those of --model.
 
     Raises:
@@ -105,7 +107,7 @@ def _tflite(path: Path) -> Network:
 
 
 def _gives_only_codes(path: Path) -> bool:
-    """Whether a file has nothing to measure: its report tells."""
+    """Whether a file has nothing to measure: as its report says."""
     report = path.with_suffix(".json")
     outputs = json.loads(report.read_text()).get("outputs") if report.exists() else None
     return outputs is not None and [output["name"] for output in outputs] == ["codes"]

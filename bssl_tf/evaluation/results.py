@@ -57,6 +57,9 @@ class Results:
         self._records: dict[str, dict[str, Any]] = {}
         self._read()
 
+    def all(self) -> list[dict[str, Any]]:
+        return list(self._records.values())
+
     def get(self, job: Job) -> Optional[dict[str, Any]]:
         return self._records.get(job.key)
 
@@ -81,7 +84,7 @@ class Results:
                 self._records |= json.loads(self._path.read_text())
             except json.JSONDecodeError as error:
                 raise UserError(
-                    f"{self._path} is not readable ({error}): move it away, and all is measured anew."
+                    f"{self._path} is not readable ({error}): move it away, and everything is measured again."
                 ) from None
 
 
@@ -139,3 +142,63 @@ def summarise(records: list[dict[str, Any]]) -> list[Row]:
             )
         )
     return rows
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Outcome of an evaluation or a comparison.
+
+    Attributes:
+        rows: means over draws, see `Row`.
+        records: what the rows come from, as results.json holds them.
+        networks: what was measured; empty where only records were read.
+        folder: where results, table and plots are; None: nowhere.
+    """
+
+    rows: list[Row]
+    records: list[dict[str, Any]]
+    networks: list[Network]
+    folder: Optional[Path]
+
+    @classmethod
+    def of(cls, records: list[dict[str, Any]], networks: list[Network], folder: Optional[Path]) -> "EvaluationResult":
+        return cls(summarise(records), records, networks, folder)
+
+
+def with_earlier(result: EvaluationResult, saved: list[dict[str, Any]]) -> EvaluationResult:
+    """The result with all that earlier evaluations have measured on its networks and images.
+
+    Where a measure was taken with several settings, the latest ones count; those of `result` always do.
+
+    Args:
+        result: of an evaluation.
+        saved: all records of its results.json.
+    """
+    networks = {network.identity for network in result.networks}
+    images = {json.dumps(record["data"], sort_keys=True) for record in result.records}
+    earlier = [
+        record
+        for record in sorted(saved, key=lambda record: record["date"])
+        if record["identity"] in networks and json.dumps(record["data"], sort_keys=True) in images
+    ]
+    settings = {}
+    for record in [*earlier, *result.records]:
+        settings |= {_measure_of(record, score): _settings_of(record) for score in record["scores"]}
+    measured = {_measure_of(record, score) for record in result.records for score in record["scores"]}
+    more = []
+    for record in earlier:
+        scores = [
+            score
+            for score in record["scores"]
+            if (measure := _measure_of(record, score)) not in measured and settings[measure] == _settings_of(record)
+        ]
+        more += [record | {"scores": scores}] if scores else []
+    return EvaluationResult.of(result.records + more, result.networks, result.folder)
+
+
+def _measure_of(record: dict[str, Any], score: dict[str, Any]) -> tuple[str, ...]:
+    return record["network"], record["data_name"], score["measure"], score["labels"]
+
+
+def _settings_of(record: dict[str, Any]) -> str:
+    return json.dumps([record["protocol"], record["settings"], record["identity"]], sort_keys=True)

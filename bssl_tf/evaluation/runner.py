@@ -1,133 +1,133 @@
-"""Works off the jobs of `evaluate.py`: checks all of them first, then measures one after another."""
+"""What `evaluate.py` does: finds networks, measures what was not measured before, writes results, table and plots.
 
-import dataclasses
-import functools
-import time
-from dataclasses import dataclass
+    result = bssl_tf.evaluate("runs/digits", settings=EvaluationSettings(protocols="knn,linear", labels="10%,100%"))
+    for row in result.rows:
+        print(row.network, row.title, f"{100 * row.mean:.1f} %")
+
+TensorFlow is imported only where something is to be measured or drawn.
+"""
+
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
 
-from bssl_tf.config.training import DataSettings, ViewSettings
-from bssl_tf.console import console
-from bssl_tf.evaluation.protocols.base import Network, Task
-from bssl_tf.evaluation.results import Job, Results
-from bssl_tf.native_logs import import_tensorflow
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.config.flags import Config
+from bssl_tf.config.training import DataSettings
+from bssl_tf.config.validation import validate_group
+from bssl_tf.errors import ConfigError
+from bssl_tf.evaluation.data_sets import DataSet, data_sets
+from bssl_tf.evaluation.networks import named_networks, networks_of_run
+from bssl_tf.evaluation.protocols.base import Network, Protocol
+from bssl_tf.evaluation.protocols.registry import chosen_protocols
+from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earlier
+from bssl_tf.evaluation.tables import write_tables
+from bssl_tf.files import write_json
 
-import_tensorflow()
-
-from bssl_tf.data import load_source  # noqa: E402
-from bssl_tf.evaluation.feature_store import FeatureStore, image_of  # noqa: E402
-from bssl_tf.evaluation.labelled_data import LabelledData, labelled  # noqa: E402
-from bssl_tf.training.monitoring.progress import TrainingProgress  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Data and networks, opened.
-
-    Attributes:
-        data: name → labelled images.
-        networks: name → what was evaluated, this time or before.
-        models: name → loaded network; grows as more are needed.
-        folder: where features are kept; None: nowhere.
-    """
-
-    data: dict[str, LabelledData]
-    networks: dict[str, Network]
-    models: dict[str, Any]
-    folder: Optional[Path]
-
-    def model(self, network: str):
-        if network not in self.models:
-            self.models[network] = self.networks[network].load()
-        return self.models[network]
-
-    def features(self, network: str, data: str) -> FeatureStore:
-        folder = self.folder and self.folder / "features"
-        return FeatureStore(folder, self.networks[network], self.data[data], lambda: self.model(network))
+DRAWN = "drawn.json"
+"""Beside the plots: the jobs that they show. Written last."""
 
 
-def opened(
-    settings: dict[str, DataSettings], networks: list[Network], workdir: Optional[Path], output: Optional[Path]
-) -> Evaluation:
-    """Open the data.
+def evaluate(
+    workdir: str | os.PathLike | None = None,
+    models: Sequence[str | os.PathLike] = (),
+    settings: EvaluationSettings = EvaluationSettings(),
+    *,
+    data: DataSettings | None = None,
+    transfer: Sequence[str | DataSettings] = (),
+    output: str | os.PathLike | None = None,
+    plots: bool = True,
+) -> EvaluationResult:
+    """Measure what representations are good for, on checkpoints and .tflite files.
+
+        bssl_tf.evaluate("runs/digits")
+        bssl_tf.evaluate(models=["model.tflite"], data=DataSettings(dataset="folder:PATH"))
+        bssl_tf.evaluate("runs/digits", transfer=["tfds:fashion_mnist"], plots=False)
 
     Args:
-        settings: name of a data set → which images.
-        networks: all networks; each is loaded when it is needed.
-        workdir: where a folder's checked files are remembered.
-        output: where features, subsets and classifiers are kept; None: nowhere.
+        workdir: a run. Measured are a random binary network, both stages, the teacher and all .tflite files in it.
+        models: more networks: .tflite files, or folders with backbone.json.
+        settings: protocols, labels, and how to measure.
+        data: images to measure on; by default those of the run, else the digits.
+        transfer: more data sets to measure on, as in `DataSettings.dataset`: digits, tfds:NAME, folder:PATH.
+        output: folder for results.json, table.md, plots and cached features; by default `workdir`/evaluation. Without
+            workdir and output nothing is written.
+        plots: draw plots, where there is something new to show.
+
+    Returns:
+        Means over draws (`rows`) and what they come from (`records`). What is in `output` is not measured again.
 
     Raises:
+        ConfigError: no network, a setting that cannot be used, or a protocol that applies to none of the networks.
         UserError: a data set is missing, or its labels are not fit to evaluate on.
     """
-    data = {name: _open(name, group, workdir) for name, group in settings.items()}
-    return Evaluation(data, {network.name: network for network in networks}, {}, output)
+    validate_group(settings)
+    settings.check()
+    run = Path(workdir) if workdir else None
+    config = run_config(run)
+    data = data or config.data
+    validate_group(data)
+    networks = named_networks(models) + (networks_of_run(run, config) if run else [])
+    networks = list({network.name: network for network in networks}.values())
+    if not networks:
+        raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")
+
+    folder = Path(output) if output else run and run / "evaluation"
+    results = Results(folder and folder / "results.json")
+    measured_on = data_sets(data, transfer)
+    jobs = _jobs(measured_on, networks, chosen_protocols(settings, networks), run)
+    missing = [job for job in jobs if results.get(job) is None]
+    to_draw = folder / "plots" if folder and plots and not _drawn_before(folder / "plots", jobs) else None
+    if missing or to_draw:
+        from bssl_tf.evaluation.measuring import measure, opened
+
+        workspace = opened(measured_on, networks, run, folder)
+        measure(missing, workspace, results, config.views)
+    result = EvaluationResult.of([results.get(job) for job in jobs], networks, folder)
+    if folder:
+        write_tables(with_earlier(result, results.all()), folder / "table.md")
+    if to_draw:
+        from bssl_tf.evaluation.drawing import draw
+
+        draw(result.rows, result.records, workspace, to_draw)
+        write_json(to_draw / DRAWN, [job.key for job in jobs])
+    return result
 
 
-def measure(jobs: list[Job], evaluation: Evaluation, results: Results, views: ViewSettings) -> None:
-    """Measure, and put every score into `results` at once.
-
-    Args:
-        jobs: what to measure, sorted by data set and network.
-        evaluation: data and networks.
-        results: where scores go.
-        views: of the run, whose crops and flips serve to train with labels.
+def run_config(workdir: Path | None) -> Config:
+    """The configuration of a run; the default one without a run.
 
     Raises:
-        UserError: data that a protocol cannot work on, or a network that cannot be loaded, before anything is computed.
+        ConfigError: there is no run in `workdir`.
     """
-    for job in jobs:
-        job.protocol.check(evaluation.data[job.data_name])
-    for job in jobs:
-        evaluation.model(job.network.name)
-    task, shown = None, None
-    for job in jobs:
-        used = evaluation.data[job.data_name]
-        model = functools.partial(evaluation.model, job.network.name)
-        if task is None or task.network is not job.network or task.data is not used:
-            features = evaluation.features(job.network.name, used.name)  # in memory for as long as the task
-            folder = evaluation.folder
-            task = Task(job.network, used, model, features, views.without_colours(), folder, _watch, _tell)
-        title = f"{used.name}: {job.protocol.name} of {job.network.name} …"
-        if title != shown:
-            console.print(title)
-            shown = title
-        started = time.monotonic()
-        scores = job.protocol.run(task, **job.part)
-        facts = {
-            "feature_size": _width(model()) if job.network.class_names is None else None,
-            "image": image_of(model()),
-            "training_images": len(used.train_labels),
-            "test_images": len(used.test_labels),
-        }
-        results.put(job, scores, time.monotonic() - started, facts)
+    if workdir is None:
+        return Config()
+    path = workdir / "config.json"
+    if not path.exists():
+        raise ConfigError(f"--workdir={workdir} holds no run ({path.name} is missing): train one first, see train.py.")
+    return configuration.load(path)
 
 
-def _open(name: str, settings: DataSettings, workdir: Optional[Path]) -> LabelledData:
-    train, test = (load_source(settings, split, workdir) for split in ("train", "test"))
-    data = labelled(name, train, test, dataclasses.asdict(settings))
-    unseen = sorted(set(data.train_labels.tolist()) - set(data.test_labels.tolist()))
-    if unseen:
-        names = ", ".join(data.class_names[label] for label in unseen[:5])
-        console.print(f"[yellow]note[/]: {name}: {len(unseen)} classes have no test images ({names} …)")
-    return data
+def _jobs(
+    measured_on: list[DataSet], networks: list[Network], protocols: list[Protocol], workdir: Path | None
+) -> list[Job]:
+    """What to measure, by data set and network. Classifiers have the classes of the first data set only."""
+    jobs, measured = [], networks
+    for data_set in measured_on:
+        identity = data_set.identity(workdir)
+        jobs += [
+            Job(network, protocol, part, data_set.name, identity)
+            for network in measured
+            for protocol in protocols
+            if protocol.applies_to(network)
+            for part in protocol.parts()
+        ]
+        measured = [network for network in networks if network.class_names is None]
+    return jobs
 
 
-def _width(model) -> int:
-    return model.output_shape[-1] if hasattr(model, "output_shape") else model.report.outputs[0].shape[-1]
-
-
-def _tell(line: str) -> None:
-    console.print(f"  {line}")
-
-
-def _watch(title: str, steps: int, steps_per_epoch: int, batch_size: int) -> TrainingProgress:
-    return TrainingProgress(
-        f"  {title}",
-        total_steps=steps,
-        start_step=0,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
-        console=console,
-    )
+def _drawn_before(plots: Path, jobs: list[Job]) -> bool:
+    """Whether the plots there show these very jobs."""
+    return (plots / DRAWN).exists() and json.loads((plots / DRAWN).read_text()) == [job.key for job in jobs]

@@ -1,12 +1,53 @@
 """Scores as tables: a short one of networks against headline measures, a long one of all measures."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from bssl_tf.evaluation.results import Row
+from rich.table import Table as RichTable
+
+from bssl_tf.console import console
+from bssl_tf.evaluation.results import EvaluationResult, Row
+from bssl_tf.files import write_text
 
 Table = list[tuple[str, ...]]
 """Lines of cells; the first line is the head."""
+
+
+def print_tables(result: EvaluationResult) -> None:
+    """Print the short table, one for each data set."""
+    facts = _facts(result)
+    for data in unique(row.data for row in result.rows):
+        own = [row for row in result.rows if row.data == data]
+        caption = _caption([record for record in result.records if record["data_name"] == data])
+        head, *lines = short_table(own, facts)
+        shown = RichTable(title=caption)
+        for place, name in enumerate(head):
+            shown.add_column(name, justify="right" if place else "left", min_width=0 if place else 24)
+        for line in lines:
+            shown.add_row(*line)
+        console.print(shown)
+
+
+def write_tables(result: EvaluationResult, path: Path) -> None:
+    """Write the short table and the long one as Markdown."""
+    short, long = short_table(result.rows, _facts(result)), long_table(result.rows)
+    text = f"{_caption(result.records)}\n\n{markdown(short)}\n## All measures\n\n{markdown(long, words=2)}"
+    write_text(path, text)
+
+
+def _facts(result: EvaluationResult) -> dict[str, dict[str, Any]]:
+    """Network → what its row shows beside scores."""
+    facts = {record["network"]: {"feature_size": record["feature_size"]} for record in result.records}
+    return facts | {network.name: facts.get(network.name, {}) | network.facts for network in result.networks}
+
+
+def _caption(records: list[dict[str, Any]]) -> str:
+    counts = {
+        record["data_name"]: f"{record['training_images']} training images, {record['test_images']} test images"
+        for record in records
+    }
+    return "; ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -14,7 +55,8 @@ def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Tabl
 
     Args:
         rows: of `summarise`.
-        facts: network → "feature_size", "bytes" and "deviation", as far as known; what is known of none has no column.
+        facts: network → "feature_size", "bytes" and "deviation", as far as there are any. A column without entries is
+            left out.
     """
     several = len({row.data for row in rows}) > 1
 
@@ -26,19 +68,19 @@ def short_table(rows: list[Row], facts: Mapping[str, Mapping[str, Any]]) -> Tabl
     cells = {(row.network, head(row)): accuracy(row) for row in rows if row.headline}
     lines = [("network", *titles, "features", ".tflite, KiB", "deviation from Keras")]
     for network in unique(row.network for row in rows):
-        known = facts.get(network, {})
-        size, deviation = known.get("bytes"), known.get("deviation")
+        own = facts.get(network, {})
+        size, deviation = own.get("bytes"), own.get("deviation")
         lines.append(
             (
                 network,
                 *(cells.get((network, title), "") for title in titles),
-                str(known.get("feature_size") or ""),
+                str(own.get("feature_size") or ""),
                 f"{size / 1024:.0f}" if size else "",
                 f"{deviation:.1e}" if deviation is not None else "",
             )
         )
-    known_of_some = [place for place in range(len(lines[0])) if any(line[place] for line in lines[1:])]
-    return [tuple(line[place] for place in known_of_some) for line in lines]
+    filled = [place for place in range(len(lines[0])) if any(line[place] for line in lines[1:])]
+    return [tuple(line[place] for place in filled) for line in lines]
 
 
 def long_table(rows: list[Row]) -> Table:

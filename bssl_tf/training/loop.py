@@ -10,10 +10,10 @@ from bssl_tf.errors import UserError
 from bssl_tf.files import appears, write_json
 from bssl_tf.methods.common.base import Method
 from bssl_tf.models import BackboneSpec, save_backbone, save_head
+from bssl_tf.progress import TrainingProgress
 from bssl_tf.runs import Phase
 from bssl_tf.training.checkpoints import PhaseCheckpoint
 from bssl_tf.training.monitoring.health import BinaryLayerProbe
-from bssl_tf.training.monitoring.progress import TrainingProgress
 from bssl_tf.training.monitoring.reporter import Reporter
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.training_data import TrainingData

@@ -1,4 +1,4 @@
-"""The form that all protocols share: what they are given, what they are asked, what they give back."""
+"""The interface of all protocols: `Task` in, `Score`s out."""
 
 import abc
 import dataclasses
@@ -74,8 +74,8 @@ class Task:
         features: "train" or "test" → (n, D) float32, in the order of the labels.
         views: crops and flips for protocols that train on augmented images.
         folder: where results that are files belong; None: nowhere.
-        watch: title, total steps, steps an epoch, batch size → a progress display with `advance`, `show`, `close`.
-        tell: gets a line for the user.
+        progress: title, total steps, steps an epoch, batch size → a progress display with `advance`, `show`, `close`.
+        log: prints a line for the user.
     """
 
     network: Network
@@ -84,8 +84,8 @@ class Task:
     features: Callable[[str], np.ndarray]
     views: ViewSettings
     folder: Optional[Path]
-    watch: Callable[..., Any]
-    tell: Callable[[str], None]
+    progress: Callable[..., Any]
+    log: Callable[[str], None]
 
 
 class Protocol(abc.ABC):
@@ -100,8 +100,8 @@ class Protocol(abc.ABC):
     """A new one where the same settings give other scores than before."""
     reads: tuple[str, ...] = ()
     """Names of the settings that change its scores, beside the seed and what `parts` says."""
-    wants = "It needs features: a backbone, not a classifier."
-    """Told where none of the networks can be judged."""
+    requirement = "It needs features: a backbone, not a classifier."
+    """For the message where it applies to none of the networks."""
 
     def __init__(self, settings: EvaluationSettings):
         self.settings = settings

@@ -37,7 +37,7 @@ class Recipe:
     train_backbone: bool = True
 
 
-def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, watch: Callable[..., Any]) -> None:
+def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, progress: Callable[..., Any]) -> None:
     """Train in place.
 
     Args:
@@ -45,7 +45,7 @@ def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, wat
             trained through their quantizers: the network stays binary.
         images: labelled images.
         recipe: how.
-        watch: as in `protocol.Task`.
+        progress: as in `base.Task`.
 
     Raises:
         FloatingPointError: the loss is no longer finite.
@@ -55,7 +55,7 @@ def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, wat
     batches = _labelled_views(classifier, images, recipe, batch_size, -(-recipe.steps // steps_per_epoch))
     step = _training_step(classifier, recipe)
     start_xla()
-    progress = watch("training", recipe.steps, steps_per_epoch, batch_size)
+    shown = progress("training", recipe.steps, steps_per_epoch, batch_size)
     try:
         with readable_data_errors():
             for number, (pixels, labels) in enumerate(batches.take(recipe.steps), start=1):
@@ -65,10 +65,10 @@ def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, wat
                         f"The loss is {loss} after {number} steps: lower --sgd_learning_rate or "
                         "--finetune_learning_rate."
                     )
-                progress.show({"loss": loss})
-                progress.advance(number)
+                shown.show({"loss": loss})
+                shown.advance(number)
     finally:
-        progress.close()
+        shown.close()
 
 
 def learning_rate_multipliers(backbone: tf.keras.Model, stem_multiplier: float) -> dict[str, float]:

@@ -33,7 +33,7 @@ class Finetune(Protocol):
         "finetune_crop_min",
         "stem_multiplier",
     )
-    wants = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
+    requirement = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
         return keras_only(network) and network.pretrained and network.spec["mode"] == BINARY
@@ -84,7 +84,7 @@ class Finetune(Protocol):
             features = task.features("train")
             fit = fit_linear(features[chosen], data.train_labels[chosen], seed, scale_of=features)
             classifier.head.set_weights(fit.dense(len(data.class_names)))
-        train_classifier(classifier, images, recipe, task.watch)
+        train_classifier(classifier, images, recipe, task.progress)
         accuracy, confusion = accuracy_of(classifier, data)
         details = {"confusion": confusion}
         if task.folder:
@@ -102,7 +102,7 @@ class Finetune(Protocol):
             }
             save_classifier(classifier, saved, facts)
             details["classifier"] = saved.relative_to(task.folder).as_posix()
-            task.tell(f"{100 * accuracy:.1f} % with {len(chosen)} labels: python convert.py --classifier={saved}")
+            task.log(f"{100 * accuracy:.1f} % with {len(chosen)} labels: python convert.py --classifier={saved}")
         return [Score(MEASURES[self.layers], accuracy, len(chosen), in_words(amount), details=details)]
 
 
@@ -111,7 +111,7 @@ class Scratch(Finetune):
 
     name = "scratch"
     reads = ("finetune_steps", "finetune_batch_size", "finetune_learning_rate", "finetune_crop_min")
-    wants = "It needs a run with a student: --workdir."
+    requirement = "It needs a run with a student: --workdir."
 
     def applies_to(self, network: Network) -> bool:
         return keras_only(network) and not network.pretrained

@@ -11,7 +11,7 @@ from bssl_tf.evaluation.protocols.finetune import accuracy_of
 class LinearSgd(Protocol):
     name = "linear_sgd"
     reads = ("sgd_epochs", "sgd_drops", "sgd_learning_rate", "sgd_batch_size")
-    wants = "It needs a Keras backbone, such as WORKDIR/stage2."
+    requirement = "It needs a Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
         return keras_only(network)
@@ -38,6 +38,6 @@ class LinearSgd(Protocol):
             seed=settings.seed,
             train_backbone=False,
         )
-        train_classifier(classifier, images, recipe, task.watch)
+        train_classifier(classifier, images, recipe, task.progress)
         accuracy, confusion = accuracy_of(classifier, task.data)
         return [Score("linear, SGD on crops", accuracy, images.num_examples, details={"confusion": confusion})]

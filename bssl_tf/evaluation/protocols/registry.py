@@ -24,5 +24,5 @@ def chosen_protocols(settings: EvaluationSettings, networks: list[Network]) -> l
     for protocol in protocols:
         if not any(map(protocol.applies_to, networks)) and not only_classifiers:
             names = ", ".join(network.name for network in networks)
-            raise ConfigError(f"--protocols: {protocol.name} can judge none of these: {names}. {protocol.wants}")
+            raise ConfigError(f"--protocols: {protocol.name} can judge none of these: {names}. {protocol.requirement}")
     return [*protocols, Accuracy(settings)]

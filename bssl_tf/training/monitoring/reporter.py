@@ -7,10 +7,10 @@ from typing import Callable
 import tensorflow as tf
 from rich.console import Console
 
+from bssl_tf.progress import TrainingProgress
 from bssl_tf.training.monitoring.curves import write_curves
 from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
 from bssl_tf.training.monitoring.metrics_log import MetricsTable
-from bssl_tf.training.monitoring.progress import TrainingProgress
 
 SHOWN = ("loss", "kl", "similarity", "balance")
 SECONDS_BETWEEN_CURVES = 60.0

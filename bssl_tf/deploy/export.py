@@ -1,0 +1,225 @@
+"""From a trained network to a finished .tflite file: folding, conversion, proof of parity, metadata, report.
+
+    export = bssl_tf.export("runs/digits", "digits.tflite")
+    export.parity.agreeing                  # share of test images on which file and Keras network agree to rounding
+    export.report["bytes"]                  # what digits.json holds; digits.md says it to people
+
+If file and Keras network disagree on real test images, nothing is written.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bssl_tf.config.export import ExportSettings
+from bssl_tf.config.training import DataSettings
+from bssl_tf.config.validation import validate_group
+from bssl_tf.console import console
+from bssl_tf.deploy.subjects import Subject, subject_of
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import write_bytes
+from bssl_tf.native_logs import import_tensorflow
+
+if TYPE_CHECKING:
+    from bssl_tf.deploy.metadata import FileFacts
+    from bssl_tf.deploy.parity import Parity
+
+_IMAGES_RUN_AGAIN = 16
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported file.
+
+    Attributes:
+        path: the .tflite file; beside it lie a report for people (.md) and one for programs (.json).
+        report: content of the .json report, see `bssl_tf.deploy.write_report`.
+        reused: whether the file existed already, made from the same weights with the same options.
+    """
+
+    path: Path
+    report: dict[str, Any]
+    reused: bool = False
+
+    @property
+    def parity(self) -> "Parity":
+        """How the file's outputs deviate from those of the Keras network."""
+        from bssl_tf.deploy.parity import Parity
+
+        return Parity.from_dict(self.report["parity"])
+
+
+def export(
+    source: str | os.PathLike | Subject,
+    output: str | os.PathLike,
+    settings: ExportSettings = ExportSettings(),
+    *,
+    data: DataSettings | None = None,
+    command: Sequence[str] = (),
+) -> Export:
+    """Export a trained network as a .tflite file for Larq Compute Engine.
+
+        bssl_tf.export("runs/digits", "model.tflite", ExportSettings(outputs="features,codes"))
+
+    Args:
+        source: a run's workdir, whose student is exported, or the folder of a fine-tuned classifier.
+        output: the file to write; its name ends in .tflite.
+        settings: outputs, input type, folding, storage of float weights.
+        data: images to compare file and Keras network on (and to centre binary codes on); those of the run by default.
+        command: the command line to name in report and metadata; this call by default.
+
+    Returns:
+        The file with its report. A file that exists and came from the same weights and options is not made again.
+
+    Raises:
+        ConfigError: nothing to export in `source`, or a setting or file name that cannot be used.
+        UserError: the network cannot be converted, or the file does not compute what the network computes.
+    """
+    validate_group(settings)
+    subject = source if isinstance(source, Subject) else subject_of(source)
+    path = _checked_path(Path(output))
+    outputs = _outputs(subject, settings)
+    identity = {
+        "weights": subject.fingerprint,
+        "input_type": settings.input_type,
+        "fold": settings.fold,
+        "float_weights": settings.float_weights,
+        "outputs": ",".join(outputs),
+    }
+    if (report := _report_of(path, identity)) is not None:
+        return Export(path, report, reused=True)
+    if path.exists() and not settings.overwrite:
+        raise ConfigError(
+            f"--output={path} exists and came from other weights or options: name another file, or add --overwrite."
+        )
+    import_tensorflow()
+    with _float32_policy():
+        command = command or _as_command(subject, path, settings)
+        return Export(path, _export(subject, path, settings, data or subject.data, outputs, identity, command))
+
+
+def _export(
+    subject: Subject,
+    path: Path,
+    settings: ExportSettings,
+    data: DataSettings,
+    outputs: tuple[str, ...],
+    identity: dict[str, Any],
+    command: Sequence[str],
+) -> dict[str, Any]:
+    from bssl_tf.data import evaluation_images, load_source, readable_data_errors
+    from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, write_report
+    from bssl_tf.deploy.codes import balance_of_codes, check_codes, code_centre
+    from bssl_tf.deploy.flatbuffer.float_weights import with_float_weights
+    from bssl_tf.deploy.folding import fewest_bytes, fold
+    from bssl_tf.deploy.provenance import file_facts
+
+    network, spec = subject.load()
+    test = load_source(data, "test", subject.folder.parent)
+    every = max(1, test.num_examples // settings.parity_images)
+    images = evaluation_images(test, image_size=spec.image_size, channels=spec.channels, every=every)
+
+    console.print(f"converting {network.name} from {subject.folder} …", markup=False)
+    centre = None
+    if "codes" in outputs:
+        centre = code_centre(network, spec, load_source(data, "train", subject.folder.parent))
+    options = dict(input_type=settings.input_type, output=subject.output, code_centre=centre)
+    folded = fold(network)
+    content = convert_backbone(network, **options, folded=folded if settings.fold else False)
+    # How many operators folding saves, only the converter knows.
+    unfolded = inspect_file(convert_backbone(network, **options, folded=False)) if settings.fold else None
+
+    console.print("comparing with Keras on real test images …")
+    with readable_data_errors():
+        parity = compare(network, content, images).check()
+        rounding = {}
+        if settings.float_weights != "float32":
+            exact, content = content, with_float_weights(content, settings.float_weights)
+            if content is exact:
+                console.print("no float kernel is large enough to gain from --float_weights: all stay float32")
+            rounding[f"then float weights in {settings.float_weights}"] = str(compare(network, content, images))
+        if centre is not None:
+            ones = check_codes(content, centre, np.concatenate(list(images.as_numpy_iterator())))
+            console.print(balance_of_codes(ones))
+        facts = file_facts(subject, spec, outputs, command)
+        content = _finished(content, facts, outputs, next(images.as_numpy_iterator())[:_IMAGES_RUN_AGAIN])
+    write_bytes(path, content)
+    return write_report(
+        path,
+        inspect_file(content),
+        deployment_plan(network),
+        parity,
+        command=shlex.join(command),
+        extra={"source": identity, "test data": test.name, **rounding, **subject.facts},
+        unfolded=unfolded,
+        fewest_bytes=fewest_bytes(folded),
+    )
+
+
+def _finished(content: bytes, facts: "FileFacts", outputs: tuple[str, ...], images: np.ndarray) -> bytes:
+    """The file with these outputs only, and with its metadata.
+
+    The metadata are read back and compared, and the finished file is run on images beside the one given.
+    """
+    from bssl_tf.deploy import ConversionError, TfliteBackbone
+    from bssl_tf.deploy.flatbuffer.edit import keep_outputs
+    from bssl_tf.deploy.metadata import attach_metadata, check_metadata
+
+    finished = attach_metadata(keep_outputs(content, outputs), facts)
+    check_metadata(finished, facts)
+    before, after = (TfliteBackbone(file).outputs(images, outputs) for file in (content, finished))
+    if not all(map(np.array_equal, before, after)):
+        raise ConversionError("With its metadata the file computes something else: this is a defect of the program.")
+    return finished
+
+
+def _outputs(subject: Subject, settings: ExportSettings) -> tuple[str, ...]:
+    if subject.class_names is None:
+        return settings.backbone_outputs
+    if settings.outputs:
+        raise ConfigError(f"--outputs={settings.outputs} is for backbones; a classifier gives logits: leave it out.")
+    return (subject.output,)
+
+
+def _checked_path(output: Path) -> Path:
+    if output.suffix != ".tflite":
+        raise ConfigError(f"--output={output} must be a file name that ends in .tflite.")
+    if output.is_dir():
+        raise ConfigError(f"--output={output} is a folder: name a file.")
+    return output
+
+
+def _report_of(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of a file that was made from these weights with these options; None if there is no such file."""
+    path = output.with_suffix(".json")
+    if not (output.exists() and path.exists()):
+        return None
+    report = json.loads(path.read_text())
+    return report if report.get("extra", {}).get("source") == identity else None
+
+
+def _as_command(subject: Subject, path: Path, settings: ExportSettings) -> list[str]:
+    """The Python call, for report and metadata."""
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    changed = [f"{name}={value}" for name, value in values.items() if value != getattr(ExportSettings(), name)]
+    return ["bssl_tf.export", str(subject.folder), str(path), *changed]
+
+
+@contextlib.contextmanager
+def _float32_policy() -> Iterator[None]:
+    """The converter takes float32 only; the precision that was in effect returns afterwards."""
+    import tensorflow as tf
+
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy("float32")
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
