@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from bssl_tf import __version__
 from bssl_tf.deploy.analysis.plan import DeploymentPlan, bytes_text, count_text
-from bssl_tf.deploy.flatbuffer.inspect import METADATA, FileReport
+from bssl_tf.deploy.flatbuffer.inspect import METADATA, FileReport, TensorInfo
 from bssl_tf.deploy.parity import Parity
 from bssl_tf.files import write_json, write_text
 
@@ -62,8 +62,8 @@ def write_report(
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "bytes": file_report.file_bytes,
-        "inputs": [vars(tensor) for tensor in file_report.inputs],
-        "outputs": [vars(tensor) for tensor in file_report.outputs],
+        "inputs": [_tensor(tensor) for tensor in file_report.inputs],
+        "outputs": [_tensor(tensor) for tensor in file_report.outputs],
         "operators": file_report.operators,
         "operators_unfolded": None if unfolded is None else unfolded.operators,
         "constant_bytes": file_report.constant_bytes,
@@ -81,6 +81,10 @@ def write_report(
     write_json(path.with_suffix(".json"), content)
     write_text(path.with_suffix(".md"), _markdown(content, file_report, plan, parity))
     return content
+
+
+def _tensor(tensor: TensorInfo) -> dict[str, Any]:
+    return vars(tensor) | {"shape": list(tensor.shape)}
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,74 @@
+"""`bssl_tf.evaluate`: what evaluate.py does, as one call."""
+
+import json
+
+import pytest
+
+import bssl_tf
+from bssl_tf import ConfigError, DataSettings, EvaluationSettings, UserError
+from bssl_tf.evaluation import measuring
+from bssl_tf.evaluation.data_sets import data_sets
+from tests.runs_on_disk import untrained_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return untrained_run(tmp_path / "run")
+
+
+def names(result):
+    return {(row.network, row.measure) for row in result.rows if row.headline}
+
+
+def test_everything_in_a_run_is_measured_once_and_table_md_keeps_it(run, monkeypatch):
+    first = bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), plots=False)
+    assert names(first) == {("random network, binary", "20-NN"), ("BSSL student, binary", "20-NN")}
+    assert first.folder == run / "evaluation" and len(first.records) == 2
+    assert list(json.loads((first.folder / "results.json").read_text()).values()) == first.records
+
+    second = bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="svm", svm_shots="1", draws=2), plots=False)
+    assert {row.measure for row in second.rows} == {"SVM", "low-shot SVM"}
+    table = (first.folder / "table.md").read_text()
+    assert "20-NN %" in table and "SVM %" in table
+
+    monkeypatch.setattr(measuring, "measure", lambda jobs, *_: jobs and pytest.fail("measured again"))
+    again = bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), plots=False)
+    assert again.rows == first.rows and again.records == first.records
+
+
+def test_without_an_output_nothing_is_written(run, tmp_path):
+    data = DataSettings(max_train_images=100, max_test_images=50)
+    before = sorted(tmp_path.rglob("*"))
+    result = bssl_tf.evaluate(models=[run / "stage2"], settings=EvaluationSettings(protocols="knn"), data=data)
+    assert result.folder is None and result.records[0]["test_images"] == 50
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_error_about_a_transfer_set_names_transfer(run):
+    with pytest.raises(UserError, match="^--transfer=cifar is unknown"):
+        bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), transfer=["cifar"], plots=False)
+    with pytest.raises(UserError, match="^--dataset=cifar is unknown"):
+        bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), data=DataSettings(dataset="cifar"))
+
+
+def test_transfer_sets_share_limits_and_a_name_counts_once():
+    data = DataSettings(dataset="tfds:mnist", data_dir="there", max_test_images=7, holdout=0.5)
+    first, other = data_sets(data, ["digits", "tfds:mnist", "digits"])
+    assert (first.settings, first.flag) == (data, "--dataset") and other.name == "digits"
+    assert other.settings == DataSettings(dataset="digits", data_dir="there", max_test_images=7)
+    assert data_sets(data, [DataSettings(holdout=0.2)])[1].settings.holdout == 0.2
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({}, "nothing to evaluate"),
+        ({"workdir": "nothing"}, "--workdir=nothing holds no run"),
+        ({"models": ["nothing.tflite"]}, "--model=nothing.tflite is neither"),
+        ({"settings": EvaluationSettings(protocols="kmeans")}, "'kmeans' is unknown"),
+        ({"settings": EvaluationSettings(draws=0)}, "--draws=0: give at least 1"),
+    ],
+)
+def test_bad_input_is_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        bssl_tf.evaluate(**arguments)
