@@ -97,7 +97,7 @@ def measure(jobs: list[Job], workspace: Workspace, results: Results, views: View
         scores = job.protocol.run(task, **job.part)
         facts = {
             "feature_size": _width(model()) if job.network.class_names is None else None,
-            "image": image_of(model()),
+            "image": list(image_of(model())),
             "training_images": len(used.train_labels),
             "test_images": len(used.test_labels),
         }
