@@ -129,10 +129,10 @@ def _teacher(setup: Setup):
 
 
 def _student(name: str, setup: Setup, mode: str):
-    from bssl_tf.models import BINARY, FLOAT, build_backbone, float_twin
+    from bssl_tf.models import BINARY, FLOAT, build_backbone, build_float_twin
 
     if mode == FLOAT:
-        return float_twin(_spec(name, setup, BINARY))
+        return build_float_twin(_spec(name, setup, BINARY))
     return build_backbone(_spec(name, setup, mode))
 
 

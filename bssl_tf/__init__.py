@@ -1,6 +1,6 @@
 """bssl_tf: binary neural networks that learn from unlabelled images, ready for Larq Compute Engine.
 
-The method is BSSL / BURN (https://arxiv.org/abs/2110.08851). The three commands are three calls::
+The method is BSSL / BURN (https://arxiv.org/abs/2110.08851). The three commands are three calls:
 
     import bssl_tf
 
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from bssl_tf.evaluation.runner import EvaluationResult, evaluate
     from bssl_tf.losses import cross_entropy, feature_similarity, info_nce, kl_divergence, nt_xent, sinkhorn
     from bssl_tf.methods.bssl import Bssl
-    from bssl_tf.models.spec import BackboneSpec, build_backbone, load_backbone, save_backbone
+    from bssl_tf.models.backbone import build_backbone, load_backbone, save_backbone
+    from bssl_tf.models.spec import BackboneSpec
     from bssl_tf.models.teacher import load_teacher
 
 __version__ = "0.1.0"
@@ -73,7 +74,8 @@ _MODULES = {
     "bssl_tf.evaluation.runner": ("EvaluationResult", "evaluate"),
     "bssl_tf.losses": ("cross_entropy", "feature_similarity", "info_nce", "kl_divergence", "nt_xent", "sinkhorn"),
     "bssl_tf.methods.bssl": ("Bssl",),
-    "bssl_tf.models.spec": ("BackboneSpec", "build_backbone", "load_backbone", "save_backbone"),
+    "bssl_tf.models.backbone": ("build_backbone", "load_backbone", "save_backbone"),
+    "bssl_tf.models.spec": ("BackboneSpec",),
     "bssl_tf.models.teacher": ("load_teacher",),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

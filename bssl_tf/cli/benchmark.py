@@ -77,10 +77,10 @@ def _twin(workdir: Path, file: Path) -> Path:
     if not twin.exists():
         import_tensorflow()
         from bssl_tf.deploy import convert_backbone
-        from bssl_tf.models import BackboneSpec, float_twin
+        from bssl_tf.models import BackboneSpec, build_float_twin
 
         console.print("converting the float twin …")
-        write_bytes(twin, convert_backbone(float_twin(BackboneSpec.from_json(spec_file.read_text()))))
+        write_bytes(twin, convert_backbone(build_float_twin(BackboneSpec.from_json(spec_file.read_text()))))
     return twin
 
 

@@ -28,7 +28,7 @@ class EvaluationSettings:
     knn_temperature: float = setting(0.07, "Temperature of the votes of weighted k-NN.", low=1e-3)
     svm_shots: str = setting("1,2,4,8,16,32,64,96", "Training images of each class for low-shot SVM; empty: none.")
     sgd_epochs: int = setting(100, "linear_sgd: epochs.", low=1)
-    sgd_drops: str = setting("60,80", "linear_sgd: epochs after which the learning rate is divided by 10.")
+    sgd_milestones: str = setting("60,80", "linear_sgd: epochs after which the learning rate is divided by 10.")
     sgd_learning_rate: float = setting(0.01, "linear_sgd: learning rate at the start.", low=0.0)
     sgd_batch_size: int = setting(256, "linear_sgd: images in a step.", low=1)
     finetune_layers: str = setting(
@@ -46,14 +46,15 @@ class EvaluationSettings:
     finetune_crop_min: float = setting(
         0.6,
         "finetune, scratch: smallest random crop, as a share of the image's area. Larger than the views' own "
-        "(--crop_min of train.py): what a crop shows should still tell the class.",
+        "(--crop_min of train.py): what a crop shows should still show the class.",
         low=0.01,
         high=1.0,
     )
-    stem_multiplier: float = setting(
+    layerwise_lr_decay: float = setting(
         0.1,
-        "layerwise: learning rate of the first layer, relative to the classifier's; in between it falls evenly (as a "
-        "geometric series over the layers).",
+        "layerwise: layer-wise learning rate decay over the whole depth, which is the learning rate of the first layer "
+        "relative to the classifier's. In between it falls as a geometric series: of L layers, each has the L-th root "
+        "of this times the rate of the next.",
         low=0.0,
         high=1.0,
     )
@@ -95,7 +96,7 @@ class EvaluationSettings:
 
     @property
     def neighbours(self) -> tuple[int, ...]:
-        """Empty where the usual ones are wanted."""
+        """Empty: the usual ones."""
         return _whole_numbers(self.knn_k, "--knn_k")
 
     @property
@@ -103,12 +104,12 @@ class EvaluationSettings:
         return _whole_numbers(self.svm_shots, "--svm_shots")
 
     @property
-    def drops(self) -> tuple[int, ...]:
-        return _whole_numbers(self.sgd_drops, "--sgd_drops")
+    def milestones(self) -> tuple[int, ...]:
+        return _whole_numbers(self.sgd_milestones, "--sgd_milestones")
 
     def check(self) -> None:
         """Raises ConfigError where a list holds what it must not."""
-        self.protocol_names, self.amounts, self.neighbours, self.shots, self.drops
+        self.protocol_names, self.amounts, self.neighbours, self.shots, self.milestones
 
 
 def _items(text: str) -> tuple[str, ...]:

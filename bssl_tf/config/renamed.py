@@ -13,6 +13,8 @@ SETTINGS = {
     "small_views": "local_crops",
     "small_view_size": "local_crop_size",
     "small_crop_max": "local_crop_max",
+    "sgd_drops": "sgd_milestones",
+    "stem_multiplier": "layerwise_lr_decay",
 }
 """Old → new name of settings."""
 

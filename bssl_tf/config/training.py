@@ -8,19 +8,10 @@ import dataclasses
 from dataclasses import dataclass
 
 from bssl_tf.methods.registry import method_names, teacher_method_names
+from bssl_tf.models.choices import QUANTIZERS, STUDENTS, TEACHERS
 
-STUDENTS = (
-    "reactnet_small",
-    "reactnet_a",
-    "quicknet_small",
-    "quicknet",
-    "quicknet_large",
-    "binary_resnet_e18",
-)
-QUANTIZERS = ("ste_sign", "approx_sign", "swish_sign", "magnitude_aware_sign")
 OPTIMIZERS = ("adam", "adamw", "sgd", "lars")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-TEACHERS = ("resnet_small", "resnet18", "resnet34", "resnet50")
 
 
 def setting(default, help, *, choices=None, low=None, high=None, changes_result=True):

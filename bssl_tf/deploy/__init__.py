@@ -1,6 +1,6 @@
 """From a trained backbone to a verified .tflite file for Larq Compute Engine.
 
-`export.export` does all of it for a run or a fine-tuned classifier. In single steps::
+`export.export` does all of it for a run or a fine-tuned classifier. In single steps:
 
     plan = deployment_plan(backbone)                        # before training: what it will be on the device
     content = convert_backbone(backbone)                    # after training

@@ -8,9 +8,10 @@ from typing import Any
 
 from bssl_tf.config.flags import Config
 from bssl_tf.errors import ConfigError
-from bssl_tf.evaluation.protocols.base import BINARY, Network
+from bssl_tf.evaluation.protocols.base import Network
 from bssl_tf.files import fingerprint
 from bssl_tf.methods.registry import description
+from bssl_tf.models.choices import BINARY
 from bssl_tf.runs import BACKBONE_FILES, teacher_path
 
 

@@ -9,6 +9,8 @@ from typing import Any, Optional
 
 import numpy as np
 
+from bssl_tf.config import renamed
+from bssl_tf.config.renamed import with_new_names
 from bssl_tf.errors import UserError
 from bssl_tf.evaluation.protocols.base import Network, Protocol, Score
 from bssl_tf.files import write_json
@@ -41,8 +43,12 @@ class Job:
 
     @property
     def key(self) -> str:
-        text = json.dumps([self.network.identity, self.question], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _key(self.network.identity, self.question)
+
+
+def _key(identity: str, question: dict[str, Any]) -> str:
+    text = json.dumps([identity, question], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Results:
@@ -81,11 +87,20 @@ class Results:
     def _read(self) -> None:
         if self._path and self._path.exists():
             try:
-                self._records |= json.loads(self._path.read_text())
+                saved = json.loads(self._path.read_text())
             except json.JSONDecodeError as error:
                 raise UserError(
                     f"{self._path} is not readable ({error}): move it away, and everything is measured again."
                 ) from None
+            self._records |= {_key_of(record): record for record in map(_under_new_names, saved.values())}
+
+
+def _under_new_names(record: dict[str, Any]) -> dict[str, Any]:
+    return record | {"settings": with_new_names(record["settings"], renamed.SETTINGS)}
+
+
+def _key_of(record: dict[str, Any]) -> str:
+    return _key(record["identity"], {name: record[name] for name in ("protocol", "settings", "part", "data")})
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes, write_json
-from bssl_tf.models.spec import BackboneSpec, load_backbone, save_backbone
+from bssl_tf.models.backbone import load_backbone, save_backbone
+from bssl_tf.models.spec import BackboneSpec
 
 CLASSIFIER_FILE = "classifier.json"
 CLASSIFIER_WEIGHTS_FILE = "classifier.weights.h5"
@@ -56,7 +57,7 @@ def save_classifier(classifier: Classifier, folder: Path, facts: dict[str, Any])
     Args:
         classifier: what to write.
         folder: where to.
-        facts: what is known of it, such as data set and accuracy; for people, and the report of `convert.py`.
+        facts: such as data set and accuracy; for people, and the report of `convert.py`.
     """
     folder, content = Path(folder), io.BytesIO()
     save_backbone(classifier.backbone, classifier.spec, folder)

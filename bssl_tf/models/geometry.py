@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-SMALL_BELOW = 64
-"""Images of fewer pixels have no detail to give away in the first layer."""
+from bssl_tf.models.choices import SMALL_BELOW
 
 
 def stem_stride(image: tf.Tensor) -> int:

@@ -16,10 +16,7 @@ from typing import Any
 
 import larq as lq
 
-FLOAT = "float"
-BINARY_ACTIVATIONS = "binary_activations"
-BINARY = "binary"
-MODES = (FLOAT, BINARY_ACTIVATIONS, BINARY)
+from bssl_tf.models.choices import BINARY, FLOAT
 
 
 def _quantizer(name: str, clip: float) -> lq.quantizers.Quantizer:
@@ -37,8 +34,8 @@ class Binarisation:
     """Chooses the quantizers of every binary convolution of a network.
 
     Args:
-        mode: one of `MODES`.
-        quantizer: one of `bssl_tf.config.flags.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
+        mode: one of `choices.MODES`.
+        quantizer: one of `choices.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
             channel), which LCE runs as binary convolutions. `magnitude_aware_sign` scales kernels by their mean
             magnitude per output channel and makes no sense for activations: these get `ste_sign` then.
         clip: where `ste_sign` stops passing gradients, and where latent weights are clipped so that they

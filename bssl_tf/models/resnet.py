@@ -6,17 +6,11 @@ as in PyTorch, whose public weights (MoCo, SwAV, DINO, …) so fit after a trans
 
 import tensorflow as tf
 
-from bssl_tf.models.geometry import SMALL_BELOW, stage_channels, stage_stride, stem_stride
+from bssl_tf.models.choices import RESNET_BLOCKS, STEM_BY_SIZE, has_large_stem
+from bssl_tf.models.geometry import stage_channels, stage_stride, stem_stride
 from bssl_tf.models.normalisation import batch_norm
 
-RESNET_BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 _EXPANSION = 4
-
-STEM_BY_SIZE = "by_size"
-STEM_LARGE = "large"
-STEMS = (STEM_BY_SIZE, STEM_LARGE)
-"""`STEM_LARGE` is that of ImageNet: a 7×7 convolution with stride 2 and a max pool, whatever the size of the images.
-`STEM_BY_SIZE` has it from 64 pixels; below, a 3×3 convolution without stride, as usual for CIFAR."""
 
 
 def _convolution(x: tf.Tensor, channels: int, size: int, stride: int, name: str, norm: str) -> tf.Tensor:
@@ -58,11 +52,6 @@ def _bottleneck(block_input: tf.Tensor, channels: int, stride: int, name: str) -
     return _add_shortcut(x, block_input, stride, name)
 
 
-def has_large_stem(image_size: int, stem: str) -> bool:
-    """Whether `resnet` starts with the 7×7 convolution and the max pool."""
-    return stem == STEM_LARGE or image_size >= SMALL_BELOW
-
-
 def resnet(x: tf.Tensor, name: str, stem: str = STEM_BY_SIZE) -> tf.Tensor:
     """ResNet-18, -34 or -50.
 
@@ -72,7 +61,7 @@ def resnet(x: tf.Tensor, name: str, stem: str = STEM_BY_SIZE) -> tf.Tensor:
     Args:
         x: normalised images (None, S, S, C).
         name: a key of `RESNET_BLOCKS`.
-        stem: one of `STEMS`.
+        stem: one of `choices.STEMS`.
 
     Returns:
         Feature map with 512 channels, 2048 for ResNet-50.

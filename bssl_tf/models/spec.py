@@ -1,32 +1,28 @@
-"""A backbone as data: everything needed to build a network again, and to put its weights back.
+"""A backbone as data: everything needed to build a network again, without TensorFlow.
 
-Build, save and load one:
+Describe and build one:
 
     spec = BackboneSpec("reactnet_small", image_size=32, channels=3, mean=(125, 123, 114), std=(63, 62, 67))
     model = build_backbone(spec)                          # pixels 0..255 in, feature vector out
-    save_backbone(model, spec, "run/stage1")
-    model, spec = load_backbone("run/stage1", mode="binary")   # same weights, now used as ±1
 """
 
 import dataclasses
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tensorflow as tf
-
-from bssl_tf.config.training import QUANTIZERS
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_text
-from bssl_tf.models.normalisation import PixelNormalisation
-from bssl_tf.models.quantization import BINARY, FLOAT, MODES, Binarisation
-from bssl_tf.models.reactnet import reactnet_a, reactnet_small
-from bssl_tf.models.resnet import RESNET_BLOCKS, STEM_BY_SIZE, STEMS, has_large_stem, resnet, resnet_small
-from bssl_tf.models.weights_file import read_weights, write_weights
-from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
+from bssl_tf.models.choices import (
+    ARCHITECTURES,
+    BINARY,
+    MODES,
+    QUANTIZERS,
+    RESNET_BLOCKS,
+    STEM_BY_SIZE,
+    STEMS,
+    has_large_stem,
+)
 
 SPEC_FILE = "backbone.json"
 WEIGHTS_FILE = "backbone.weights.h5"
@@ -37,7 +33,7 @@ class BackboneSpec:
     """Describes a network from pixels to a feature vector.
 
     Args:
-        name: one of `config.STUDENTS` or `config.TEACHERS`.
+        name: one of `choices.STUDENTS` or `choices.TEACHERS`.
         image_size: height and width in pixels.
         channels: 1 or 3.
         mean: mean of each channel, in pixel units (0..255).
@@ -46,10 +42,10 @@ class BackboneSpec:
         depth: blocks in each stage.
         stages: number of stages.
         dense: width of a final dense layer with ReLU; 0 for none.
-        mode: what is binary, one of `quantization.MODES`. Teachers are `float`.
-        quantizer: one of `config.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
+        mode: what is binary, one of `choices.MODES`. Teachers are `float`.
+        quantizer: one of `choices.QUANTIZERS`. For networks of Larq Zoo `ste_sign` is the zoo's own
             form of it.
-        stem: first layers of a ResNet-18, -34 or -50, one of `resnet.STEMS`.
+        stem: first layers of a ResNet-18, -34 or -50, one of `choices.STEMS`.
 
     Raises:
         UserError: a value is not allowed, or does not suit the architecture.
@@ -119,90 +115,6 @@ class BackboneSpec:
             raise UserError(f"not the description of a backbone ({error})") from error
 
 
-@dataclass(frozen=True)
-class _Architecture:
-    feature_map: Callable[[tf.Tensor, BackboneSpec], tf.Tensor]
-    smallest: int = 8
-    modes: tuple[str, ...] = MODES
-    why: str = ""
-
-
-def _binarisation(spec: BackboneSpec) -> Binarisation:
-    return Binarisation(spec.mode, spec.quantizer, clip=ZOO_CLIP if spec.name in ZOO else 1.0)
-
-
-def _from_zoo(smallest: int) -> _Architecture:
-    return _Architecture(
-        lambda x, spec: zoo_feature_map(x, spec.name),
-        smallest=smallest,
-        modes=tuple(mode for mode in MODES if mode != FLOAT),
-        why="Larq Zoo designed it around the sign as its non-linearity",
-    )
-
-
-_TEACHER = dict(modes=(FLOAT,), why="it is a teacher, and teachers are float networks")
-
-ARCHITECTURES: dict[str, _Architecture] = {
-    "reactnet_small": _Architecture(
-        lambda x, spec: reactnet_small(x, spec.width, spec.depth, spec.stages, _binarisation(spec))
-    ),
-    "reactnet_a": _Architecture(lambda x, spec: reactnet_a(x, _binarisation(spec)), smallest=32),
-    "quicknet_small": _from_zoo(32),
-    "quicknet": _from_zoo(32),
-    "quicknet_large": _from_zoo(32),
-    "binary_resnet_e18": _from_zoo(8),
-    "resnet_small": _Architecture(lambda x, spec: resnet_small(x, spec.width, spec.depth, spec.stages), **_TEACHER),
-    **{name: _Architecture(lambda x, spec: resnet(x, spec.name, spec.stem), **_TEACHER) for name in RESNET_BLOCKS},
-}
-
-
-def _check_choice(what: str, value, allowed: tuple) -> None:
-    if value not in allowed:
-        raise UserError(f"Unknown {what} {value!r}. There are: {', '.join(map(str, allowed))}.")
-
-
-def build_backbone(spec: BackboneSpec) -> tf.keras.Model:
-    """Build a freshly initialised backbone.
-
-    Returns:
-        A functional model from "pixels" (None, S, S, C) float32 in 0..255 to a feature vector (None, D)
-        float32. Its first layer normalises; normalisation and features are float32 under every precision
-        policy.
-    """
-    shape = (spec.image_size, spec.image_size, spec.channels)
-    pixels = tf.keras.Input(shape, name="pixels", dtype="float32")
-    x = PixelNormalisation(spec.mean, spec.std, name="normalise")(pixels)
-    x = ARCHITECTURES[spec.name].feature_map(x, spec)
-    x = tf.keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
-    if spec.dense:
-        x = tf.keras.layers.Dense(spec.dense, activation="relu", dtype="float32", name="dense")(x)
-    model = tf.keras.Model(pixels, x, name=spec.name)
-    return rebuild(model, _binarisation(spec)) if spec.name in ZOO else model
-
-
-def save_backbone(model: tf.keras.Model, spec: BackboneSpec, folder: str | os.PathLike) -> None:
-    """Write `folder`/backbone.json and `folder`/backbone.weights.h5, each whole or not at all."""
-    write_weights(model, Path(folder) / WEIGHTS_FILE)
-    write_text(Path(folder) / SPEC_FILE, spec.to_json())
-
-
-def load_backbone(folder: str | os.PathLike, **overrides: Any) -> tuple[tf.keras.Model, BackboneSpec]:
-    """Read what `save_backbone` wrote.
-
-    Args:
-        folder: where backbone.json and backbone.weights.h5 lie.
-        **overrides: fields of the spec to change, such as ``mode="binary"``.
-
-    Raises:
-        FileNotFoundError: one of the two files is missing.
-        UserError: a file is damaged, or the weights are those of another network.
-    """
-    spec = dataclasses.replace(read_spec(folder), **overrides)
-    model = build_backbone(spec)
-    read_weights(model, Path(folder) / WEIGHTS_FILE, described_in=SPEC_FILE)
-    return model, spec
-
-
 def read_spec(folder: str | os.PathLike) -> BackboneSpec:
     """The description alone of what `save_backbone` wrote; raises as `load_backbone` does."""
     folder = Path(folder)
@@ -213,3 +125,8 @@ def read_spec(folder: str | os.PathLike) -> BackboneSpec:
         return BackboneSpec.from_json((folder / SPEC_FILE).read_text())
     except ValueError as error:  # json's and unicode's own errors are ValueErrors too
         raise UserError(f"{folder / SPEC_FILE} cannot be used: {error}") from error
+
+
+def _check_choice(what: str, value, allowed: tuple) -> None:
+    if value not in allowed:
+        raise UserError(f"Unknown {what} {value!r}. There are: {', '.join(map(str, allowed))}.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
+from bssl_tf.models.backbone import load_backbone
 from bssl_tf.models.keras_import.loading import SAVED_MODEL_FILE, load_keras_model
 from bssl_tf.models.pixels import PIXEL_RANGES
-from bssl_tf.models.spec import SPEC_FILE, load_backbone, read_spec
+from bssl_tf.models.spec import SPEC_FILE, read_spec
 
 
 def fingerprint(model: tf.keras.Model) -> str:

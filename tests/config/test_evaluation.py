@@ -6,10 +6,10 @@ from bssl_tf.evaluation.protocols.registry import BY_NAME, chosen_protocols
 
 
 def test_lists_are_read():
-    settings = EvaluationSettings(protocols="svm, knn", labels="1%,2.5%, 500", knn_k="20,5", sgd_drops="")
+    settings = EvaluationSettings(protocols="svm, knn", labels="1%,2.5%, 500", knn_k="20,5", sgd_milestones="")
     settings.check()
     assert settings.protocol_names == ("svm", "knn") and settings.amounts == ("1%", "2.5%", "500")
-    assert settings.neighbours == (5, 20) and settings.drops == () and settings.shots[-1] == 96
+    assert settings.neighbours == (5, 20) and settings.milestones == () and settings.shots[-1] == 96
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from bssl_tf.evaluation.labelled_data import labelled
 from bssl_tf.evaluation.protocols.base import Network, Score
 from bssl_tf.evaluation.protocols.knn import Knn
 from bssl_tf.evaluation.protocols.linear import Linear
-from bssl_tf.evaluation.results import Job, Results, summarise
+from bssl_tf.evaluation.protocols.linear_sgd import LinearSgd
+from bssl_tf.evaluation.results import EvaluationResult, Job, Results, summarise, with_earlier
 from bssl_tf.evaluation.tables import long_table, markdown, short_table
 
 NETWORK = Network("student", "abc", None)
@@ -108,3 +109,34 @@ def test_features_are_computed_once_for_a_network_and_images(tmp_path):
 def test_training_and_test_images_must_differ():
     with pytest.raises(ValueError, match="are the same"):
         labelled("toy", source(0), source(0))
+
+
+def test_results_of_the_release_before_are_found_under_the_new_names_of_settings(tmp_path):
+    settings = EvaluationSettings(sgd_milestones="5,8")
+    results = Results(tmp_path / "results.json")
+    results.put(job(protocol=LinearSgd, settings=settings), [Score("linear", 0.5, 100)], 1.0, FACTS)
+    text = (tmp_path / "results.json").read_text()
+    key = job(protocol=LinearSgd, settings=settings).key
+    assert text.count('"sgd_milestones"') == 1
+    (tmp_path / "results.json").write_text(text.replace("sgd_milestones", "sgd_drops").replace(key, "a key of then"))
+    assert Results(tmp_path / "results.json").get(job(protocol=LinearSgd, settings=settings))
+
+
+def test_earlier_measures_are_shown_under_their_latest_settings():
+    def measured(settings, value, date, network="abc", protocol="knn"):
+        scores = [Score("20-NN" if protocol == "knn" else "linear", value, 100).as_dict()]
+        return dict(
+            network="student", identity=network, data_name="digits", data={"dataset": "digits"}, protocol=protocol,
+            settings=settings, part={}, scores=scores, date=date,
+        )  # fmt: skip
+
+    saved = [
+        measured({"knn_temperature": 2}, 0.2, "2026-01-02"),
+        measured({"knn_temperature": 1}, 0.1, "2026-01-01"),
+        measured({}, 0.3, "2026-01-01", network="before it was trained again"),
+    ]
+    now = EvaluationResult.of([measured({}, 0.9, "2026-01-03", protocol="linear")], [NETWORK], None)
+    shown = {row.measure: row.mean for row in with_earlier(now, saved + now.records).rows}
+    assert shown == {"linear": 0.9, "20-NN": 0.2}
+    again = EvaluationResult.of([measured({"knn_temperature": 1}, 0.1, "2026-01-01")], [NETWORK], None)
+    assert [row.mean for row in with_earlier(again, saved).rows] == [0.1]

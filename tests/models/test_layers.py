@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.models import fused
+from bssl_tf.models.choices import BINARY, BINARY_ACTIVATIONS
 from bssl_tf.models.fused import column_sums, convolution_of_signs
 from bssl_tf.models.layers import LearnableBias, QuantConv2D, RPReLU
-from bssl_tf.models.quantization import BINARY, BINARY_ACTIVATIONS, Binarisation
+from bssl_tf.models.quantization import Binarisation
 
 
 def values_and_gradients(layer, inputs, training):

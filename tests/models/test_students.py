@@ -13,7 +13,7 @@ from bssl_tf.models import (
     load_backbone,
     save_backbone,
 )
-from bssl_tf.models.spec import ARCHITECTURES
+from bssl_tf.models.choices import ARCHITECTURES
 from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 

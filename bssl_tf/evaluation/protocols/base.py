@@ -13,8 +13,6 @@ from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.evaluation.labelled_data import LabelledData
 
-BINARY = "binary"  # as bssl_tf.models.BINARY, which takes TensorFlow to import
-
 
 @dataclass(frozen=True)
 class Network:

@@ -14,7 +14,7 @@ from bssl_tf.native_logs import start_xla
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ClassifierTraining:
     """How to train.
 
     Attributes:
@@ -23,7 +23,7 @@ class Recipe:
         batch_size: images in a step; all, where there are fewer.
         views: crops and flips; colours stay as they are.
         seed: of order and crops.
-        stem_multiplier: learning rate of the first layer of the backbone relative to the classifier's; in between it
+        layerwise_lr_decay: learning rate of the first layer of the backbone relative to the classifier's; in between it
             falls as a geometric series over the layers. 1: the same for all.
         train_backbone: False: the backbone is frozen, batch norms included.
     """
@@ -33,32 +33,34 @@ class Recipe:
     batch_size: int
     views: ViewSettings
     seed: int
-    stem_multiplier: float = 1.0
+    layerwise_lr_decay: float = 1.0
     train_backbone: bool = True
 
 
-def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, progress: Callable[..., Any]) -> None:
+def train_classifier(
+    classifier: Classifier, images: Source, training: ClassifierTraining, progress: Callable[..., Any]
+) -> None:
     """Train in place.
 
     Args:
-        classifier: its head is trained, and its backbone as the recipe says. Latent weights of binary layers are
+        classifier: its head is trained, and its backbone too if `training` says so. Latent weights of binary layers are
             trained through their quantizers: the network stays binary.
         images: labelled images.
-        recipe: how.
+        training: how.
         progress: as in `base.Task`.
 
     Raises:
         FloatingPointError: the loss is no longer finite.
     """
-    batch_size = min(recipe.batch_size, images.num_examples)
+    batch_size = min(training.batch_size, images.num_examples)
     steps_per_epoch = images.num_examples // batch_size
-    batches = _labelled_views(classifier, images, recipe, batch_size, -(-recipe.steps // steps_per_epoch))
-    step = _training_step(classifier, recipe)
+    batches = _labelled_views(classifier, images, training, batch_size, -(-training.steps // steps_per_epoch))
+    step = _training_step(classifier, training)
     start_xla()
-    shown = progress("training", recipe.steps, steps_per_epoch, batch_size)
+    shown = progress("training", training.steps, steps_per_epoch, batch_size)
     try:
         with readable_data_errors():
-            for number, (pixels, labels) in enumerate(batches.take(recipe.steps), start=1):
+            for number, (pixels, labels) in enumerate(batches.take(training.steps), start=1):
                 loss = float(step(tf.cast(pixels, tf.float32), labels))
                 if not np.isfinite(loss):
                     raise FloatingPointError(
@@ -71,14 +73,14 @@ def train_classifier(classifier: Classifier, images: Source, recipe: Recipe, pro
         shown.close()
 
 
-def learning_rate_multipliers(backbone: tf.keras.Model, stem_multiplier: float) -> dict[str, float]:
-    """Name → multiplier of every layer with trainable weights: from `stem_multiplier` up, geometric in depth."""
+def learning_rate_multipliers(backbone: tf.keras.Model, layerwise_lr_decay: float) -> dict[str, float]:
+    """Name → multiplier of every layer with trainable weights: from `layerwise_lr_decay` up, geometric in depth."""
     layers = [layer for layer in backbone.layers if layer.trainable_weights]
-    return {layer.name: stem_multiplier ** (1 - place / len(layers)) for place, layer in enumerate(layers)}
+    return {layer.name: layerwise_lr_decay ** (1 - place / len(layers)) for place, layer in enumerate(layers)}
 
 
 def _labelled_views(
-    classifier: Classifier, images: Source, recipe: Recipe, batch_size: int, epochs: int
+    classifier: Classifier, images: Source, training: ClassifierTraining, batch_size: int, epochs: int
 ) -> tf.data.Dataset:
     """Batches of (pixels uint8, labels)."""
     ids, labels = tf.constant(images.ids, tf.int64), tf.constant(images.labels, tf.int64)
@@ -87,8 +89,8 @@ def _labelled_views(
         images,
         image_size=classifier.spec.image_size,
         channels=classifier.spec.channels,
-        views=recipe.views,
-        seed=recipe.seed,
+        views=training.views,
+        seed=training.seed,
         batch_size=batch_size,
         epochs=epochs,
         num_views=1,
@@ -97,20 +99,20 @@ def _labelled_views(
     return views.map(tf.autograph.experimental.do_not_convert(lambda views, labels: (views[0], labels)))
 
 
-def _training_step(classifier: Classifier, recipe: Recipe) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    backbone, head, optimizer = classifier.backbone, classifier.head, recipe.optimizer
+def _training_step(classifier: Classifier, training: ClassifierTraining) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    backbone, head, optimizer = classifier.backbone, classifier.head, training.optimizer
     slow = []
-    if recipe.train_backbone and recipe.stem_multiplier != 1:
-        multipliers = learning_rate_multipliers(backbone, recipe.stem_multiplier)
+    if training.train_backbone and training.layerwise_lr_decay != 1:
+        multipliers = learning_rate_multipliers(backbone, training.layerwise_lr_decay)
         layers = [layer for layer in backbone.layers if layer.name in multipliers]
         slow = [(weight, multipliers[layer.name]) for layer in layers for weight in layer.trainable_weights]
-    variables = (backbone.trainable_variables if recipe.train_backbone else []) + head.trainable_variables
+    variables = (backbone.trainable_variables if training.train_backbone else []) + head.trainable_variables
     optimizer.build(variables)
 
     @tf.function(autograph=False)
     def step(pixels, labels):
         with tf.GradientTape() as tape:
-            logits = head(backbone(pixels, training=recipe.train_backbone))
+            logits = head(backbone(pixels, training=training.train_backbone))
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         gradients = tape.gradient(loss, variables)
         before = [tf.identity(weight) for weight, _ in slow]

@@ -1,7 +1,7 @@
 """Training with few labels: the pretrained binary network, and the same network from scratch for comparison.
 
 A dense classifier is put on the network; it alone is trained, or both, or both with learning rates that fall towards
-the input. It starts as the logistic regression of the same labels, as a classifier that knows nothing would first spoil
+the input. It starts as the logistic regression of the same labels, as an untrained classifier would first spoil
 the features (https://arxiv.org/abs/2202.10054). The network stays binary. Every result is saved as a classifier that
 `convert.py --classifier=` takes. Learning rate and length are those of the flags for all: nothing is chosen, so nothing
 is chosen on test images.
@@ -15,9 +15,10 @@ import numpy as np
 
 from bssl_tf.config.evaluation import ALL_LABELS
 from bssl_tf.evaluation.labelled_data import LabelledData, confusion_of
-from bssl_tf.evaluation.protocols.base import BINARY, Network, Protocol, Score, Task, keras_only
+from bssl_tf.evaluation.protocols.base import Network, Protocol, Score, Task, keras_only
 from bssl_tf.evaluation.protocols.linear import fit_linear
 from bssl_tf.evaluation.subsets import check_amount, draws_of, file_name, in_words, saved_subset
+from bssl_tf.models.choices import BINARY
 
 MEASURES = {"head": "classifier trained", "whole": "fine-tuned", "layerwise": "fine-tuned layer-wise"}
 
@@ -31,7 +32,7 @@ class Finetune(Protocol):
         "finetune_layers",
         "finetune_start",
         "finetune_crop_min",
-        "stem_multiplier",
+        "layerwise_lr_decay",
     )
     requirement = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
@@ -59,7 +60,7 @@ class Finetune(Protocol):
         import tensorflow as tf
 
         from bssl_tf.data.sources.subset import SubsetSource
-        from bssl_tf.evaluation.protocols.classifier_training import Recipe, train_classifier
+        from bssl_tf.evaluation.protocols.classifier_training import ClassifierTraining, train_classifier
         from bssl_tf.models import BackboneSpec
         from bssl_tf.models.classifier import build_classifier, save_classifier
 
@@ -67,7 +68,7 @@ class Finetune(Protocol):
         folder = task.folder and task.folder / "subsets"
         chosen = saved_subset(folder, data.name, data.train_fingerprint, data.train_labels, amount, seed)
         images = data.train if amount == ALL_LABELS else SubsetSource(data.train, chosen)
-        recipe = Recipe(
+        training = ClassifierTraining(
             tf.keras.optimizers.Adam(
                 tf.keras.optimizers.schedules.CosineDecay(settings.finetune_learning_rate, settings.finetune_steps)
             ),
@@ -75,7 +76,7 @@ class Finetune(Protocol):
             batch_size=settings.finetune_batch_size,
             views=dataclasses.replace(task.views, crop_min=settings.finetune_crop_min),
             seed=seed,
-            stem_multiplier=settings.stem_multiplier if self.layers == "layerwise" else 1.0,
+            layerwise_lr_decay=settings.layerwise_lr_decay if self.layers == "layerwise" else 1.0,
             train_backbone=self.layers != "head",
         )
         backbone = task.network.load()  # one of its own: the one of the task stays as it is
@@ -84,7 +85,7 @@ class Finetune(Protocol):
             features = task.features("train")
             fit = fit_linear(features[chosen], data.train_labels[chosen], seed, scale_of=features)
             classifier.head.set_weights(fit.dense(len(data.class_names)))
-        train_classifier(classifier, images, recipe, task.progress)
+        train_classifier(classifier, images, training, task.progress)
         accuracy, confusion = accuracy_of(classifier, data)
         details = {"confusion": confusion}
         if task.folder:

@@ -10,7 +10,7 @@ from bssl_tf.evaluation.protocols.finetune import accuracy_of
 
 class LinearSgd(Protocol):
     name = "linear_sgd"
-    reads = ("sgd_epochs", "sgd_drops", "sgd_learning_rate", "sgd_batch_size")
+    reads = ("sgd_epochs", "sgd_milestones", "sgd_learning_rate", "sgd_batch_size")
     requirement = "It needs a Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
@@ -19,18 +19,18 @@ class LinearSgd(Protocol):
     def run(self, task: Task) -> list[Score]:
         import tensorflow as tf
 
-        from bssl_tf.evaluation.protocols.classifier_training import Recipe, train_classifier
+        from bssl_tf.evaluation.protocols.classifier_training import ClassifierTraining, train_classifier
         from bssl_tf.models import BackboneSpec
         from bssl_tf.models.classifier import build_classifier
 
         settings, images = self.settings, task.data.train
         batch_size = min(settings.sgd_batch_size, images.num_examples)
         steps_per_epoch = images.num_examples // batch_size
-        drops = [epoch * steps_per_epoch for epoch in settings.drops]
-        rates = [settings.sgd_learning_rate / 10**drop for drop in range(len(drops) + 1)]
-        schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
+        milestones = [epoch * steps_per_epoch for epoch in settings.milestones]
+        rates = [settings.sgd_learning_rate / 10**passed for passed in range(len(milestones) + 1)]
+        schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(milestones, rates)
         classifier = build_classifier(BackboneSpec(**task.network.spec), task.data.class_names, task.model())
-        recipe = Recipe(
+        training = ClassifierTraining(
             tf.keras.optimizers.SGD(schedule, momentum=0.9),
             steps=settings.sgd_epochs * steps_per_epoch,
             batch_size=batch_size,
@@ -38,6 +38,6 @@ class LinearSgd(Protocol):
             seed=settings.seed,
             train_backbone=False,
         )
-        train_classifier(classifier, images, recipe, task.progress)
+        train_classifier(classifier, images, training, task.progress)
         accuracy, confusion = accuracy_of(classifier, task.data)
         return [Score("linear, SGD on crops", accuracy, images.num_examples, details={"confusion": confusion})]

@@ -16,14 +16,14 @@ import tensorflow as tf
 
 from bssl_tf.errors import UserError
 from bssl_tf.files import sha256, write_json
+from bssl_tf.models.backbone import build_backbone, save_backbone
+from bssl_tf.models.choices import FLOAT, STEM_LARGE
 from bssl_tf.models.heads import save_head
 from bssl_tf.models.pixels import PIXEL_RANGES
 from bssl_tf.models.pytorch_import.checkpoint_files import read_checkpoint
 from bssl_tf.models.pytorch_import.layouts import LAYOUTS, recognise
 from bssl_tf.models.pytorch_import.weights import fill_resnet, head_from, resnet_name
-from bssl_tf.models.quantization import FLOAT
-from bssl_tf.models.resnet import STEM_LARGE
-from bssl_tf.models.spec import BackboneSpec, build_backbone, save_backbone
+from bssl_tf.models.spec import BackboneSpec
 
 ORIGIN_FILE = "imported.json"
 _USUAL_SIZE = 224

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
+from bssl_tf.models.choices import RESNET_BLOCKS
 from bssl_tf.models.heads import HeadLayer, build_head
-from bssl_tf.models.resnet import RESNET_BLOCKS
 
 _NAMES_SHOWN = 6
 

@@ -12,7 +12,11 @@ from bssl_tf.data.sources.subset import SubsetSource
 from bssl_tf.deploy import TfliteBackbone, compare, convert_backbone
 from bssl_tf.evaluation.labelled_data import labelled
 from bssl_tf.evaluation.protocols.base import Network, Task
-from bssl_tf.evaluation.protocols.classifier_training import Recipe, learning_rate_multipliers, train_classifier
+from bssl_tf.evaluation.protocols.classifier_training import (
+    ClassifierTraining,
+    learning_rate_multipliers,
+    train_classifier,
+)
 from bssl_tf.evaluation.protocols.finetune import Finetune, Scratch, accuracy_of
 from bssl_tf.evaluation.protocols.linear import fit_linear
 from bssl_tf.evaluation.protocols.linear_sgd import LinearSgd
@@ -144,7 +148,7 @@ def test_fine_tuning_starts_as_the_linear_fit_and_from_scratch_at_zero(data):
 def test_head_only_and_the_papers_linear_protocol_leave_the_network_alone(data, tmp_path):
     given = task(data, None)
     before = given.model().get_weights()
-    settings = EvaluationSettings(sgd_epochs=12, sgd_drops="6,9", sgd_batch_size=30, sgd_learning_rate=0.1)
+    settings = EvaluationSettings(sgd_epochs=12, sgd_milestones="6,9", sgd_batch_size=30, sgd_learning_rate=0.1)
     (score,) = LinearSgd(settings).run(given)
     assert Silent.steps == 36 and Silent.losses[-1] < Silent.losses[0] == pytest.approx(np.log(3), abs=1e-4)
     assert score.value > 0.5 and score.images == 90
@@ -162,7 +166,7 @@ def test_layers_near_the_input_learn_more_slowly():
     weights = [layer for layer in backbone.layers if layer.trainable_weights]
     classifier.head.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in classifier.head.get_weights()])
     before = [layer.get_weights()[0] for layer in weights]
-    recipe = Recipe(tf.keras.optimizers.Adam(0.001), 1, 30, VIEWS, seed=0, stem_multiplier=0.01)
+    recipe = ClassifierTraining(tf.keras.optimizers.Adam(0.001), 1, 30, VIEWS, seed=0, layerwise_lr_decay=0.01)
     train_classifier(classifier, images, recipe, watch)
     moved = [np.abs(layer.get_weights()[0] - old).max() for layer, old in zip(weights, before)]
     assert moved[0] == pytest.approx(0.001 * multipliers[0], rel=0.05)  # Adam's first step is the learning rate
