@@ -48,7 +48,7 @@ class DeviceReport:
         machine: its description.
         timings: the file and its twin, with each number of threads.
         profile: of the file on one thread, in a run of its own, since profiling takes time; None where there is none.
-        warning: what the reader must know; empty if nothing.
+        warning: for the reader; empty if there is none.
     """
 
     machine: str
@@ -121,7 +121,7 @@ def time_on(
     *,
     threads: tuple[int, ...] = THREADS,
     warning: str = "",
-    tell: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> DeviceReport:
     """Time files on a machine, and profile the first.
 
@@ -130,14 +130,14 @@ def time_on(
         files: name in the report → .tflite file; the network first, then its twin.
         threads: numbers of threads.
         warning: for the report.
-        tell: is told what is being done.
+        log: prints what is being done.
     """
     timings = []
     for network, file in files.items():
         for count in threads:
-            tell(f"{network}, {count} thread{'s' if count > 1 else ''} …")
+            log(f"{network}, {count} thread{'s' if count > 1 else ''} …")
             timings.append(Timing(network, count, machine.time(file, count, profile=False)))
-    tell("operator by operator …")
+    log("operator by operator …")
     profile = machine.time(next(iter(files.values())), 1, profile=True)
     return DeviceReport(machine.description, tuple(timings), profile if profile.operators else None, warning)
 

@@ -53,12 +53,12 @@ def recall(features: np.ndarray, codes: np.ndarray, k: int, among: int | None = 
     Returns:
         The mean over at most 1000 of the images, taken evenly.
     """
-    asked = np.arange(0, len(features), -(-len(features) // _MOST_QUERIES))
-    exact = by_cosine(features, features[asked], k + 1).places
-    found = by_hamming(codes, codes[asked], (among or k) + 1).places
+    queries = np.arange(0, len(features), -(-len(features) // _MOST_QUERIES))
+    exact = by_cosine(features, features[queries], k + 1).places
+    found = by_hamming(codes, codes[queries], (among or k) + 1).places
     shares = [
         len(set(_others(own, image, k)) & set(_others(other, image, among or k))) / min(k, len(features) - 1)
-        for own, other, image in zip(exact, found, asked)
+        for own, other, image in zip(exact, found, queries)
     ]
     return float(np.mean(shares))
 

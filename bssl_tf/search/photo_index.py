@@ -1,4 +1,4 @@
-"""The features of all photos of a folder, kept in a file that knows which network and which photos it is of."""
+"""The features of all photos of a folder, kept in a file that names the network and the photos it is of."""
 
 import io
 import json
@@ -124,7 +124,7 @@ def build(model_path: Path, photos: FolderSource, progress: Callable[[int], None
     Args:
         model_path: a .tflite file that gives features.
         photos: of `open_photos`.
-        progress: is told the number of photos that are done.
+        progress: called with the number of photos that are done.
     """
     model = TfliteBackbone(model_path)
     features = []

@@ -78,7 +78,7 @@ def test_the_twin_stands_beside_the_file(adb, tool, model):
     adb()
     twin = model.with_name("twin.tflite")
     twin.write_bytes(model.read_bytes())
-    report = time_on(ToolMachine(AdbShell(), tool), {"it": model, "twin": twin}, tell=lambda text: None)
+    report = time_on(ToolMachine(AdbShell(), tool), {"it": model, "twin": twin}, log=lambda text: None)
     assert [(timing.network, timing.threads) for timing in report.timings] == [
         ("it", 1),
         ("it", 4),

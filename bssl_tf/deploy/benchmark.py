@@ -1,0 +1,97 @@
+"""Times an exported file where it will run, and adds the times to its report.
+
+report = benchmark(Path("model.tflite"), "android", tool="lce_benchmark_model", workdir=Path("runs/digits"))
+print(report.markdown())
+"""
+
+import json
+import platform
+from pathlib import Path
+
+from bssl_tf.console import console
+from bssl_tf.device.adb import AdbShell
+from bssl_tf.device.machine import Machine
+from bssl_tf.device.ssh import SshShell
+from bssl_tf.device.timing import DeviceReport, time_on
+from bssl_tf.device.tool import ToolMachine, check_tool
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import fingerprint, write_bytes, write_json, write_text
+from bssl_tf.native_logs import import_tensorflow
+from bssl_tf.runs import BACKBONE_FILES
+
+_HEADING = "\n## Time on the device\n\n"
+
+
+def benchmark(
+    file: Path, target: str, *, tool: str = "", device: str = "", tool_arguments: str = "", workdir: Path | None = None
+) -> DeviceReport:
+    """Time a file, beside a float twin of the same architecture and published numbers.
+
+    Args:
+        file: a .tflite file; the times go into its reports, in place of those of an earlier benchmark.
+        target: android, ssh:HOST or host (this machine).
+        tool: path of lce_benchmark_model for the device's processor; not for host.
+        device: serial number of the phone, where several are connected.
+        tool_arguments: more flags for the tool.
+        workdir: the run of the file, for the float twin; None: no twin.
+
+    Raises:
+        ConfigError: no such file or target, or no finished stage 2 in the workdir.
+        DeviceError: the device or the tool cannot be used.
+    """
+    if not file.is_file():
+        raise ConfigError(f"--output={file} does not exist: convert first, with the same command without --benchmark.")
+    machine, warning = _machine(target, tool, device, tool_arguments)
+    console.print(f"timing {file} on {machine.description}", markup=False)
+    files = {file.name: file}
+    if workdir:
+        files["its float twin"] = _twin(workdir, file)
+    else:
+        console.print("without --workdir there is no float twin to compare with")
+    report = time_on(machine, files, warning=warning, log=console.print)
+    _add_to_report(file, report)
+    return report
+
+
+def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[Machine, str]:
+    """Where to time, and a warning for the reader; empty if there is none."""
+    if target == "host":
+        import_tensorflow()
+        from bssl_tf.device.host import X86_WARNING, Host
+
+        return Host(), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
+    if target == "android":
+        shell = AdbShell(device)
+    elif target.startswith("ssh:"):
+        shell = SshShell(target.partition(":")[2])
+    else:
+        raise ConfigError(f"--benchmark={target} is unknown: give android, ssh:HOST or host.")
+    return ToolMachine(shell, check_tool(tool), tool_arguments), ""
+
+
+def _twin(workdir: Path, file: Path) -> Path:
+    """The float twin of the run's student as a file; converted once.
+
+    It lies in a folder of its own, since evaluate.py measures every .tflite file of a workdir.
+    """
+    spec_file = workdir / "stage2" / BACKBONE_FILES[0]
+    if not spec_file.is_file():
+        raise ConfigError(f"--workdir={workdir} holds no finished stage 2, so there is no twin to build.")
+    twin = file.parent / "float_twin" / f"{fingerprint(spec_file)}.tflite"
+    if not twin.exists():
+        import_tensorflow()
+        from bssl_tf.deploy import convert_backbone
+        from bssl_tf.models import BackboneSpec, build_float_twin
+
+        console.print("converting the float twin …")
+        write_bytes(twin, convert_backbone(build_float_twin(BackboneSpec.from_json(spec_file.read_text()))))
+    return twin
+
+
+def _add_to_report(file: Path, report: DeviceReport) -> None:
+    """Put the times into the report of the file; those of an earlier benchmark are replaced."""
+    facts, text = file.with_suffix(".json"), file.with_suffix(".md")
+    content = json.loads(facts.read_text()) if facts.exists() else {"file": file.name}
+    write_json(facts, content | {"device": report.as_dict()})
+    before = text.read_text().split(_HEADING)[0] if text.exists() else f"# {file.name}\n"
+    write_text(text, before + _HEADING + report.markdown() + "\n")
