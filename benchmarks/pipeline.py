@@ -47,7 +47,7 @@ def rates(dataset: tf.data.Dataset, seconds: float) -> tuple[float, float]:
 class Meter:
     """A data set that runs for a while whenever it is asked to."""
 
-    def __init__(self, dataset: tf.data.Dataset):
+    def __init__(self, dataset: tf.data.Dataset) -> None:
         self._batches = iter(dataset)
         next(self._batches)
 

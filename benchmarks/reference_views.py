@@ -86,7 +86,7 @@ def torchvision_view(has_pillow_blur: bool):
 class Photos:
     """What a PyTorch DataLoader takes: item → two views."""
 
-    def __init__(self, paths: list[Path], view, count: int):
+    def __init__(self, paths: list[Path], view, count: int) -> None:
         self._paths, self._view, self._count = paths, view, count
 
     def __len__(self) -> int:

@@ -30,7 +30,7 @@ class AdbShell:
 
     folder = "/data/local/tmp/bssl_tf"
 
-    def __init__(self, serial: str = ""):
+    def __init__(self, serial: str = "") -> None:
         self._adb = ["adb", "-s", _choose(_devices(), serial)]
         model, release, abis = (
             self._property(name) for name in ("ro.product.model", "ro.build.version.release", "ro.product.cpu.abilist")

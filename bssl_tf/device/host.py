@@ -19,7 +19,7 @@ X86_WARNING = (
 class Host:
     """Implements `Machine`; it has no profile of operators."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.description = f"this machine ({platform.machine()}), Larq Compute Engine's interpreter"
 
     def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:  # noqa: ARG002

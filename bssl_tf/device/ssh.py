@@ -20,7 +20,7 @@ class SshShell:
 
     folder = "/tmp/bssl_tf"
 
-    def __init__(self, host: str):
+    def __init__(self, host: str) -> None:
         if not host or host.startswith("-"):
             raise DeviceError(f"--benchmark=ssh:{host} names no host: give ssh:HOST or ssh:USER@HOST.")
         self._host, self.description = host, host

@@ -58,7 +58,7 @@ class ToolMachine:
         extra: more flags for the tool.
     """
 
-    def __init__(self, shell: Shell, tool: Path, extra: str = ""):
+    def __init__(self, shell: Shell, tool: Path, extra: str = "") -> None:
         self.description = shell.description
         self._shell, self._extra = shell, extra
         self._tool = f"{shell.folder}/{tool.name}"

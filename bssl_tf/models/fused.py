@@ -10,6 +10,8 @@ In float32 values are exactly those of the plain form; gradients agree to roundi
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -26,13 +28,15 @@ def column_sums(values: tf.Tensor) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def add_bias(inputs: tf.Tensor, bias: tf.Tensor):
+def add_bias(inputs: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
     """``inputs + bias``; inputs (batch, height, width, channels), bias (channels,)."""
     return inputs + bias, lambda upstream: (upstream, column_sums(upstream))
 
 
 @tf.custom_gradient
-def rprelu(inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor):
+def rprelu(
+    inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
     """``PReLU(inputs + shift) + offset``, the activation of ReActNet (https://arxiv.org/abs/2003.03488, equation 4).
 
     Args:
@@ -45,13 +49,15 @@ def rprelu(inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, offset: tf.Ten
 
 
 @fuse
-def _rprelu(inputs, shift, slope, offset):
+def _rprelu(inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     shifted = inputs + shift
     return tf.where(shifted >= 0, shifted, slope * shifted) + offset
 
 
 @fuse
-def _rprelu_gradient(inputs, shift, slope, upstream):
+def _rprelu_gradient(
+    inputs: tf.Tensor, shift: tf.Tensor, slope: tf.Tensor, upstream: tf.Tensor
+) -> tuple[tf.Tensor, ...]:
     shifted = inputs + shift
     to_inputs = tf.where(shifted >= 0, upstream, slope * upstream)
     to_slope = column_sums(tf.minimum(shifted, 0) * upstream)
@@ -72,13 +78,13 @@ def signs(
     quantize, quantize_gradient = _fused_quantizer(*what_quantises(quantizer), shifted)
 
     @tf.custom_gradient
-    def quantized(inputs, bias):
+    def quantized(inputs: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         return quantize(inputs, bias), lambda upstream: quantize_gradient(inputs, bias, upstream)
 
     return quantized(inputs, tf.zeros((), inputs.dtype) if bias is None else bias)
 
 
-def what_quantises(quantizer: tf.keras.layers.Layer) -> tuple[type, tuple]:
+def what_quantises(quantizer: tf.keras.layers.Layer) -> tuple[type, tuple[tuple[str, Any], ...]]:
     """Class and settings of a quantizer: equal for those that quantise alike."""
     settings = {name: value for name, value in quantizer.get_config().items() if name not in _OF_KERAS}
     return type(quantizer), tuple(settings.items())
@@ -116,10 +122,10 @@ def convolution_of_signs(
         return tf.nn.conv2d(padded, kernel, **geometry)
 
     @tf.custom_gradient
-    def convolve(signs, kernel):
+    def convolve(signs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
         outputs = tf.nn.bias_add(tf.nn.conv2d(signs, kernel, **geometry), tf.reduce_sum(kernel, (0, 1, 2)))
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             to_signs = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(signs), filter=kernel, out_backprop=upstream, **geometry
             )
@@ -134,16 +140,18 @@ def convolution_of_signs(
 
 
 @functools.lru_cache(maxsize=None)
-def _fused_quantizer(kind: type, settings: tuple, shifted: bool):
+def _fused_quantizer(
+    kind: type, settings: tuple[tuple[str, Any], ...], shifted: bool
+) -> tuple[Callable[..., tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor]]]:
     """A quantizer and its gradient, fused; shared by all layers that quantise alike, as XLA compiles for seconds."""
     quantizer = kind(**dict(settings))
 
     @fuse
-    def quantize(inputs, bias):
+    def quantize(inputs: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         return quantizer.call(inputs + bias) - tf.cast(shifted, inputs.dtype)
 
     @fuse
-    def gradient(inputs, bias, upstream):
+    def gradient(inputs: tf.Tensor, bias: tf.Tensor, upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         biased = inputs + bias
         with tf.GradientTape() as tape:
             tape.watch(biased)

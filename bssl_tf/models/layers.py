@@ -20,11 +20,11 @@ class LearnableBias(tf.keras.layers.Layer):
     signs, once taken, for the next convolution that wants them.
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         self.bias = self.add_weight("bias", shape=(input_shape[-1],), initializer="zeros")
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not training:
             return inputs + self.bias
         bias = tf.convert_to_tensor(self.bias)
@@ -37,7 +37,7 @@ class LearnableBias(tf.keras.layers.Layer):
 class RPReLU(tf.keras.layers.Layer):
     """``PReLU(x + shift) + offset``, all per channel (https://arxiv.org/abs/2003.03488, equation 4)."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         channels = input_shape[-1]
         quarter = tf.keras.initializers.Constant(0.25)
         self.shift = self.add_weight("shift", shape=(channels,), initializer="zeros")
@@ -45,7 +45,7 @@ class RPReLU(tf.keras.layers.Layer):
         self.offset = self.add_weight("offset", shape=(channels,), initializer="zeros")
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if training:
             return fused.rprelu(inputs, *map(tf.convert_to_tensor, (self.shift, self.slope, self.offset)))
         shifted = inputs + self.shift
@@ -56,7 +56,7 @@ class RPReLU(tf.keras.layers.Layer):
 class QuantConv2D(lq.layers.QuantConv2D):
     """Larq's `QuantConv2D`, fused in training where its inputs are ±1 and its padding +1 or none."""
 
-    def call(self, inputs: tf.Tensor, training=None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         if not (training and self._can_fuse):
             return super().call(inputs)
         with quantized_scope(True):

@@ -20,7 +20,7 @@ class PixelNormalisation(tf.keras.layers.Layer):
         UserError: mean and std differ in length, a std is not above 0, or the input has other channels.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs):
+    def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.mean = tuple(float(value) for value in mean)
         self.std = tuple(float(value) for value in std)
@@ -29,19 +29,19 @@ class PixelNormalisation(tf.keras.layers.Layer):
                 f"mean and std need one number a channel, std above 0; received mean={self.mean}, std={self.std}."
             )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         if input_shape[-1] != len(self.mean):
             raise UserError(f"mean has {len(self.mean)} channels, but the images have {input_shape[-1]}.")
         super().build(input_shape)
 
-    def call(self, pixels):
+    def call(self, pixels: tf.Tensor) -> tf.Tensor:
         return (pixels - tf.constant(self.mean)) / tf.constant(self.std)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mean": self.mean, "std": self.std}
 
 
-def batch_norm(**options) -> tf.keras.layers.BatchNormalization:
+def batch_norm(**options: Any) -> tf.keras.layers.BatchNormalization:
     """Batch normalisation over the global batch: the one place where this package makes that layer.
 
     Within the scope of a strategy with several replicas it is `SynchronisedBatchNormalization`, else Keras's own,
@@ -67,15 +67,15 @@ class SynchronisedBatchNormalization(tf.keras.layers.BatchNormalization):
     All replicas must have equally many images. The last axis is that of the channels.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "fused": False})
 
-    def add_weight(self, *args, **options):
+    def add_weight(self, *args: Any, **options: Any) -> tf.Variable:
         if options.get("synchronization") is tf.VariableSynchronization.ON_READ:
             options["aggregation"] = tf.VariableAggregation.ONLY_FIRST_REPLICA
         return super().add_weight(*args, **options)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
         if not training or not self.trainable or replica is None:
             return super().call(inputs, training=False)
@@ -87,7 +87,7 @@ class SynchronisedBatchNormalization(tf.keras.layers.BatchNormalization):
         outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
         return tf.cast(outputs, inputs.dtype)
 
-    def _follow(self, mean, variance, count, spatial_axes) -> None:
+    def _follow(self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor, spatial_axes: int) -> None:
         """Move the averages; the variance of images is the unbiased one, as in the fused kernel."""
         if spatial_axes > 1:
             count = tf.cast(count, tf.float32)

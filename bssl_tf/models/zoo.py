@@ -3,6 +3,7 @@
 """
 
 import warnings
+from typing import Any
 
 import larq as lq
 import larq_zoo.literature
@@ -30,7 +31,7 @@ _LARGE_STEM_FROM = 50  # pixels from which BinaryResNetE18 has a 7×7 stem with 
 class BlurInitializer(tf.keras.initializers.Initializer):
     """QuickNet's fixed blur as an object. The zoo has a function, and Keras warns whenever it saves that."""
 
-    def __call__(self, shape, dtype=None, **kwargs):
+    def __call__(self, shape: tf.TensorShape, dtype: tf.DType | None = None, **kwargs: Any) -> tf.Tensor:
         return blurpool_initializer(shape, dtype)
 
 
@@ -62,7 +63,7 @@ def rebuild(model: tf.keras.Model, binarisation: Binarisation) -> tf.keras.Model
     `Binarisation.options`).
     """
 
-    def rebuild_layer(layer):
+    def rebuild_layer(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
         config = layer.get_config()
         if isinstance(layer, lq.layers.QuantConv2D) and layer.input_quantizer is not None:
             return QuantConv2D.from_config({**config, **binarisation.options()})

@@ -4,6 +4,7 @@ Faiss is an extra of this package: ``pip install bssl_tf[search]``.
 """
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(vectors / np.maximum(norms, np.finfo(np.float32).tiny), np.float32)
 
 
-def require_faiss():
+def require_faiss() -> ModuleType:
     """The module, imported only where it is needed.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -127,11 +127,11 @@ def build(model_path: Path, photos: FolderSource, progress: Callable[[int], None
         progress: called with the number of photos that are done.
     """
     model = TfliteBackbone(model_path)
-    features = []
+    batches: list[np.ndarray] = []
     for batch in _images(model, photos):
-        features.append(model.features(batch))
-        progress(sum(map(len, features)))
-    features = np.concatenate(features)
+        batches.append(model.features(batch))
+        progress(sum(map(len, batches)))
+    features = np.concatenate(batches)
     origin = Origin(fingerprint(model_path), photos.fingerprint, str(photos.report.root.resolve()))
     return PhotoIndex(origin, tuple(photos.paths), features, features.mean(axis=0))
 
@@ -153,7 +153,7 @@ def features_of(model_path: Path, files: Sequence[Path]) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _images(model: TfliteBackbone, photos: FolderSource):
+def _images(model: TfliteBackbone, photos: FolderSource) -> Iterator[np.ndarray]:
     size, _, channels = model.image_shape
     with readable_data_errors():
         dataset = evaluation_images(photos, image_size=size, channels=channels, batch_size=_BATCH)

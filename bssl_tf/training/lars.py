@@ -1,5 +1,7 @@
 """LARS, SGD with a rate for each layer, for large batches (https://arxiv.org/abs/1708.03888)."""
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -24,17 +26,26 @@ class Lars(tf.keras.optimizers.Optimizer):
         trust: η.
     """
 
-    def __init__(self, learning_rate=0.3, *, momentum=0.9, weight_decay=0.0, trust=1e-3, name="lars", **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = 0.3,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust: float = 1e-3,
+        name: str = "lars",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.momentum, self.trust, self.decay = momentum, trust, weight_decay
 
-    def build(self, var_list):
+    def build(self, var_list: list[tf.Variable]) -> None:
         super().build(var_list)
         if not getattr(self, "_velocities", None):
             self._velocities = [self.add_variable_from_reference(variable, "velocity") for variable in var_list]
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         velocity = self._velocities[self._index_dict[self._var_key(variable)]]
         if not per_channel(variable):
             gradient = gradient + self.decay * variable
@@ -43,7 +54,7 @@ class Lars(tf.keras.optimizers.Optimizer):
         velocity.assign(self.momentum * velocity + gradient)
         variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * velocity)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "learning_rate": self._serialize_hyperparameter(self._learning_rate),

@@ -60,7 +60,7 @@ def blur_and_set_upright(image: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.raw_ops.SparseTensorDenseMatMul(**matrix, b=rows), (size, size, channels))
 
 
-def _weights(sigma: tf.Tensor, radius) -> tf.Tensor:
+def _weights(sigma: tf.Tensor, radius: tf.Tensor) -> tf.Tensor:
     """A Gaussian for each σ of ``sigma`` (n,), zero beyond 3σ: (2 · radius + 1, n)."""
     offsets = tf.cast(tf.range(-radius, radius + 1), tf.float32)[:, tf.newaxis]
     is_near = tf.abs(offsets) <= tf.math.ceil(3.0 * sigma)

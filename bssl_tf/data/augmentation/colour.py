@@ -74,7 +74,7 @@ def _shift_hue_by_sixths(planes: list[tf.Tensor], shift: tf.Tensor) -> list[tf.T
     middle = tf.maximum(smaller, tf.minimum(larger, blue))
     change = shift * (value - lowest)
 
-    def plane(own, before, after):
+    def plane(own: float, before: float, after: float) -> tf.Tensor:
         slope = own + own - middle  # its own value where it is the middle one, beyond the limits elsewhere
         return tf.minimum(tf.maximum(slope + change * tf.sign(before - after), lowest), value)
 

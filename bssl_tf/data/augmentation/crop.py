@@ -44,7 +44,7 @@ def crop_each(
     outputs = tf.broadcast_to(tf.range(out_size)[:, tf.newaxis], tf.shape(inputs))
     indices = tf.stack([outputs, inputs], axis=-1)
 
-    def product(view, axis, values):
+    def product(view: int, axis: int, values: tf.Tensor) -> tf.Tensor:
         used = taps[view, axis]
         return tf.raw_ops.SparseTensorDenseMatMul(
             a_indices=tf.reshape(indices[view, axis, :, :used], (-1, 2)),
@@ -88,14 +88,14 @@ def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.
     return tf.stack([tf.matmul(rows @ plane, columns, transpose_b=True) for plane in planes], axis=-1)
 
 
-def _matrix(start, length, flip, out_size: int, count: int) -> tf.Tensor:
+def _matrix(start: tf.Tensor, length: tf.Tensor, flip: tf.Tensor, out_size: int, count: int) -> tf.Tensor:
     """The matrices of weights, dense, of shape (…, out_size, count)."""
     centres, stretch = _centres(start, length, flip, out_size)
     weights = _weights(tf.range(count), centres, stretch)
     return weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
 
 
-def _centres(start, length, flip, out_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _centres(start: tf.Tensor, length: tf.Tensor, flip: tf.Tensor, out_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Where the centres of the output pixels lie in the input, (…, out_size); how far the kernel is stretched, (…)."""
     steps = tf.range(out_size, dtype=tf.float32) + 0.5
     steps = tf.where(flip[..., tf.newaxis] if isinstance(flip, tf.Tensor) else flip, out_size - steps, steps)
@@ -103,7 +103,7 @@ def _centres(start, length, flip, out_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     return start[..., tf.newaxis] + step[..., tf.newaxis] * steps, tf.maximum(step, 1.0)
 
 
-def _weights(inputs, centres, stretch) -> tf.Tensor:
+def _weights(inputs: tf.Tensor, centres: tf.Tensor, stretch: tf.Tensor) -> tf.Tensor:
     """Keys' cubic kernel (a = -1/2) at the distances of the inputs from the centres, not normalised."""
     distance = tf.cast(inputs, tf.float32) + 0.5 - centres[..., tf.newaxis]
     x = tf.abs(distance) / stretch[..., tf.newaxis, tf.newaxis]

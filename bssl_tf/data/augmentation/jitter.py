@@ -1,5 +1,7 @@
 """The recipe's colour jitter and greying, of batches or of one view."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from bssl_tf.config.training import ViewSettings
@@ -44,14 +46,14 @@ def is_grey(draw: Draw, settings: ViewSettings) -> tf.Tensor:
     return draw["grey"] < settings.grey_probability
 
 
-def _if(chosen: tf.Tensor, changed, planes: list[tf.Tensor]) -> list[tf.Tensor]:
+def _if(chosen: tf.Tensor, changed: Callable[[], list[tf.Tensor]], planes: list[tf.Tensor]) -> list[tf.Tensor]:
     return tf.nest.flatten(
         tf.cond(chosen, changed, lambda: planes)
     )  # tf.cond gives a list of one tensor as that tensor
 
 
 def _jitter(planes: list[tf.Tensor], jittered: tf.Tensor, draw: Draw, settings: ViewSettings) -> list[tf.Tensor]:
-    def amount(name):
+    def amount(name: str) -> tf.Tensor:
         symmetric = (2.0 * draw[name] - 1.0) * getattr(settings, name)
         return tf.where(jittered, symmetric, 0.0)[:, tf.newaxis, tf.newaxis]
 

@@ -11,7 +11,7 @@ ORDER = 1
 VIEWS = 2
 
 
-def epoch_key(seed: int, epoch, purpose: int) -> tf.Tensor:
+def epoch_key(seed: int, epoch: int | tf.Tensor, purpose: int) -> tf.Tensor:
     """Key of an epoch, int64 of shape (2,).
 
     Args:

@@ -98,7 +98,7 @@ def views_of_image(
     return tuple(_finish_one(*each, settings) for each in zip(crops, draws_of_views, strict=True))
 
 
-def _crops_on_side(image, draws, image_size: int, settings: ViewSettings) -> list[tf.Tensor]:
+def _crops_on_side(image: tf.Tensor, draws: tf.Tensor, image_size: int, settings: ViewSettings) -> list[tf.Tensor]:
     """Crops of whole numbers, each (columns, channels, rows)."""
     extent = tf.cast(tf.shape(image)[:2], tf.float32)
     top_left, size = crop_boxes(extent, draws, settings.crop_min, settings.crop_max)
@@ -111,14 +111,15 @@ def _finish_one(crop: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> tf
     draw = _by_name(draws)
     chosen = is_jittered(draw, settings) | is_grey(draw, settings)
 
-    def recoloured():
+    def recoloured() -> tf.Tensor:
         planes = tf.unstack(crop[tf.newaxis], axis=2)
         return tf.stack(jitter_and_grey_one(planes, draw, settings), axis=2)[0]
 
     crop = tf.cond(chosen[0], recoloured, lambda: crop)
-    sigma, largest = _sigmas(draw, crop.shape[0], settings)
-    if largest is None:
+    blur = _sigmas(draw, crop.shape[0], settings)
+    if blur is None:
         return _to_uint8(set_upright(crop))
+    sigma, _ = blur
     is_blurred = draw["blur"][0] < settings.blur_probability
     return _to_uint8(tf.cond(is_blurred, lambda: blur_and_set_upright(crop, sigma[0]), lambda: set_upright(crop)))
 
@@ -199,9 +200,9 @@ def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
     """
     draw = _by_name(draws)
     planes = jitter_and_grey(colour.split_planes(tf.cast(crops, tf.float32)), draw, settings)
-    sigma, largest = _sigmas(draw, crops.shape[1], settings)
-    if largest is not None:
-        planes = _blur_chosen(planes, draw["blur"] < settings.blur_probability, sigma, largest)
+    blur = _sigmas(draw, crops.shape[1], settings)
+    if blur is not None:
+        planes = _blur_chosen(planes, draw["blur"] < settings.blur_probability, *blur)
     return _to_uint8(colour.join_planes(planes))
 
 
@@ -209,11 +210,11 @@ def _by_name(draws: tf.Tensor) -> dict[str, tf.Tensor]:
     return dict(zip(DRAWS, tf.unstack(draws, axis=-1)))
 
 
-def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Tensor | None, float | None]:
+def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Tensor, float] | None:
     """Standard deviation of each view's blur and the largest that there can be, in pixels; None where nothing blurs."""
     largest = settings.blur_sigma * image_size / _SIGMA_IMAGE_SIZE
     if settings.blur_probability == 0.0 or not is_visible(largest):
-        return None, None
+        return None
     smallest = min(_SIGMA_MIN * image_size / _SIGMA_IMAGE_SIZE, largest)
     return smallest + (largest - smallest) * draw["sigma"], largest
 
@@ -221,7 +222,7 @@ def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Ten
 def _blur_chosen(planes: list[tf.Tensor], chosen: tf.Tensor, sigma: tf.Tensor, largest: float) -> list[tf.Tensor]:
     rows = tf.where(chosen)
 
-    def blur_rows():
+    def blur_rows() -> tf.Tensor:
         images = tf.stack(planes, axis=1)
         blurred = gaussian_blur(tf.gather_nd(images, rows), tf.gather_nd(sigma, rows), largest)
         return tf.unstack(tf.tensor_scatter_nd_update(images, rows, blurred), axis=1)

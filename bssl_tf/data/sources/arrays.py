@@ -1,7 +1,7 @@
 """A data set that lies in memory as one array."""
 
 import hashlib
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,35 +27,36 @@ class ArraySource(Source):
         images: np.ndarray,
         labels: Optional[np.ndarray] = None,
         class_names: Optional[Sequence[str]] = None,
-    ):
+    ) -> None:
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(
                 f"images must be uint8 of shape (n, height, width, channels), not {images.dtype} {images.shape}."
             )
         self.name = name
         self.num_examples = len(images)
-        self.image_shape = tuple(images.shape[1:])
+        _, height, width, channels = images.shape
+        self.image_shape = (height, width, channels)
         self.class_names = None if class_names is None else list(class_names)
         self._labels = None if labels is None else np.asarray(labels, np.int64)
         with tf.device("CPU:0"):
             self._images = tf.constant(images)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray | None:
         return self._labels
 
     @property
-    def ids(self):
+    def ids(self) -> np.ndarray:
         return np.arange(self.num_examples)
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         images = self._images.numpy()
         return f"{images.shape} {hashlib.blake2b(images, digest_size=16).hexdigest()}"
 
-    def examples(self, epoch=None, seed=0):
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         order = epoch_order(self.num_examples, epoch, seed)
         return tf.data.Dataset.from_tensor_slices(dict(id=order, record=order))
 
-    def decode(self, record, short_side=None):
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         return tf.gather(self._images, record)

@@ -10,7 +10,7 @@ lies in one; otherwise the images have no labels. Classes have the same numbers 
 import hashlib
 import os
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 import tensorflow as tf
@@ -78,7 +78,9 @@ class FolderSource(Source):
         paths: as given.
     """
 
-    def __init__(self, report: ScanReport, paths: list[str], class_names: Optional[list[str]] = None):
+    report: ScanReport
+
+    def __init__(self, report: ScanReport, paths: list[str], class_names: Optional[list[str]] = None) -> None:
         self.report = report
         self.paths = paths
         self.name = f"folder:{report.root}"
@@ -99,18 +101,18 @@ class FolderSource(Source):
             self._ids = tf.constant([_hash(path, b"id") for path in paths], tf.int64)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray | None:
         if self.class_names is None:
             return None
         index = {name: number for number, name in enumerate(self.class_names)}
         return np.array([index[path.split("/")[0]] for path in self.paths], np.int64)
 
     @property
-    def ids(self):
+    def ids(self) -> np.ndarray:
         return self._ids.numpy()
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Of names, sizes and times of change, not of the content, which would take long to read."""
         digest = hashlib.blake2b(digest_size=16)
         for path in self.paths:
@@ -118,12 +120,12 @@ class FolderSource(Source):
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
-    def examples(self, epoch=None, seed=0):
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         order = epoch_order(self.num_examples, epoch, seed)
         record = dict(file=tf.gather(self._files, order), is_plain_jpeg=tf.gather(self._are_plain, order))
         return tf.data.Dataset.from_tensor_slices(dict(id=tf.gather(self._ids, order), record=record))
 
-    def decode(self, record, short_side=None):
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         """Plain JPEG files are decoded by TensorFlow; all others, and those found broken, by Pillow."""
         height, width, channels = self.image_shape
         file = record["file"]
@@ -133,7 +135,7 @@ class FolderSource(Source):
             lambda: decode_jpeg(jpeg, channels, short_side),
             lambda: tf.numpy_function(lambda path: _read(path, channels, short_side), [file], tf.uint8),
         )
-        is_whole = short_side is None or height is None or min(height, width) <= short_side
+        is_whole = short_side is None or height is None or width is None or min(height, width) <= short_side
         return tf.ensure_shape(image, (height, width, channels) if is_whole else (None, None, channels))
 
 
@@ -167,8 +169,9 @@ def _split_roots(root: Path) -> dict[str, Path]:
 
 
 def _class_names(paths: list[str]) -> Optional[list[str]]:
-    first_levels = {path.split("/")[0] if "/" in path else None for path in paths}
-    return None if None in first_levels or len(first_levels) < 2 else sorted(first_levels)
+    first_levels = {path.split("/")[0] for path in paths if "/" in path}
+    all_in_folders = all("/" in path for path in paths)
+    return sorted(first_levels) if all_in_folders and len(first_levels) > 1 else None
 
 
 def _hash(path: str, purpose: bytes) -> int:

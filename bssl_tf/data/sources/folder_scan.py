@@ -94,7 +94,7 @@ def scan_folder(root: Path, cache_dir: Optional[Path] = None, progress: bool = T
 
 def _walk(root: Path) -> Iterator[tuple[str, object]]:
     """(relative path, [size, time of change]) of each file; (relative path, reason) where the way ends."""
-    folders = [("", (os.path.realpath(root),))]
+    folders: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(root),))]
     while folders:
         relative, ancestors = folders.pop()
         try:
@@ -125,7 +125,7 @@ def _walk(root: Path) -> Iterator[tuple[str, object]]:
 
 
 def _check_all(root: Path, paths: list[str], progress: bool) -> Iterator[tuple[str, object]]:
-    def check(path):
+    def check(path: str) -> tuple[str, object]:
         try:
             return path, list(check_image(os.path.join(root, path)))
         except UnreadableImage as reason:
@@ -160,7 +160,7 @@ def _write_cache(cache_file: Path, files: dict) -> None:
     write_text(cache_file, json.dumps(dict(version=_CACHE_VERSION, files=lasting)))
 
 
-def _may_pass(verdict) -> bool:
+def _may_pass(verdict: object) -> bool:
     return isinstance(verdict, str) and verdict.startswith(NOW_UNREADABLE)
 
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 AnyPath = Union[str, bytes, os.PathLike]
 
 LARGEST_PIXEL_COUNT = 2**26  # decoded, that is 200 MB
+assert Image.MAX_IMAGE_PIXELS is not None
 LARGEST_JPEG_PIXEL_COUNT = 2 * Image.MAX_IMAGE_PIXELS  # above it Pillow itself refuses to open any file
 NOW_UNREADABLE = "cannot be read"  # begins the reasons that lie in the file system and may pass
 
@@ -154,5 +155,5 @@ def _shrink(image: Image.Image, short_side: Optional[int]) -> Image.Image:
     if short_side is None or min(image.size) <= short_side:
         return image
     ratio = short_side / min(image.size)
-    size = tuple(max(1, round(length * ratio)) for length in image.size)
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    width, height = (max(1, round(length * ratio)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)

@@ -8,7 +8,9 @@ dataset-fashion-mnist installs them. What comes out is what TFDS itself would pr
 """
 
 import gzip
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -24,22 +26,22 @@ FILES = {
 _UNSIGNED_BYTE = 8
 
 
-class LocalFashionMNIST(FashionMNIST, skip_registration=True):
+class LocalFashionMNIST(FashionMNIST, skip_registration=True):  # type: ignore[call-arg]  # TFDS has no types
     """TFDS's builder, reading the four files from a folder instead of the network."""
 
     name = "fashion_mnist"
 
-    def __init__(self, *, source: Path, data_dir: str):
+    def __init__(self, *, source: Path, data_dir: str) -> None:
         self._source = Path(source)
         super().__init__(data_dir=data_dir)
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         return {
             split: self._generate_examples(self._source / images, self._source / labels)
             for split, (images, labels) in FILES.items()
         }
 
-    def _generate_examples(self, image_file, label_file):
+    def _generate_examples(self, image_file: Path, label_file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         images, labels = read_idx(image_file), read_idx(label_file)
         if len(images) != len(labels):
             raise DataError(
@@ -85,7 +87,7 @@ def prepare(source: Path, data_dir: Path) -> tfds.core.DatasetBuilder:
     return builder
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Entry point of ``python -m``."""
     try:
         builder = prepare(Path(_SOURCE.value), Path(_DATA_DIR.value).expanduser())

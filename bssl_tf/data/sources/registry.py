@@ -62,6 +62,7 @@ def resolve_image(settings: DataSettings, source: Source) -> tuple[int, int]:
             f"--dataset={settings.dataset} has images of {own_channels} channels; this program reads "
             "grey (1) and RGB (3). Choose another data set."
         )
-    is_native = height is not None and height == width and height <= _LARGEST_NATIVE_SIZE
-    own_size = height if is_native else _PHOTO_SIZE
+    own_size = _PHOTO_SIZE
+    if height is not None and height == width and height <= _LARGEST_NATIVE_SIZE:
+        own_size = height
     return settings.image_size or own_size, settings.channels or own_channels

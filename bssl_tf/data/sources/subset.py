@@ -1,6 +1,7 @@
 """Some images of a source, as a source."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,7 @@ class SubsetSource(Source):
         places: which of its images, ascending, in its fixed order.
     """
 
-    def __init__(self, source: Source, places: np.ndarray):
+    def __init__(self, source: Source, places: np.ndarray) -> None:
         self._source, self._places = source, np.asarray(places)
         self.name, self.num_examples = source.name, len(self._places)
         self.class_names, self.image_shape = source.class_names, source.image_shape
@@ -34,27 +35,26 @@ class SubsetSource(Source):
             self._records = tf.constant([example["record"] for example in examples])
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray | None:
         return None if self._source.labels is None else self._source.labels[self._places]
 
     @property
-    def ids(self):
+    def ids(self) -> np.ndarray:
         return self._ids.numpy()
 
     @property
-    def fingerprint(self):
-        return (
-            f"{self._source.fingerprint} {hashlib.blake2b(self._places.astype(np.int64), digest_size=16).hexdigest()}"
-        )
+    def fingerprint(self) -> str:
+        places = hashlib.blake2b(self._places.astype(np.int64).tobytes(), digest_size=16)
+        return f"{self._source.fingerprint} {places.hexdigest()}"
 
-    def examples(self, epoch=None, seed=0):
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         order = epoch_order(self.num_examples, epoch, seed)
 
         @tf.autograph.experimental.do_not_convert
-        def example(place):
+        def example(place: tf.Tensor) -> dict[str, Any]:
             return dict(id=self._ids[place], record=self._records[place])
 
         return tf.data.Dataset.from_tensor_slices(order).map(example)
 
-    def decode(self, record, short_side=None):
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         return self._source.decode(record, short_side)

@@ -6,7 +6,7 @@ through a shuffle buffer, and only those that a step needs are decoded.
 
 import difflib
 from functools import cached_property
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +76,7 @@ class StreamingSource(Source):
         num_examples: use the first so many images.
     """
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, num_examples: int):
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, num_examples: int) -> None:
         self._builder = builder
         self._split = split
         self._image = builder.info.features["image"]
@@ -107,7 +107,7 @@ class StreamingSource(Source):
         sizes = {info.name: (list(info.shard_lengths), info.num_bytes) for info in infos}
         return f"{self.name} {self.num_examples} {sizes}"
 
-    def examples(self, epoch=None, seed=0):
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         shuffle_seed = None if epoch is None else key_to_seed(epoch_key(seed, epoch, ORDER))
         dataset = self._read({"image": True}, {"image": tfds.decode.SkipDecoding()}, shuffle_seed)
         return dataset.map(
@@ -116,20 +116,23 @@ class StreamingSource(Source):
             )
         )
 
-    def decode(self, record, short_side=None):
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         height, width, channels = self.image_shape
         image = tf.cond(
             tf.io.is_jpeg(record),
             lambda: decode_jpeg(record, channels, short_side),
             lambda: self._image.decode_example(record),
         )
-        is_whole = short_side is None or height is None or min(height, width) < 2 * short_side
+        is_whole = short_side is None or height is None or width is None or min(height, width) < 2 * short_side
         return tf.ensure_shape(image, self.image_shape if is_whole else (None, None, channels))
 
     def in_memory(self) -> ArraySource:
         """The same images in the same fixed order, all decoded; for images of one size."""
         has_labels = self.class_names is not None
-        images = np.empty((self.num_examples, *self.image_shape), np.uint8)
+        height, width, channels = self.image_shape
+        if height is None or width is None:
+            raise ValueError(f"{self.name} has images of several sizes: they cannot be one array.")
+        images = np.empty((self.num_examples, height, width, channels), np.uint8)
         labels = np.empty(self.num_examples, np.int64)
         decoded = self._read({"image": True, **({"label": True} if has_labels else {})})
         for number, batch in enumerate(decoded.batch(_BATCH).as_numpy_iterator()):
@@ -140,7 +143,9 @@ class StreamingSource(Source):
         known = _labels_or_none(labels) if has_labels else None
         return ArraySource(self.name, images, known, self.class_names)
 
-    def _read(self, features: dict, decoders: Optional[dict] = None, shuffle_seed=None) -> tf.data.Dataset:
+    def _read(
+        self, features: dict, decoders: Optional[dict] = None, shuffle_seed: int | tf.Tensor | None = None
+    ) -> tf.data.Dataset:
         """The features wanted and ``tfds_id`` of each example; in the fixed order without a seed.
 
         Whole files are shuffled only where all of them are read: the first ``num_examples`` images
@@ -191,7 +196,7 @@ def _labels_or_none(labels: np.ndarray) -> Optional[np.ndarray]:
     return labels.astype(np.int64) if labels.min() >= 0 else None
 
 
-def _feature(builder: tfds.core.DatasetBuilder, name: str):
+def _feature(builder: tfds.core.DatasetBuilder, name: str) -> Any:
     features = builder.info.features
     return features[name] if name in features else None
 

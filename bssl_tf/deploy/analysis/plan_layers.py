@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Iterator, Optional
+from typing import Any, Iterator, Optional
 
 import larq as lq
 import tensorflow as tf
@@ -78,7 +78,7 @@ def _plan_model(model: tf.keras.Model) -> Iterator[PlannedLayer]:
                 yield _plan_node(layer, node, graph_nodes, weights_counted=repetition > 0)
 
 
-def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> PlannedLayer:
+def _plan_node(layer: tf.keras.layers.Layer, node: Any, graph_nodes: set[int], weights_counted: bool) -> PlannedLayer:
     shape = tuple(tf.nest.flatten(node.outputs)[0].shape[1:])
     own = dict(name=layer.name, output_shape=shape)
     parameters = 0 if weights_counted else _FLOAT_BYTES * sum(math.prod(weight.shape) for weight in layer.weights)
@@ -119,7 +119,7 @@ def _plan_node(layer, node, graph_nodes: set[int], weights_counted: bool) -> Pla
     )
 
 
-def is_binary(layer) -> bool:
+def is_binary(layer: tf.keras.layers.Layer) -> bool:
     """Whether LCE has a binary operator for this layer; a float kernel (stage 1) will be binary."""
     return (
         isinstance(layer, lq.layers.QuantConv2D)
@@ -128,11 +128,13 @@ def is_binary(layer) -> bool:
     )
 
 
-def _is_sign(quantizer) -> bool:
+def _is_sign(quantizer: Any) -> bool:
     return quantizer is not None and getattr(quantizer, "precision", None) == 1
 
 
-def _binary_convolution(layer, node, own: dict, graph_nodes: set[int], weights_counted: bool) -> PlannedLayer:
+def _binary_convolution(
+    layer: tf.keras.layers.Layer, node: Any, own: dict, graph_nodes: set[int], weights_counted: bool
+) -> PlannedLayer:
     height, width, channels, filters = kernel = tuple(layer.kernel.shape)
     words = math.ceil(channels / _WORD_CHANNELS)
     # One threshold a channel where only a sign follows, else multiplier and bias.
@@ -152,7 +154,7 @@ def _binary_convolution(layer, node, own: dict, graph_nodes: set[int], weights_c
     )
 
 
-def _float_weights(layer, own: dict, parameters: int) -> PlannedLayer:
+def _float_weights(layer: tf.keras.layers.Layer, own: dict, parameters: int) -> PlannedLayer:
     kernels = [weight for weight in layer.weights if "bias" not in weight.name.split("/")[-1]]
     kernel = tuple(kernels[0].shape) if isinstance(layer, _CONVOLUTIONS) else None
     pixels = _pixels(own["output_shape"]) if isinstance(layer, _CONVOLUTIONS) else 1
@@ -169,7 +171,7 @@ def _float_weights(layer, own: dict, parameters: int) -> PlannedLayer:
     )
 
 
-def _why_float(layer) -> str:
+def _why_float(layer: tf.keras.layers.Layer) -> str:
     if not _is_sign(getattr(layer, "input_quantizer", None)):
         return "its input is float"
     if isinstance(layer, L.Dense):
@@ -179,7 +181,7 @@ def _why_float(layer) -> str:
     return "its kernel is not binary"
 
 
-def _described(layer, kernel) -> str:
+def _described(layer: tf.keras.layers.Layer, kernel: tuple[int, ...] | None) -> str:
     text = type(layer).__name__
     if kernel is None:
         return text
@@ -188,14 +190,15 @@ def _described(layer, kernel) -> str:
 
 
 def _pixels(output_shape: tuple[Optional[int], ...]) -> int:
-    return 0 if None in output_shape[:2] else math.prod(output_shape[:2])
+    height, width = output_shape[:2]
+    return 0 if height is None or width is None else height * width
 
 
-def _children(node, graph_nodes: set[int]) -> list:
+def _children(node: Any, graph_nodes: set[int]) -> list:
     return [child for child in node.layer._outbound_nodes if id(child) in graph_nodes and node in child.parent_nodes]
 
 
-def _only_parent(node, graph_nodes: set[int]):
+def _only_parent(node: Any, graph_nodes: set[int]) -> Any:
     """The node in front, if nothing else takes its output."""
     parents = list(node.parent_nodes)
     if len(parents) == 1 and id(parents[0]) in graph_nodes and len(_children(parents[0], graph_nodes)) == 1:
@@ -203,7 +206,7 @@ def _only_parent(node, graph_nodes: set[int]):
     return None
 
 
-def _fuses_into_convolution(node, graph_nodes: set[int]) -> bool:
+def _fuses_into_convolution(node: Any, graph_nodes: set[int]) -> bool:
     parent = _only_parent(node, graph_nodes)
     if parent is not None and _is_activation(parent.layer):
         parent = _only_parent(parent, graph_nodes)
@@ -213,7 +216,7 @@ def _fuses_into_convolution(node, graph_nodes: set[int]) -> bool:
     return is_binary(parent.layer) or parent.layer.activation is tf.keras.activations.linear
 
 
-def _fused_activation(node, graph_nodes: set[int]) -> bool:
+def _fused_activation(node: Any, graph_nodes: set[int]) -> bool:
     parent = _only_parent(node, graph_nodes)
     if parent is None:
         return False
@@ -225,7 +228,7 @@ def _fused_activation(node, graph_nodes: set[int]) -> bool:
     return isinstance(parent.layer, (*_WEIGHTED, L.Add))
 
 
-def _is_late_activation(layer, node, graph_nodes: set[int]) -> bool:
+def _is_late_activation(layer: tf.keras.layers.Layer, node: Any, graph_nodes: set[int]) -> bool:
     norm = _only_parent(node, graph_nodes) if _is_activation(layer) else None
     if norm is None or not isinstance(norm.layer, L.BatchNormalization):
         return False
@@ -233,12 +236,12 @@ def _is_late_activation(layer, node, graph_nodes: set[int]) -> bool:
     return convolution is not None and is_binary(convolution.layer)
 
 
-def _is_activation(layer) -> bool:
+def _is_activation(layer: tf.keras.layers.Layer) -> bool:
     relu = isinstance(layer, L.Activation) and layer.activation is tf.keras.activations.relu
     return relu or isinstance(layer, L.ReLU)
 
 
-def _feeds_only_a_sign(node, graph_nodes: set[int]) -> bool:
+def _feeds_only_a_sign(node: Any, graph_nodes: set[int]) -> bool:
     children = _children(node, graph_nodes)
     while len(children) == 1 and (
         isinstance(children[0].layer, L.BatchNormalization) or _is_activation(children[0].layer)

@@ -84,7 +84,8 @@ def fewest_bytes(network: FoldedNetwork) -> int:
     bits = 0
     for node in in_order(network.output):
         if isinstance(node, Convolution):
-            only_signs = all(isinstance(user, Convolution) and user.of_signs for user in users[node] or [None])
+            takers = users[node]
+            only_signs = bool(takers) and all(isinstance(taker, Convolution) and taker.of_signs for taker in takers)
             per_channel = 2 if node.binary and not only_signs else 1
             bits += node.kernel.size * (1 if node.binary else 32) + 32 * per_channel * node.channels
         elif isinstance(node, (Prelu, Scale, Shift)):

@@ -32,7 +32,7 @@ def _is_nothing(owed: np.ndarray) -> bool:
 class _Mover:
     """The state of one run: what was added to each convolution, and which of them may take no more."""
 
-    def __init__(self, output: Node):
+    def __init__(self, output: Node) -> None:
         self._output = output
         self._order = in_order(output)
         self._age = {node: position for position, node in enumerate(self._order)}
@@ -72,7 +72,7 @@ class _Mover:
             owed = np.zeros(node.channels)
         else:
             parts = [self._owed(source, known) for source in node.inputs]
-            owed = np.concatenate(parts) if isinstance(node, Concatenation) else sum(parts)
+            owed = np.concatenate(parts) if isinstance(node, Concatenation) else np.sum(parts, axis=0)
             if isinstance(node, Shift):
                 owed = owed + node.amount
             elif isinstance(node, Scale):
@@ -111,12 +111,17 @@ class _Mover:
         if not node.passes_constants or isinstance(node, Scale):
             return None
         if isinstance(node, Sum):
-            newest_first = sorted(node.inputs, key=self._age.get, reverse=True)
-            plans = (self._plan(source, amount) for source in newest_first)
-            return next((plan for plan in plans if plan is not None), None)
+            newest_first = sorted(node.inputs, key=lambda source: self._age[source], reverse=True)
+            ways = (self._plan(source, amount) for source in newest_first)
+            return next((way for way in ways if way is not None), None)
         parts = np.split(amount, np.cumsum([source.channels for source in node.inputs])[:-1])
-        plans = [self._plan(source, part) for source, part in zip(node.inputs, parts)]
-        return None if None in plans else sum(plans, [])
+        plans: list[tuple[Convolution, np.ndarray]] = []
+        for source, part in zip(node.inputs, parts, strict=True):
+            plan = self._plan(source, part)
+            if plan is None:
+                return None
+            plans += plan
+        return plans
 
     def _fix(self, node: Node) -> None:
         """What has been settled may not change any more."""

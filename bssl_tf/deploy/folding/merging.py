@@ -23,9 +23,17 @@ def merge_factors(output: Node) -> Node:
     """
     for node in in_order(output):
         users = consumers(output)
-        if type(node) in _MERGES and _MERGES[type(node)](node, users):
+        if _merge(node, users):
             output = _bypass(node, output, users)
     return output
+
+
+def _merge(node: Node, users: Users) -> bool:
+    if isinstance(node, Shift):
+        return _merge_shift(node, users)
+    if isinstance(node, Relu):
+        return _merge_relu(node, users)
+    return isinstance(node, Scale) and _merge_scale(node, users)
 
 
 def _bypass(node: Node, output: Node, users: Users) -> Node:
@@ -46,8 +54,9 @@ def _merge_shift(node: Shift, users: Users) -> bool:
 
 def _merge_relu(node: Relu, users: Users) -> bool:
     (source,) = node.inputs
-    fits = isinstance(source, Convolution) and source.binary and not source.rectified and len(users[source]) == 1
-    if not fits or np.any(source.bias) or np.any(source.multiplier < 0):
+    if not isinstance(source, Convolution) or not source.binary or source.rectified or len(users[source]) > 1:
+        return False
+    if np.any(source.bias) or np.any(source.multiplier < 0):
         return False
     source.rectified = True
     return True
@@ -73,12 +82,9 @@ def _into_source(node: Scale, users: Users) -> bool:
 
 
 def _into_consumers(node: Scale, users: Users) -> bool:
-    takers = users[node]
-    if not takers or not all(isinstance(taker, Convolution) and taker.is_linear for taker in takers):
+    takers = [taker for taker in users[node] if isinstance(taker, Convolution) and taker.is_linear]
+    if not takers or len(takers) < len(users[node]):
         return False
     for taker in takers:
         taker.multiply_input(node.factor)
     return True
-
-
-_MERGES = {Shift: _merge_shift, Relu: _merge_relu, Scale: _merge_scale}

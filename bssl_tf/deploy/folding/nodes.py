@@ -8,7 +8,7 @@ that is added to an input, one number a channel:
 - everything else *needs its input as it is*: signs, activations, convolutions that pad with zeros, unknown layers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Optional
 
 import larq as lq
@@ -32,7 +32,10 @@ class Node:
     inputs: list["Node"]
     channels: int
 
-    passes_constants = False
+    @property
+    def passes_constants(self) -> bool:
+        """Whether a constant, one number a channel, of an input comes out as another one."""
+        return False
 
     def compute(self, *tensors: tf.Tensor) -> tf.Tensor:
         """The tensor, of those of the inputs; of every kind but `Pixels`, which are given."""
@@ -45,34 +48,39 @@ class Pixels(Node):
 
 
 @dataclass(eq=False)
-class Shift(Node):
+class PassingNode(Node):
+    """A node that lets constants pass."""
+
+    @property
+    def passes_constants(self) -> bool:
+        return True
+
+
+@dataclass(eq=False, kw_only=True)
+class Shift(PassingNode):
     """Adds `amount` (channels,)."""
 
-    amount: np.ndarray = None
-    passes_constants = True
+    amount: np.ndarray
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         return x + _constant(self.amount)
 
 
-@dataclass(eq=False)
-class Scale(Node):
+@dataclass(eq=False, kw_only=True)
+class Scale(PassingNode):
     """Multiplies by `factor` (channels,)."""
 
-    factor: np.ndarray = None
-    passes_constants = True
+    factor: np.ndarray
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         return x * _constant(self.factor)
 
 
 @dataclass(eq=False)
-class Sum(Node):
+class Sum(PassingNode):
     """Adds tensors of one shape."""
 
-    passes_constants = True
-
-    def compute(self, *tensors):
+    def compute(self, *tensors: tf.Tensor) -> tf.Tensor:
         total = tensors[0]
         for tensor in tensors[1:]:
             total = total + tensor
@@ -80,17 +88,15 @@ class Sum(Node):
 
 
 @dataclass(eq=False)
-class Concatenation(Node):
+class Concatenation(PassingNode):
     """Joins tensors along the channels."""
 
-    passes_constants = True
-
-    def compute(self, *tensors):
+    def compute(self, *tensors: tf.Tensor) -> tf.Tensor:
         return tf.concat(tensors, -1)
 
 
-@dataclass(eq=False)
-class Pool(Node):
+@dataclass(eq=False, kw_only=True)
+class Pool(PassingNode):
     """Mean or maximum over positions, without padding or with padding that does not count.
 
     Attributes:
@@ -98,11 +104,10 @@ class Pool(Node):
         takes_maximum: whether it is a maximum, through which no negative factor may be moved.
     """
 
-    pool: Callable[[tf.Tensor], tf.Tensor] = None
+    pool: Callable[[tf.Tensor], tf.Tensor]
     takes_maximum: bool = False
-    passes_constants = True
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         return self.pool(x)
 
 
@@ -110,32 +115,32 @@ class Pool(Node):
 class Relu(Node):
     """``max(x, 0)``."""
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(x)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Prelu(Node):
     """``x`` where it is positive, ``slope * x`` elsewhere; slope (channels,)."""
 
-    slope: np.ndarray = None
+    slope: np.ndarray
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         negative_slope = _constant(-self.slope.reshape([1] * (x.shape.rank - 2) + [-1]))
         return tf.nn.relu(x) + negative_slope * tf.nn.relu(-x)  # TensorFlow Lite knows PRELU by this very form
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Opaque(Node):
     """A layer of which nothing is known, called as it is."""
 
-    call: Callable[..., tf.Tensor] = None
+    call: Callable[..., tf.Tensor]
 
-    def compute(self, *tensors):
+    def compute(self, *tensors: tf.Tensor) -> tf.Tensor:
         return self.call(*tensors)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Convolution(Node):
     """``multiplier * relu(kernel ∗ x) + bias``, the one kind of node that can take in constants and factors.
 
@@ -153,9 +158,9 @@ class Convolution(Node):
     """
 
     kind: str = CONVOLUTION
-    kernel: np.ndarray = None
-    multiplier: np.ndarray = None
-    bias: np.ndarray = None
+    kernel: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray = field(init=False)
     of_signs: bool = False
     binary: bool = False
     rectified: bool = False
@@ -165,9 +170,8 @@ class Convolution(Node):
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.multiplier = np.ones(self.channels)
-        self.bias = np.zeros(self.channels) if self.bias is None else self.bias
 
     @property
     def is_linear(self) -> bool:
@@ -180,7 +184,7 @@ class Convolution(Node):
         pads = self.margins is not None or (self.padding == "SAME" and self.kernel.shape[:2] != (1, 1))
         return not self.of_signs and not pads
 
-    def compute(self, x):
+    def compute(self, x: tf.Tensor) -> tf.Tensor:
         if self.of_signs:
             x = lq.math.sign(x)
         if self.margins is not None:

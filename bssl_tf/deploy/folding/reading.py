@@ -57,7 +57,7 @@ def _read_model(model: tf.keras.Model, source: Optional[Node]) -> Node:
     return read_so_far[id(model.outputs[0])]
 
 
-def _read_layer(keras_node, inputs: list[Node], output) -> Node:
+def _read_layer(keras_node: Any, inputs: list[Node], output: tf.Tensor) -> Node:
     layer = keras_node.layer
     if isinstance(layer, tf.keras.Model) and len(inputs) == 1 and hasattr(layer, "_nodes_by_depth"):
         return _read_model(layer, inputs[0])
@@ -69,7 +69,7 @@ def _read_layer(keras_node, inputs: list[Node], output) -> Node:
     return node or Opaque(layer.name, inputs, output.shape[-1], call=_as_called(keras_node))
 
 
-def _read_joint(keras_node, inputs: list[Node]) -> Optional[Node]:
+def _read_joint(keras_node: Any, inputs: list[Node]) -> Optional[Node]:
     """A layer with several inputs; None if it is not known."""
     layer = keras_node.layer
     shapes = {tuple(tensor.shape) for tensor in keras_node.keras_inputs}
@@ -84,7 +84,7 @@ def _read_joint(keras_node, inputs: list[Node]) -> Optional[Node]:
     return None
 
 
-def _read_chain(layer, x: Node, output) -> Optional[Node]:
+def _read_chain(layer: tf.keras.layers.Layer, x: Node, output: tf.Tensor) -> Optional[Node]:
     """A layer with one input as one or several nodes in a row; None if it is not known."""
     name, channels = layer.name, output.shape[-1]
     if isinstance(layer, PixelNormalisation):
@@ -110,11 +110,11 @@ def _read_chain(layer, x: Node, output) -> Optional[Node]:
     return convolution and _activation(layer.activation, name, convolution)
 
 
-def _numbers(variable) -> np.ndarray:
+def _numbers(variable: Any) -> np.ndarray:
     return tf.convert_to_tensor(variable).numpy().astype(np.float64)
 
 
-def _batch_norm(layer, x: Node) -> Node:
+def _batch_norm(layer: tf.keras.layers.Layer, x: Node) -> Node:
     factor = 1 / np.sqrt(_numbers(layer.moving_variance) + layer.epsilon)
     if layer.gamma is not None:
         factor = factor * _numbers(layer.gamma)
@@ -132,7 +132,7 @@ def _activation(activation: Callable, name: str, x: Node) -> Optional[Node]:
     return None
 
 
-def _convolution(layer, x: Node, channels: int) -> Optional[Convolution]:
+def _convolution(layer: tf.keras.layers.Layer, x: Node, channels: int) -> Optional[Convolution]:
     """A convolution or dense layer with its bias, before its activation."""
     kinds = {L.Conv2D: CONVOLUTION, L.DepthwiseConv2D: DEPTHWISE, L.Dense: DENSE}
     kinds |= {lq.layers.QuantConv2D: CONVOLUTION, lq.layers.QuantDepthwiseConv2D: DEPTHWISE}
@@ -141,8 +141,8 @@ def _convolution(layer, x: Node, channels: int) -> Optional[Convolution]:
     known = quantizer is None or isinstance(quantizer, _SIGNS)
     if kind is None or not known or (kind == CONVOLUTION and layer.groups != 1):
         return None
-    bias = _numbers(layer.bias) if layer.use_bias else None
-    own = dict(kind=kind, bias=bias, of_signs=quantizer is not None)
+    bias = _numbers(layer.bias) if layer.use_bias else np.zeros(channels)
+    own: dict[str, Any] = dict(kind=kind, bias=bias, of_signs=quantizer is not None)
     if kind != DENSE:
         own |= dict(strides=layer.strides, dilations=layer.dilation_rate, padding=layer.padding.upper())
         if layer.padding == "same" and getattr(layer, "pad_values", 0.0) != 0.0:
@@ -155,7 +155,7 @@ def _convolution(layer, x: Node, channels: int) -> Optional[Convolution]:
     return node
 
 
-def _is_plainly(layer, parent: type) -> bool:
+def _is_plainly(layer: tf.keras.layers.Layer, parent: type) -> bool:
     """Whether the layer is of this very class, or the package's own form of it, which computes the same."""
     return type(layer) is parent or (isinstance(layer, parent) and type(layer).__module__.startswith("bssl_tf."))
 
@@ -171,7 +171,7 @@ def _split_binary_kernel(node: Convolution) -> None:
         node.binary = True
 
 
-def _as_called(keras_node) -> Callable[..., tf.Tensor]:
+def _as_called(keras_node: Any) -> Callable[..., tf.Tensor]:
     """The layer, with the arguments of its call and other tensors in the place of those of Keras."""
     positions = {id(tensor): position for position, tensor in enumerate(keras_node.keras_inputs)}
 
