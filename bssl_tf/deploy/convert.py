@@ -37,6 +37,7 @@ def convert_backbone(
     folded: bool | FoldedNetwork = True,
     output: str = "features",
     code_centre: np.ndarray | None = None,
+    outputs_of: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None,
 ) -> bytes:
     """Convert a backbone with Larq Compute Engine.
 
@@ -48,6 +49,8 @@ def convert_backbone(
         output: what the signature calls the output.
         code_centre: (D,) where features are cut into binary codes (`bssl_tf.deploy.codes`), which makes these a second
             output, ``codes``; None: no codes.
+        outputs_of: the network's output → name and value of all outputs of the file, computed in the file; `output` and
+            `code_centre` then play no part. None: as these two say.
 
     Returns:
         The content of the .tflite file, for one image at a time.
@@ -63,7 +66,7 @@ def convert_backbone(
     network = _function_of(backbone, folded)
     with held_back_stderr() as log:
         try:
-            content = _converted(network, shape, input_type, output, code_centre)
+            content = _converted(network, shape, input_type, outputs_of or _features_and_codes(output, code_centre))
         except Exception as error:
             raise ConversionError(
                 f"Larq Compute Engine could not convert {backbone.name!r}: {error}\n"
@@ -84,8 +87,16 @@ def _function_of(backbone: tf.keras.Model, folded: bool | FoldedNetwork) -> Call
     return fold(backbone) if folded else functools.partial(backbone, training=False)
 
 
+def _features_and_codes(output: str, code_centre: np.ndarray | None) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    def outputs_of(features):
+        codes = {} if code_centre is None else {"codes": codes_in_graph(features, code_centre)}
+        return {output: features} | codes
+
+    return outputs_of
+
+
 def _converted(
-    network: Callable, shape: tuple[int, ...], input_type: str, output: str, code_centre: np.ndarray | None
+    network: Callable, shape: tuple[int, ...], input_type: str, outputs_of: Callable[[tf.Tensor], dict[str, tf.Tensor]]
 ) -> bytes:
     """The file of a network, handed to the converter as a bare graph whose weights are constants.
 
@@ -93,10 +104,13 @@ def _converted(
     of the time with deep networks.
     """
 
+    names: list[str] = []
+
     @tf.function(input_signature=[tf.TensorSpec(shape, input_type)], autograph=False)
     def serve(pixels):
-        features = network(tf.cast(pixels, tf.float32))
-        return [features] if code_centre is None else [features, codes_in_graph(features, code_centre)]
+        named = outputs_of(network(tf.cast(pixels, tf.float32)))
+        names[:] = named
+        return list(named.values())
 
     function = serve.get_concrete_function()
     if function.captured_inputs:
@@ -113,7 +127,7 @@ def _converted(
         None,  # no range for activations
     )
     model = unpacked(content)
-    name_signature(model, ["pixels"], [output, "codes"][: len(outputs)])
+    name_signature(model, ["pixels"], names)
     return packed(model)
 
 

@@ -44,7 +44,8 @@ def predicted_boxes(grid: Grid, raw: tf.Tensor) -> tf.Tensor:
 def detect(grid: Grid, raw: tf.Tensor) -> Detections:
     """The objects of one image.
 
-    A score is the product of class and centreness (FCOS, section 3.3). Classes do not suppress each other.
+    A score is the root of the product of class and centreness (FCOS, section 3.3, has the product; the root ranks
+    alike and reads as a probability does). Classes do not suppress each other.
 
     Args:
         grid: the positions.
@@ -52,7 +53,7 @@ def detect(grid: Grid, raw: tf.Tensor) -> Detections:
     """
     num_classes = raw.shape[-1] - NUM_EXTRA
     boxes = tf.clip_by_value(predicted_boxes(grid, raw[0]) / grid.image_size, 0.0, 1.0)
-    scores = tf.sigmoid(raw[0, :, :num_classes]) * tf.sigmoid(raw[0, :, -1:])
+    scores = tf.sqrt(tf.sigmoid(raw[0, :, :num_classes]) * tf.sigmoid(raw[0, :, -1:]))
     candidates = min(MOST_CANDIDATES, grid.positions * num_classes)
     best, places = tf.math.top_k(tf.reshape(scores, [-1]), candidates)
     classes = tf.cast(places % num_classes, tf.float32)

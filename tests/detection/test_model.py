@@ -78,7 +78,7 @@ def naive_objects(grid: Grid, raw: np.ndarray) -> list[tuple]:
     """(score, class, box) of one image by plain greedy suppression within each class."""
     boxes = np.clip(predicted_boxes(grid, tf.constant(raw)).numpy() / grid.image_size, 0, 1)
     classes, centreness = (1 / (1 + np.exp(-part)) for part in (raw[:, :-NUM_EXTRA], raw[:, -1:]))
-    scores = (classes * centreness).astype(np.float32)
+    scores = np.sqrt(classes * centreness).astype(np.float32)
     order = sorted(np.ndindex(scores.shape), key=lambda place: -scores[place])[:300]
     kept = []
     for position, label in order:
