@@ -39,7 +39,7 @@ class DetectionTrainingSettings:
         "learning rate; layerwise: smaller ones towards the input.",
         choices=("head", "whole", "layerwise"),
     )
-    stem_multiplier: float = setting(
+    layerwise_lr_decay: float = setting(
         0.1,
         "layerwise: learning rate of the first layer, relative to the neck's; in between it falls evenly (as a "
         "geometric series over the layers).",
