@@ -14,6 +14,7 @@ from rich.console import Console
 
 from benchmarks.report import Result, Table
 from bssl_tf.config import flags as configuration
+from bssl_tf.config import saved
 from bssl_tf.config.training import DataSettings
 from bssl_tf.native_logs import import_tensorflow
 
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> None:
     from bssl_tf.deploy.codes import binary_codes
     from bssl_tf.search.nearest import recall
 
-    config = configuration.load(Path(WORKDIR.value) / "config.json")
+    config = saved.load(Path(WORKDIR.value) / "config.json")
     source = load_source(configuration.group_from_flags(DataSettings, base=config.data), "test")
     network = TfliteBackbone(MODEL.value)
     size, _, channels = network.image_shape

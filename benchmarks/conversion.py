@@ -178,11 +178,11 @@ def _of_run(workdir: Path):
     """Student, test images (256) and data settings of a finished run."""
     import dataclasses
 
-    from bssl_tf.config import flags as configuration
+    from bssl_tf.config import saved
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.models import load_backbone
 
-    data = configuration.load(workdir / "config.json").data
+    data = saved.load(workdir / "config.json").data
     if DATA_DIR.value:
         data = dataclasses.replace(data, data_dir=DATA_DIR.value)
     student, spec = load_backbone(workdir / "stage2")

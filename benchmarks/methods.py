@@ -17,7 +17,7 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table
-from bssl_tf.config.training import PRECISIONS
+from bssl_tf.config.execution import PRECISIONS
 from bssl_tf.files import write_json
 from bssl_tf.native_logs import import_tensorflow
 

@@ -22,7 +22,7 @@ from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from bssl_tf.config.training import PRECISIONS
+from bssl_tf.config.execution import PRECISIONS
 from bssl_tf.native_logs import import_tensorflow
 
 NETWORKS = flags.DEFINE_list("networks", ["reactnet_small", "quicknet", "reactnet_a"], "Students to measure.")

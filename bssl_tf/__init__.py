@@ -21,10 +21,10 @@ from bssl_tf._legacy_keras import switch_on_legacy_keras
 if TYPE_CHECKING:
     from bssl_tf.config.evaluation import EvaluationSettings
     from bssl_tf.config.export import ExportSettings
-    from bssl_tf.config.flags import Config
     from bssl_tf.config.training import (
         BsslSettings,
         ComputeSettings,
+        Config,
         DataSettings,
         DistributionSettings,
         FeatureCacheSettings,
@@ -52,10 +52,10 @@ __version__ = "0.1.0"
 _MODULES = {
     "bssl_tf.config.evaluation": ("EvaluationSettings",),
     "bssl_tf.config.export": ("ExportSettings",),
-    "bssl_tf.config.flags": ("Config",),
     "bssl_tf.config.training": (
         "BsslSettings",
         "ComputeSettings",
+        "Config",
         "DataSettings",
         "DistributionSettings",
         "FeatureCacheSettings",

@@ -7,3 +7,7 @@ class UserError(ValueError):
 
 class ConfigError(UserError):
     """A setting that cannot work; the message names the flag, the value and the remedy."""
+
+
+class Interrupted(Exception):
+    """Training was stopped (Ctrl-C or SIGTERM) and saved its state."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bssl_tf.config.flags import Config, save
-from bssl_tf.config.training import DataSettings, RunSettings
+from bssl_tf.config.saved import save
+from bssl_tf.config.training import Config, DataSettings, RunSettings
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 
 SPEC = BackboneSpec("reactnet_small", 8, 1, mean=(78,), std=(96,), width=8, stages=1)

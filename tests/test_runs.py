@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from bssl_tf.config.flags import Config
 from bssl_tf.config.training import (
     BsslSettings,
+    Config,
     MethodSettings,
     OptimizerSettings,
     RunSettings,
@@ -15,7 +15,8 @@ from bssl_tf.config.training import (
 )
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import write_json, write_text
-from bssl_tf.runs import BACKBONE_FILES, SettingsChanged, phases, teacher_path
+from bssl_tf.runs import BACKBONE_FILES, teacher_files
+from bssl_tf.training.phases import SettingsChanged, phases
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_teacher_of_an_earlier_run_is_not_trained_again(config, tmp_path):
     finish_teacher(tmp_path / "earlier")
     borrowed = change(config, teacher=TeacherSettings(teacher=str(tmp_path / "earlier")))
     assert names(borrowed) == ["stage1", "stage2"]
-    assert teacher_path(borrowed) == tmp_path / "earlier" / "teacher"
+    assert teacher_files(borrowed.run.workdir, borrowed.teacher.teacher).path == tmp_path / "earlier" / "teacher"
 
 
 def test_the_students_settings_know_the_teachers_weights(config, tmp_path):
@@ -122,8 +123,8 @@ def test_settings_without_effect_on_the_result_may_change(config):
     assert phases(relaxed)[1].settings == phases(config)[1].settings
 
 
-def test_a_damaged_settings_file_is_told_not_ignored(config):
+def test_a_damaged_settings_file_is_an_error(config):
     stage = phases(config)[1]
-    write_text(stage.folder / "settings.json", "{")
+    write_text(stage.folder.settings_file, "{")
     with pytest.raises(ConfigError, match="settings.json is not readable"):
         stage.check_settings()

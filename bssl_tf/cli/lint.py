@@ -1,18 +1,17 @@
 """The deployability linter, ``convert.py --lint=PATH``: exit status 0 if nothing stands in the way, else 1."""
 
-import dataclasses
 import sys
 from pathlib import Path
 
 from absl import flags
 
 from bssl_tf.config import flags as configuration
-from bssl_tf.config.flags import Config
-from bssl_tf.config.training import DataSettings
+from bssl_tf.config import saved
+from bssl_tf.config.training import Config, DataSettings
 from bssl_tf.console import console
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.native_logs import import_tensorflow
-from bssl_tf.runs import BACKBONE_FILES
+from bssl_tf.runs import BACKBONE_FILES, Workdir
 
 FLAG, TRUST_FLAG = "lint", "lint_trust"
 
@@ -47,15 +46,16 @@ def main() -> None:
 
 
 def _network(path: Path) -> "tf.keras.Model":  # noqa: F821
-    for folder in (path, path / "stage2", path / "stage1"):
+    workdir = Workdir(path)
+    for folder in (path, *(workdir.stage(number).path for number in (2, 1))):
         if (folder / BACKBONE_FILES[0]).is_file():
             from bssl_tf.models import BackboneSpec, build_backbone
 
             return build_backbone(BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text()))
     if path.suffix == ".cfg":
         return _student(configuration.config_from_recipe(path), path)
-    if (path / "config.json").is_file():
-        return _student(configuration.load(path / "config.json"), path)
+    if workdir.config_file.is_file():
+        return _student(saved.load(workdir.config_file), path)
     return _saved_model(path)
 
 
@@ -63,7 +63,7 @@ def _student(config: Config, path: Path) -> "tf.keras.Model":  # noqa: F821
     """The student that training by these settings would give; its images are loaded only if their size is needed."""
     from bssl_tf.data import load_source, resolve_image
     from bssl_tf.models import BINARY, build_backbone
-    from bssl_tf.training.run_data import Inputs, student_spec
+    from bssl_tf.training.run_data import RunData, student_spec
 
     data = configuration.group_from_flags(DataSettings, base=config.data)
     size, channels = data.image_size, data.channels
@@ -75,8 +75,8 @@ def _student(config: Config, path: Path) -> "tf.keras.Model":  # noqa: F821
                 f"--lint={path} leaves the size of the images to the data set, and that cannot be read: {error} Or "
                 "give --image_size and --channels."
             ) from error
-    inputs = Inputs(None, None, size, channels, mean=(127.5,) * channels, std=(64.0,) * channels)
-    return build_backbone(student_spec(dataclasses.replace(config, data=data), inputs, BINARY))
+    images = RunData(None, None, size, channels, mean=(127.5,) * channels, std=(64.0,) * channels)
+    return build_backbone(student_spec(images, config.student, BINARY))
 
 
 def _saved_model(path: Path) -> "tf.keras.Model":  # noqa: F821

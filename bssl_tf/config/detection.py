@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bssl_tf.config.training import OPTIMIZERS, setting
+from bssl_tf.config.learning import OPTIMIZERS
+from bssl_tf.config.setting import setting
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bssl_tf.config.training import setting
+from bssl_tf.config.setting import setting
 from bssl_tf.errors import ConfigError
 
 PROTOCOLS = ("knn", "linear", "linear_sgd", "svm", "finetune", "scratch")

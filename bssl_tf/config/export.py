@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bssl_tf.config.training import setting
+from bssl_tf.config.setting import setting
 from bssl_tf.errors import ConfigError
 
 OUTPUTS = ("features", "codes")

@@ -4,9 +4,10 @@ import math
 from dataclasses import fields
 from typing import Any
 
-from bssl_tf.config.training import TEACHERS
+from bssl_tf.config.training import Config, OptimizerSettings, PretrainingSettings
 from bssl_tf.errors import ConfigError
-from bssl_tf.methods.registry import description
+from bssl_tf.methods.registry import method_names, teacher_method_names, unreadable_methods
+from bssl_tf.models.choices import TEACHERS
 
 
 def validate_group(group: Any) -> None:
@@ -26,7 +27,7 @@ def validate_group(group: Any) -> None:
             raise ConfigError(f"{flag}: give at most {limits['high']}.")
 
 
-def validate(config: "Config") -> None:  # noqa: F821
+def validate(config: Config) -> None:
     """Check every setting, and the settings that hang together.
 
     Raises:
@@ -50,43 +51,39 @@ def validate(config: "Config") -> None:  # noqa: F821
             f"--feature_cache_dir={config.cache.feature_cache_dir} needs --view_cycle (and not --nofeature_cache): "
             "only views that repeat can be kept."
         )
-    _validate_method(config)
-    _validate_bssl(config)
-    _validate_optimizers(config)
+    _validate_methods(config)
+    _validate_optimizers(config.optimizer, config.pretraining)
     _validate_views(config)
 
 
-def _validate_method(config) -> None:
-    method = config.method
-    description(method.method).parsed(method.method_options)
-    pretraining = config.pretraining
-    description(pretraining.teacher_method).parsed(pretraining.teacher_method_options, "--teacher_method_options")
-    if method.method != "bssl" and config.bssl.ablation != "full":
+def _validate_methods(config: Config) -> None:
+    student, teacher = config.student_method, config.teacher_method
+    for flag, method, names in (
+        ("--method", student, method_names()),
+        ("--teacher_method", teacher, teacher_method_names()),
+    ):
+        if method.name not in (*names, *unreadable_methods()) and "." not in method.name:
+            raise ConfigError(f"{flag}={method.name}: choose one of {', '.join(names)}, or a module of your own.")
+        try:
+            method.description
+        except ConfigError as error:
+            raise ConfigError(f"{flag}={method.name}: {error}") from None
+        method.check()
+    if not teacher.description.trains_teachers:
         raise ConfigError(
-            f"--ablation={config.bssl.ablation} is a row of BSSL's ablation, but --method={method.method}: drop one of "
-            "them (a single stage: --stages=2)."
+            f"--teacher_method={teacher.name} needs a teacher itself: choose one of "
+            f"{', '.join(teacher_method_names())}."
         )
-    if description(method.method).compares_images and config.optimizer.micro_batches > 1:
+    for name, group in config.method_groups.items():
+        group.check(chosen=name == student.name)
+    if student.compares_images and config.optimizer.micro_batches > 1:
         raise ConfigError(
-            f"--micro_batches={config.optimizer.micro_batches}: --method={method.method} compares the images of a "
+            f"--micro_batches={config.optimizer.micro_batches}: --method={student.name} compares the images of a "
             "batch, which cannot be split. Lower --batch_size instead."
         )
 
 
-def _validate_bssl(config) -> None:
-    bssl = config.bssl
-    if bssl.ablation == "joint" and bssl.balance != "auto":
-        raise ConfigError(
-            f"--balance={bssl.balance} contradicts --ablation=joint, which has no similarity loss: drop one of them."
-        )
-    if bssl.ablation == "similarity" and bssl.balance == "cosine":
-        raise ConfigError(
-            "--balance=cosine contradicts --ablation=similarity, whose λ is constant: use --ablation=balancing."
-        )
-
-
-def _validate_optimizers(config) -> None:
-    optimizer, pretraining = config.optimizer, config.pretraining
+def _validate_optimizers(optimizer: OptimizerSettings, pretraining: PretrainingSettings) -> None:
     for decay, optimizer_name, of in (
         (optimizer.weight_decay, optimizer.optimizer, ""),
         (pretraining.teacher_weight_decay, pretraining.teacher_optimizer, "teacher_"),
@@ -109,17 +106,16 @@ def _validate_optimizers(config) -> None:
         )
 
 
-def _validate_views(config) -> None:
-    views = config.views
+def _validate_views(config: Config) -> None:
+    views, methods = config.views, (config.student_method, config.teacher_method)
     if views.crop_max < views.crop_min:
         raise ConfigError(f"--crop_max={views.crop_max} is below --crop_min={views.crop_min}: raise it.")
     if not views.local_crops:
         return
-    methods = (config.method.method, config.pretraining.teacher_method)
-    if not any(description(name).multi_crop for name in methods):
+    if not any(method.description.multi_crop for method in methods):
         raise ConfigError(
             f"--local_crops={views.local_crops} is for methods with multi-crop, such as swav, not for --method="
-            f"{methods[0]} and --teacher_method={methods[1]}: leave it out."
+            f"{methods[0].name} and --teacher_method={methods[1].name}: leave it out."
         )
     if config.compute.augment_on == "device":
         raise ConfigError("--local_crops needs --augment_on=host: views of two sizes are made in the input pipeline.")

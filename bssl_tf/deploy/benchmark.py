@@ -16,8 +16,9 @@ from bssl_tf.device.timing import DeviceReport, time_on
 from bssl_tf.device.tool import ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_bytes, write_json, write_text
+from bssl_tf.models.spec import SPEC_FILE
 from bssl_tf.native_logs import import_tensorflow
-from bssl_tf.runs import BACKBONE_FILES
+from bssl_tf.runs import Workdir
 
 _HEADING = "\n## Time on the device\n\n"
 
@@ -74,7 +75,7 @@ def _twin(workdir: Path, file: Path) -> Path:
 
     It lies in a folder of its own, since evaluate.py measures every .tflite file of a workdir.
     """
-    spec_file = workdir / "stage2" / BACKBONE_FILES[0]
+    spec_file = Workdir(workdir).stage(2).path / SPEC_FILE
     if not spec_file.is_file():
         raise ConfigError(f"--workdir={workdir} holds no finished stage 2, so there is no twin to build.")
     twin = file.parent / "float_twin" / f"{fingerprint(spec_file)}.tflite"

@@ -11,6 +11,7 @@ from bssl_tf.deploy.metadata import FileFacts
 from bssl_tf.deploy.report import versions
 from bssl_tf.deploy.subjects import Subject
 from bssl_tf.models import BackboneSpec
+from bssl_tf.runs import PhaseFolder
 
 
 def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], command: Sequence[str]) -> FileFacts:
@@ -22,7 +23,7 @@ def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], com
         outputs: what the file gives.
         command: the arguments of the command that makes the file.
     """
-    settings = subject.folder / "settings.json"
+    settings = PhaseFolder(subject.folder).settings_file
     training = json.loads(settings.read_text()) if settings.exists() else {"dataset": subject.data.dataset}
     colours = "grey" if spec.channels == 1 else "RGB"
     return FileFacts(

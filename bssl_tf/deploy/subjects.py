@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bssl_tf.config import flags as configuration
+from bssl_tf.config import saved
 from bssl_tf.config.training import DataSettings
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint
-from bssl_tf.runs import BACKBONE_FILES
+from bssl_tf.runs import BACKBONE_FILES, Workdir
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -72,7 +72,7 @@ def subject_of(source: str | os.PathLike, named: str = "source") -> Subject:
     if all((folder / file).exists() for file in (*BACKBONE_FILES, *CLASSIFIER_FILES)):
         return classifier_in(folder, named)
     student = _student_folder(folder, named)
-    return Subject(student, BACKBONE_FILES, configuration.load(folder / "config.json").data)
+    return Subject(student, BACKBONE_FILES, saved.load(Workdir(folder).config_file).data)
 
 
 def classifier_in(folder: Path, named: str = "source") -> Subject:
@@ -98,10 +98,10 @@ def classifier_in(folder: Path, named: str = "source") -> Subject:
 
 
 def _student_folder(workdir: Path, named: str) -> Path:
-    folder = workdir / "stage2"
-    if (folder / BACKBONE_FILES[0]).exists():
-        return folder
-    if (workdir / "stage1" / BACKBONE_FILES[0]).exists():
+    final = Workdir(workdir).stage(2)
+    if final.has_backbone:
+        return final.path
+    if Workdir(workdir).stage(1).has_backbone:
         raise ConfigError(
             f"{named}={workdir} holds stage 1 only, whose weights are float: train stage 2 (--stages=1,2) before "
             "converting."

@@ -17,6 +17,7 @@ from bssl_tf.evaluation.protocols.registry import BY_NAME
 from bssl_tf.evaluation.results import EvaluationResult, Results
 from bssl_tf.evaluation.subsets import file_name
 from bssl_tf.evaluation.tables import unique, write_tables
+from bssl_tf.runs import Workdir
 
 
 def compare_runs(
@@ -69,7 +70,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     for run in dict.fromkeys(runs):
         if not Path(run).is_dir():
             raise ConfigError(f"--compare={run}: there is no such folder.")
-        path = Path(run) / "evaluation" / "results.json"
+        path = Workdir(Path(run)).evaluation.results_file
         if not path.exists():
             raise ConfigError(f"--compare={run}: {path} is missing. Measure it: {_command(run, settings)}")
         records = [

@@ -19,6 +19,7 @@ import_tensorflow()
 from bssl_tf.evaluation.feature_store import FeatureStore, image_of  # noqa: E402
 from bssl_tf.evaluation.labelled_data import LabelledData, labelled  # noqa: E402
 from bssl_tf.progress import TrainingProgress  # noqa: E402
+from bssl_tf.runs import EvaluationFolder  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Workspace:
         return self.models[network]
 
     def features(self, network: str, data: str) -> FeatureStore:
-        folder = self.folder and self.folder / "features"
+        folder = self.folder and EvaluationFolder(self.folder).features
         return FeatureStore(folder, self.networks[network], self.data[data], lambda: self.model(network))
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bssl_tf.config.flags import Config
+from bssl_tf.config.training import Config
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.protocols.base import Network
 from bssl_tf.files import fingerprint
 from bssl_tf.methods.registry import description
 from bssl_tf.models.choices import BINARY
-from bssl_tf.runs import BACKBONE_FILES, teacher_path
+from bssl_tf.runs import BACKBONE_FILES, STAGES, Workdir, has_backbone, teacher_files
 
 
 def networks_of_run(workdir: Path, config: Config) -> list[Network]:
@@ -23,15 +23,17 @@ def networks_of_run(workdir: Path, config: Config) -> list[Network]:
     """
     found = []
     method = description(config.method.method).title
-    for name, label in (("stage1", "stage 1: binary activations"), ("stage2", f"{method} student, binary")):
-        if (workdir / name / BACKBONE_FILES[0]).exists():
-            found.append(_checkpoint(workdir / name, label))
-            _check_student(workdir / name, found[-1].spec["name"], config.student.student)
-    if found:
-        newest = workdir / ("stage2" if (workdir / "stage2" / BACKBONE_FILES[0]).exists() else "stage1")
-        found.insert(0, _random(newest, config.run.seed))
-    if (teacher_path(config) / BACKBONE_FILES[0]).exists():
-        found.append(_checkpoint(teacher_path(config), "teacher, float"))
+    labels = {1: "stage 1: binary activations", 2: f"{method} student, binary"}
+    stages = [number for number in STAGES if Workdir(workdir).stage(number).has_backbone]
+    for number in stages:
+        folder = Workdir(workdir).stage(number).path
+        found.append(_checkpoint(folder, labels[number]))
+        _check_student(folder, found[-1].spec["name"], config.student.student)
+    if stages:
+        found.insert(0, _random(Workdir(workdir).stage(stages[-1]).path, config.run.seed))
+    teacher = teacher_files(config.run.workdir, config.teacher.teacher)
+    if teacher.has_backbone:
+        found.append(_checkpoint(teacher.path, "teacher, float"))
     return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if not _gives_only_codes(path)]
 
 
@@ -45,7 +47,7 @@ def named_networks(paths: Sequence[str | os.PathLike]) -> list[Network]:
     for path in map(Path, paths):
         if path.suffix == ".tflite" and path.is_file():
             found.append(_tflite(path))
-        elif (path / BACKBONE_FILES[0]).exists():
+        elif has_backbone(path):
             found.append(_checkpoint(path, str(path)))
         else:
             raise ConfigError(

@@ -12,10 +12,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bssl_tf.config import flags as configuration
+from bssl_tf.config import saved
 from bssl_tf.config.evaluation import EvaluationSettings
-from bssl_tf.config.flags import Config
-from bssl_tf.config.training import DataSettings
+from bssl_tf.config.training import Config, DataSettings
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.data_sets import DataSet, data_sets
@@ -25,6 +24,7 @@ from bssl_tf.evaluation.protocols.registry import chosen_protocols
 from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earlier
 from bssl_tf.evaluation.tables import write_tables
 from bssl_tf.files import write_json
+from bssl_tf.runs import EvaluationFolder, Workdir
 
 DRAWN = "drawn.json"
 """Beside the plots: the jobs that they show. Written last."""
@@ -74,12 +74,14 @@ def evaluate(
     if not networks:
         raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")
 
-    folder = Path(output) if output else run and run / "evaluation"
-    results = Results(folder and folder / "results.json")
+    folder = Path(output) if output else run and Workdir(run).evaluation.path
+    results = Results(folder and EvaluationFolder(folder).results_file)
     measured_on = data_sets(data, transfer)
     jobs = _jobs(measured_on, networks, chosen_protocols(settings, networks), run)
     missing = [job for job in jobs if results.get(job) is None]
-    to_draw = folder / "plots" if folder and plots and not _drawn_before(folder / "plots", jobs) else None
+    to_draw = None
+    if folder and plots and not _drawn_before(EvaluationFolder(folder).plots, jobs):
+        to_draw = EvaluationFolder(folder).plots
     if missing or to_draw:
         from bssl_tf.evaluation.measuring import measure, opened
 
@@ -87,7 +89,7 @@ def evaluate(
         measure(missing, workspace, results, config.views)
     result = EvaluationResult.of([results.get(job) for job in jobs], networks, folder)
     if folder:
-        write_tables(with_earlier(result, results.all()), folder / "table.md")
+        write_tables(with_earlier(result, results.all()), EvaluationFolder(folder).table)
     if to_draw:
         from bssl_tf.evaluation.drawing import draw
 
@@ -104,10 +106,10 @@ def run_config(workdir: Path | None) -> Config:
     """
     if workdir is None:
         return Config()
-    path = workdir / "config.json"
+    path = Workdir(workdir).config_file
     if not path.exists():
         raise ConfigError(f"--workdir={workdir} holds no run ({path.name} is missing): train one first, see train.py.")
-    return configuration.load(path)
+    return saved.load(path)
 
 
 def _jobs(

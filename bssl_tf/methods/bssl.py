@@ -49,6 +49,7 @@ class Bssl(Method):
         ValueError: `similarity` or `views` is not one of the above.
     """
 
+    options_are_flags = True
     reported = ("loss", "kl", "similarity", "balance", "target_entropy", "target_batch_entropy", "feature_std")
 
     def __init__(

@@ -1,62 +1,71 @@
-"""The self-supervised methods, one file each, and what a command line can know of them.
+"""Finds methods by name, says what each needs and which options it has, and builds them.
 
-A method is a module of this folder with one class derived from `Method` (`methods.common.base`). Its file's name is its
-name on the command line. Its constructor names what it needs:
+A method is a module with one class derived from `Method` (`methods.common.base`): a file of this folder, whose name is
+its name on the command line, or a module of anybody's package, named in full (``--method=my_package.my_module``). Its
+constructor says what it needs:
 
 - without a default, one or more of `INGREDIENTS`, which the training code provides;
 - keyword arguments with a default: its options, settable by ``--method_options=name=value,…``.
 
-All of that is read from the source, without running it: to say that an option is unknown takes no TensorFlow.
+All of that is read from the source, without running it (`methods.source`): to say that an option is unknown takes no
+TensorFlow.
 
     description("moco_v2").options          # {'queue_size': 4096, 'momentum': 0.99, …}
     create("moco_v2", {"momentum": 0.9}, backbone=backbone, total_steps=1000)
 """
 
-import ast
 import functools
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import bssl_tf.methods
 from bssl_tf.errors import ConfigError
+from bssl_tf.methods.source import Argument, MethodFileError, find_module, the_method_of
 
 INGREDIENTS = ("backbone", "teacher", "teacher_head", "num_classes", "total_steps")
-"""What a constructor may ask for: the network to train, the frozen teacher (pixels → features), its pretrained head
+"""What a constructor may require: the network to train, the frozen teacher (pixels → features), its pretrained head
 (features → outputs), the number of classes of labelled data, the steps of the phase."""
 
-_NO_METHODS = ("registry", "__main__")
-_OWN_FLAGS = {"bssl": "--temperature, --pseudo_classes, …: see --help"}
+_NO_METHODS = ("registry", "source", "__main__")
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a method from its source.
+    """A method as its source describes it.
 
     Attributes:
         name: its name on the command line.
+        module: its module.
         class_name: its class.
         summary: first line of its module's docstring.
-        needs: ingredients that its constructor asks for.
-        options: name → default of its other keyword arguments.
-        multi_crop: whether it learns from local crops beside the two large ones.
+        needs: ingredients that its constructor requires.
+        arguments: its other keyword arguments.
+        multi_crop: whether it learns from local crops beside the two large views.
         compares_images: whether its loss compares the images of a batch, which then cannot be split.
+        options_are_flags: whether its options are flags of train.py, and not part of ``--method_options``.
     """
 
     name: str
+    module: str
     class_name: str
     summary: str
     needs: tuple[str, ...]
-    options: dict[str, Any]
-    multi_crop: bool = False
-    compares_images: bool = False
+    arguments: dict[str, Argument]
+    multi_crop: bool
+    compares_images: bool
+    options_are_flags: bool
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Name → default of its options."""
+        return {name: argument.default for name, argument in self.arguments.items()}
 
     @property
     def title(self) -> str:
         """Its name for people: what the summary begins with."""
-        return self.summary.partition(":")[0].partition(",")[0]
+        return self.summary.partition(":")[0].partition(",")[0] or self.name
 
     @property
     def trains_teachers(self) -> bool:
@@ -64,107 +73,109 @@ class Description:
         return "teacher" not in self.needs
 
     def parsed(self, text: str, flag: str = "--method_options") -> dict[str, Any]:
-        """Options from ``name=value,name=value``, in the types of their defaults.
+        """Options from ``name=value,name=value``, in the types of the constructor's arguments.
 
         Raises:
             ConfigError: an unknown name or a value of another type; says which there are.
         """
-        if text and self.name in _OWN_FLAGS:
-            raise ConfigError(f"{flag}={text}: {self.name} has flags of its own ({_OWN_FLAGS[self.name]}).")
+        if text and self.options_are_flags:
+            flags = ", ".join(f"--{name}" for name in list(self.arguments)[:2])
+            raise ConfigError(f"{flag}={text}: {self.name} has flags of its own ({flags}, …: see --help).")
         options = {}
         for part in filter(None, map(str.strip, text.split(","))):
             name, equals, value = part.partition("=")
-            if not equals or name not in self.options:
-                known = ", ".join(f"{name}={default}" for name, default in self.options.items())
+            if not equals or name not in self.arguments:
+                existing = ", ".join(f"{name}={default}" for name, default in self.options.items())
                 raise ConfigError(
-                    f"{flag}={text}: {self.name} has no option {part!r}. It has (with defaults): {known}."
+                    f"{flag}={text}: {self.name} has no option {part!r}. It has (with defaults): {existing or 'none'}."
                 )
-            options[name] = _in_type_of(self.options[name], value, f"{flag}={text}")
+            options[name] = _value(self.arguments[name], value, f"{flag}={text}")
         return options
 
 
 def method_names() -> tuple[str, ...]:
-    """Names of all methods."""
-    modules = pkgutil.iter_modules(bssl_tf.methods.__path__)
-    return tuple(sorted(module.name for module in modules if not module.ispkg and module.name not in _NO_METHODS))
+    """Names of the methods of this package whose files can be read (see `unreadable_methods`)."""
+    return tuple(name for name in _files() if name not in unreadable_methods())
 
 
 def teacher_method_names() -> tuple[str, ...]:
-    """Names of the methods that can train a float teacher."""
+    """Names of those that can train a float teacher."""
     return tuple(name for name in method_names() if description(name).trains_teachers)
+
+
+def unreadable_methods() -> dict[str, str]:
+    """Name → what is wrong, with file and line, of methods of this package that cannot be used."""
+    broken = {}
+    for name in _files():
+        try:
+            description(name)
+        except MethodFileError as error:
+            broken[name] = str(error)
+    return broken
 
 
 @functools.cache
 def description(name: str) -> Description:
     """Read a method's source.
 
+    Args:
+        name: of a method of this package, or of a module of another one.
+
     Raises:
         ConfigError: there is no such method.
-        TypeError: its file does not have the form described above.
+        MethodFileError: its file does not have the form described above; names file and line.
     """
-    if name not in method_names():
-        raise ConfigError(f"There is no method {name!r}. There are: {', '.join(method_names())}.")
-    path = _source(name)
-    module = ast.parse(path.read_text())
-    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and _is_method(node)]
-    if len(classes) != 1:
-        raise TypeError(f"{path.name} must define one class derived from Method, but defines {len(classes)}.")
+    own = name in _files()
+    module = find_module(f"bssl_tf.methods.{name}" if own else name) if own or "." in name else None
+    if module is None:
+        raise ConfigError(
+            f"There is no method {name!r}. There are: {', '.join(method_names())}; or name a module of your own that "
+            "Python can import, such as my_package.my_module."
+        )
+    found = the_method_of(module)
+    needs, arguments = found.arguments()
+    if unknown := sorted(set(needs) - set(INGREDIENTS)):
+        where, node = found.lineage[0]
+        raise where.error(
+            node, f"{', '.join(unknown)} of {found.name} need a default; only {', '.join(INGREDIENTS)} are provided"
+        )
     constants = {
-        statement.targets[0].id: ast.literal_eval(statement.value)
-        for statement in classes[0].body
-        if isinstance(statement, ast.Assign) and statement.targets[0].id in ("multi_crop", "compares_images")
+        name: bool(found.constant(name, False)) for name in ("multi_crop", "compares_images", "options_are_flags")
     }
-    needs, options = _arguments(classes[0], path.name)
-    summary = (ast.get_docstring(module) or "").partition("\n")[0]
-    return Description(name, classes[0].name, summary, needs, options, **constants)
+    return Description(name, module.name, found.name, module.summary, needs, arguments, **constants)
+
+
+def method_class(name: str) -> type:
+    """The class of a method; imports its module and with it TensorFlow."""
+    described = description(name)
+    return getattr(importlib.import_module(described.module), described.class_name)
 
 
 def create(name: str, options: dict[str, Any], **ingredients):
-    """Build a method, giving it those ingredients that it asks for.
+    """Build a method, giving it those ingredients that it needs.
 
     Args:
         name: of the method.
         options: as `Description.parsed` gives them.
         **ingredients: any of `INGREDIENTS`, at least those in ``description(name).needs``.
     """
-    described = description(name)
-    method_class = getattr(importlib.import_module(f"bssl_tf.methods.{name}"), described.class_name)
-    return method_class(**{need: ingredients[need] for need in described.needs}, **options)
+    return method_class(name)(**{need: ingredients[need] for need in description(name).needs}, **options)
 
 
-def _source(name: str) -> Path:
-    return Path(__file__).with_name(f"{name}.py")
+def _files() -> tuple[str, ...]:
+    modules = pkgutil.iter_modules(bssl_tf.methods.__path__)
+    return tuple(sorted(module.name for module in modules if not module.ispkg and module.name not in _NO_METHODS))
 
 
-def _is_method(node: ast.ClassDef) -> bool:
-    return any(isinstance(base, ast.Name) and base.id == "Method" for base in node.bases)
-
-
-def _arguments(node: ast.ClassDef, file: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    constructor = next((each for each in node.body if getattr(each, "name", "") == "__init__"), None)
-    if constructor is None:
-        raise TypeError(f"{file}: {node.name} has no __init__ that says what it needs.")
-    arguments = constructor.args
-    needs = [argument.arg for argument in arguments.args[1:]]
-    options = {}
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if default is None:
-            needs.append(argument.arg)
-        elif argument.arg != "name":
-            options[argument.arg] = ast.literal_eval(default)
-    unknown = sorted(set(needs) - set(INGREDIENTS))
-    if unknown:
-        raise TypeError(f"{file}: {', '.join(unknown)} need a default; only {', '.join(INGREDIENTS)} are provided.")
-    return tuple(needs), options
-
-
-def _in_type_of(default: Any, text: str, flag: str) -> Any:
-    kind = type(default)
-    if kind is bool:
+def _value(argument: Argument, text: str, flag: str) -> Any:
+    """A value of an option from its text. (A check of limits belongs here, too, once options have them.)"""
+    if argument.kind is bool:
         if text.lower() not in ("true", "false"):
             raise ConfigError(f"{flag}: {text!r} must be true or false.")
         return text.lower() == "true"
+    if argument.kind not in (int, float, str):
+        raise ConfigError(f"{flag}: an option of type {argument.kind.__name__} cannot be set here.")
     try:
-        return kind(text)
+        return argument.kind(text)
     except ValueError:
-        raise ConfigError(f"{flag}: {text!r} is no {kind.__name__}.") from None
+        raise ConfigError(f"{flag}: {text!r} is no {argument.kind.__name__}.") from None

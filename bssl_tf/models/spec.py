@@ -26,6 +26,8 @@ from bssl_tf.models.choices import (
 
 SPEC_FILE = "backbone.json"
 WEIGHTS_FILE = "backbone.weights.h5"
+TEACHER_FOLDER = "teacher"
+"""Folder of a run's workdir that holds its teacher."""
 
 
 @dataclass(frozen=True)

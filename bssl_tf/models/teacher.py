@@ -10,7 +10,7 @@ from bssl_tf.errors import UserError
 from bssl_tf.models.backbone import load_backbone
 from bssl_tf.models.keras_import.loading import SAVED_MODEL_FILE, load_keras_model
 from bssl_tf.models.pixels import PIXEL_RANGES
-from bssl_tf.models.spec import SPEC_FILE, read_spec
+from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, read_spec
 
 
 def fingerprint(model: tf.keras.Model) -> str:
@@ -49,7 +49,7 @@ def load_teacher(
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"--teacher={path} does not exist.")
-    for folder in (path, path / "teacher"):
+    for folder in (path, path / TEACHER_FOLDER):
         if (folder / SPEC_FILE).is_file():
             model, kind = _load_own(folder, image_size, channels, pixels)
             break

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from bssl_tf.errors import Interrupted
 from bssl_tf.methods.common.base import Method
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
 
 
-class Interrupted(Exception):
-    """Training was asked to stop (Ctrl-C or SIGTERM) and saved its state."""
-
-
 class PhaseCheckpoint(tf.keras.callbacks.Callback):
-    """Saves networks, optimizers and step; restores them; saves once more when asked to stop.
+    """Saves networks, optimizers and step; restores them; saves once more when the process is to stop.
 
     TensorFlow writes a checkpoint to temporary files and moves them into place last, so that an
     interruption at any moment leaves the one before it intact. The two latest are kept. A checkpoint does not
@@ -26,10 +23,10 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     times larger than the student.
 
     Args:
-        folder: the phase's folder.
+        folder: of the checkpoints.
         method: the compiled method.
         minutes: time between two checkpoints.
-        distribution: of several workers only the chief saves; all of them restore, and all stop where one is asked to.
+        distribution: of several workers only the chief saves; all of them restore, and all stop where one does.
     """
 
     def __init__(self, folder: Path, method: Method, minutes: float, distribution: Distribution = ONE_DEVICE):
@@ -43,9 +40,9 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         parts = method.networks | method.optimizers
         self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
         _ = self._checkpoint.save_counter  # made at first use: now, on all workers together, not when the chief saves
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(Path(folder) / "checkpoints"), max_to_keep=2)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._method, self._minutes = method, minutes
-        self._stop_asked = False
+        self._stop_requested = False
         self._handlers = {}
 
     def restore(self) -> int:
@@ -87,10 +84,10 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self._started = self._saved = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._ask_to_stop)
+            self._handlers[number] = signal.signal(number, self._request_stop)
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._distribution.anywhere(self._stop_asked):
+        if self._distribution.anywhere(self._stop_requested):
             self.save()
             self._restore_handlers()
             raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
@@ -100,11 +97,11 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.save()
         self._restore_handlers()
-        if self._distribution.anywhere(self._stop_asked):  # while the last epoch was looked at
+        if self._distribution.anywhere(self._stop_requested):  # while the last epoch was looked at
             raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
 
-    def _ask_to_stop(self, number, frame):
-        self._stop_asked = True
+    def _request_stop(self, number, frame):
+        self._stop_requested = True
 
     def _restore_handlers(self):
         while self._handlers:
@@ -113,12 +110,12 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
 
 
 def restore_networks(folder: Path, method: Method) -> None:
-    """Load the networks of a finished phase, whatever optimizers it had, into `method`.
+    """Load the networks of a phase's latest checkpoint, whatever optimizers it had, into `method`.
 
     Raises:
         FileNotFoundError: the folder holds no checkpoint.
     """
-    latest = tf.train.latest_checkpoint(str(Path(folder) / "checkpoints"))
+    latest = tf.train.latest_checkpoint(str(folder))
     if latest is None:
         raise FileNotFoundError(f"{folder} holds no checkpoint to start from: run that phase first.")
     status = tf.train.Checkpoint(**method.networks).restore(latest)

@@ -29,9 +29,8 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.files import write_json, write_text
-from bssl_tf.training.checkpoints import Interrupted
 
 ABOUT = "about.json"
 VIEWS = 2

@@ -7,15 +7,15 @@ from rich.console import Console
 
 from bssl_tf.config.training import RunSettings
 from bssl_tf.errors import UserError
-from bssl_tf.files import appears, write_json
+from bssl_tf.files import appears
 from bssl_tf.methods.common.base import Method
 from bssl_tf.models import BackboneSpec, save_backbone, save_head
 from bssl_tf.progress import TrainingProgress
-from bssl_tf.runs import Phase
 from bssl_tf.training.checkpoints import PhaseCheckpoint
 from bssl_tf.training.monitoring.health import BinaryLayerProbe
 from bssl_tf.training.monitoring.reporter import Reporter
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
+from bssl_tf.training.phases import Phase
 from bssl_tf.training.training_data import TrainingData
 
 
@@ -38,7 +38,7 @@ def train_phase(
         Interrupted: stopped by Ctrl-C or SIGTERM; all is saved, the same call goes on.
         FloatingPointError: the loss is no longer finite.
     """
-    checkpoint = PhaseCheckpoint(phase.folder, method, run.checkpoint_minutes, distribution)
+    checkpoint = PhaseCheckpoint(phase.folder.checkpoints, method, run.checkpoint_minutes, distribution)
     start, total = checkpoint.restore(), epochs * data.steps_per_epoch
     probe = BinaryLayerProbe(method, data.probe_images)  # a model: its variables have to be made on all workers alike
     if not distribution.chief:
@@ -92,13 +92,13 @@ def finish_phase(phase: Phase, method: Method, spec: BackboneSpec, summary: dict
         UserError: a worker does not see what the chief has written.
     """
     if distribution.chief:
-        save_backbone(method.backbone, spec, phase.folder)
+        save_backbone(method.backbone, spec, phase.folder.path)
         if method.head is not None:
-            save_head(method.head, phase.folder)
-        write_json(phase.folder / "summary.json", summary)
+            save_head(method.head, phase.folder.path)
+        phase.folder.write_summary(summary)
     distribution.wait_for_all()
-    if not appears(phase.folder / "summary.json"):
-        raise UserError(f"{phase.folder} does not show what worker 0 has written there: is the disk still shared?")
+    if not appears(phase.folder.summary_file):
+        raise UserError(f"{phase.folder.path} does not show what worker 0 has written there: is the disk still shared?")
 
 
 def _fit(method: Method, data: TrainingData, start: int, epochs: int, callbacks: list) -> None:

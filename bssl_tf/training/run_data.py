@@ -4,13 +4,14 @@ import dataclasses
 
 import tensorflow as tf
 
-from bssl_tf.config.flags import Config
+from bssl_tf.config.data import DataSettings
+from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.data import Source, evaluation_images, pixel_statistics, resolve_image
 from bssl_tf.models import FLOAT, BackboneSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class Inputs:
+class RunData:
     """The data of a run, opened once for all of its phases."""
 
     train: Source
@@ -21,10 +22,15 @@ class Inputs:
     std: tuple[float, ...]
 
     @classmethod
-    def open(cls, config: Config, train: Source, test: Source) -> "Inputs":
-        image_size, channels = resolve_image(config.data, train)
+    def open(cls, settings: DataSettings, train: Source, test: Source) -> "RunData":
+        image_size, channels = resolve_image(settings, train)
         mean, std = pixel_statistics(train, image_size=image_size, channels=channels)
         return cls(train, test, image_size, channels, mean, std)
+
+    @property
+    def num_classes(self) -> int | None:
+        """None without labels."""
+        return self.train.class_names and len(self.train.class_names)
 
     def spec(self, **architecture) -> BackboneSpec:
         """A backbone for these images."""
@@ -37,9 +43,8 @@ class Inputs:
         return evaluation_images(source, image_size=self.image_size, channels=self.channels, every=every)
 
 
-def teacher_spec(config: Config, inputs: Inputs) -> BackboneSpec:
-    teacher = config.teacher
-    return inputs.spec(
+def teacher_spec(data: RunData, teacher: TeacherSettings) -> BackboneSpec:
+    return data.spec(
         name=teacher.teacher,
         width=teacher.teacher_width,
         depth=teacher.teacher_depth,
@@ -48,9 +53,8 @@ def teacher_spec(config: Config, inputs: Inputs) -> BackboneSpec:
     )
 
 
-def student_spec(config: Config, inputs: Inputs, mode: str) -> BackboneSpec:
-    student = config.student
-    return inputs.spec(
+def student_spec(data: RunData, student: StudentSettings, mode: str) -> BackboneSpec:
+    return data.spec(
         name=student.student,
         width=student.student_width,
         depth=student.student_depth,

@@ -1,4 +1,4 @@
-"""What a phase learns from: a stream of views, and what to look at meanwhile."""
+"""What a phase learns from: a stream of views, and images to monitor it with."""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.config.flags import Config
+from bssl_tf.config.data import ViewSettings
 from bssl_tf.data import steps_per_epoch, training_views
 from bssl_tf.data.augmentation.views import finish_batch
 from bssl_tf.evaluation.features import extract_features
 from bssl_tf.evaluation.protocols.knn import knn_accuracy
-from bssl_tf.training.run_data import Inputs
+from bssl_tf.training.run_data import RunData
 
 ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """What the loop needs to know of the data.
+    """The data of a phase as the loop uses it.
 
     Attributes:
         views_from: step → (distributed) dataset of ``((view_1, view_2),)`` that starts at that step of the phase.
@@ -35,57 +35,69 @@ class TrainingData:
     knn: Callable[[tf.keras.Model], Callable[[], float]] | None
 
 
-def view_seed(config: Config) -> int:
+def order_seed(seed: int, phase: int) -> int:
+    """Seed of the order of images (and of views that do not repeat): phase 0 is the teacher, 1 and 2 the stages."""
+    return 4 * seed + phase
+
+
+def repeated_view_seed(seed: int) -> int:
     """Seed of views that repeat, the same in both stages."""
-    return 4 * config.run.seed + 3
+    return 4 * seed + 3
 
 
-def make_views(config: Config) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]] | None:
-    """What is left to do in the training step to have views: nothing, or what --augment_on=device asks for."""
-    if config.compute.augment_on == "host":
+def make_views(views: ViewSettings, augment_on: str) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]] | None:
+    """What is left to do in the training step to have views: nothing, or what --augment_on=device leaves to it."""
+    if augment_on == "host":
         return None
-    return lambda crops, draws: finish_batch(crops, draws, config.views)
+    return lambda crops, draws: finish_batch(crops, draws, views)
 
 
 def training_data(
-    config: Config,
-    inputs: Inputs,
+    data: RunData,
+    *,
+    views: ViewSettings,
+    seed: int,
+    phase: int,
     batch_size: int,
     epochs: int,
-    stream: int,
-    *,
+    augment_on: str = "host",
     multi_crop: bool = False,
+    view_cycle: int = 0,
     targets: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    online_knn: bool = False,
 ) -> TrainingData:
     """Views for a phase, shared out by the strategy in scope.
 
-    Every phase draws its own stream of them, but those of a student's stages repeat where --view_cycle says so.
+    Every phase draws its own stream of them, but those of a student's stages repeat where there is a `view_cycle`.
 
     Args:
-        config: the run's.
-        inputs: its images.
+        data: the run's images.
+        views: strengths and probabilities.
+        seed: the run's.
+        phase: number of the phase, 0 for the teacher.
         batch_size: images in a step.
         epochs: epochs of the phase.
-        stream: number of the phase, 0 for the teacher.
-        multi_crop: whether local crops follow the large ones, where --local_crops asks for them.
+        augment_on: "host", or "device": leave jitter, grey and blur to the training step (`make_views`).
+        multi_crop: whether local crops follow the large ones, where --local_crops sets them.
+        view_cycle: epochs after which views repeat; 0: never.
         targets: epoch, ids → targets of the images or views, given to the method with them.
+        online_knn: whether to offer the online 20-NN accuracy; only where both splits have labels.
     """
-    cycle = config.cache.view_cycle if stream > 0 else 0
     strategy = tf.distribute.get_strategy()
 
     def views_from(step: int) -> tf.data.Dataset:
         def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            views = training_views(
-                inputs.train,
-                image_size=inputs.image_size,
-                channels=inputs.channels,
-                views=config.views,
-                seed=4 * config.run.seed + stream,
-                num_local_crops=config.views.local_crops if multi_crop else 0,
-                view_seed=view_seed(config) if cycle else None,
-                view_cycle=cycle,
+            batches = training_views(
+                data.train,
+                image_size=data.image_size,
+                channels=data.channels,
+                views=views,
+                seed=order_seed(seed, phase),
+                num_local_crops=views.local_crops if multi_crop else 0,
+                view_seed=repeated_view_seed(seed) if view_cycle else None,
+                view_cycle=view_cycle,
                 targets=targets,
-                finish=config.compute.augment_on == "host",
+                finish=augment_on == "host",
                 batch_size=batch_size,
                 epochs=epochs,
                 start_step=step,
@@ -93,31 +105,31 @@ def training_data(
                 worker=context.input_pipeline_id,
                 replicas=context.num_replicas_in_sync,
             )
-            # Of data without an end the workers need not ask each other, at every step, whether all have some left.
-            return views.repeat() if context.num_replicas_in_sync > 1 else views
+            # Of data without an end the workers need not find out, at every step, whether all have some left.
+            return batches.repeat() if context.num_replicas_in_sync > 1 else batches
 
         return strategy.distribute_datasets_from_function(share)
 
-    probe = next(iter(inputs.images(inputs.train, every=max(1, inputs.train.num_examples // PROBE_IMAGES))))
-    knn_wanted = config.run.knn_every > 0 and inputs.train.labels is not None and inputs.test.labels is not None
+    probe = next(iter(data.images(data.train, every=max(1, data.train.num_examples // PROBE_IMAGES))))
+    has_labels = data.train.labels is not None and data.test.labels is not None
     return TrainingData(
         views_from=views_from,
-        steps_per_epoch=steps_per_epoch(inputs.train, batch_size),
+        steps_per_epoch=steps_per_epoch(data.train, batch_size),
         batch_size=batch_size,
         probe_images=probe.numpy()[:PROBE_IMAGES],
-        knn=_online_knn(inputs) if knn_wanted else None,
+        knn=_online_knn(data) if online_knn and has_labels else None,
     )
 
 
-def label_lookup(inputs: Inputs) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def label_lookup(data: RunData) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """What gives the labels of training images: epoch, ids (batch,) → int64 (batch,)."""
-    place = np.argsort(inputs.train.ids)
-    ids, labels = tf.constant(inputs.train.ids[place]), tf.constant(inputs.train.labels[place])
-    return lambda epoch, wanted: tf.gather(labels, tf.searchsorted(ids, wanted))
+    place = np.argsort(data.train.ids)
+    ids, labels = tf.constant(data.train.ids[place]), tf.constant(data.train.labels[place])
+    return lambda epoch, ids_of_batch: tf.gather(labels, tf.searchsorted(ids, ids_of_batch))
 
 
 class LocalFeatures:
-    """Features of a backbone that is being trained. Keras's `predict` would ask all workers; this computes alone."""
+    """Features of a backbone that is being trained. Keras's `predict` would need all workers; this computes alone."""
 
     def __init__(self, backbone: tf.keras.Model):
         signature = [tf.TensorSpec(backbone.input_shape, tf.float32)]
@@ -127,12 +139,12 @@ class LocalFeatures:
         return self._function(images.astype(np.float32)).numpy()
 
 
-def _online_knn(inputs: Inputs) -> Callable[[tf.keras.Model], Callable[[], float]]:
+def _online_knn(data: RunData) -> Callable[[tf.keras.Model], Callable[[], float]]:
     """20-NN accuracy on about 1 000 test images, neighbours among about 5 000 training images."""
-    every_train = max(1, inputs.train.num_examples // ONLINE_KNN_TRAIN)
-    every_test = max(1, inputs.test.num_examples // ONLINE_KNN_TEST)
-    train, test = inputs.images(inputs.train, every_train).cache(), inputs.images(inputs.test, every_test).cache()
-    train_labels, test_labels = inputs.train.labels[::every_train], inputs.test.labels[::every_test]
+    every_train = max(1, data.train.num_examples // ONLINE_KNN_TRAIN)
+    every_test = max(1, data.test.num_examples // ONLINE_KNN_TEST)
+    train, test = data.images(data.train, every_train).cache(), data.images(data.test, every_test).cache()
+    train_labels, test_labels = data.train.labels[::every_train], data.test.labels[::every_test]
 
     def knn_of(backbone: tf.keras.Model) -> Callable[[], float]:
         network = LocalFeatures(backbone)

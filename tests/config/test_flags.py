@@ -7,8 +7,8 @@ import pytest
 from absl import flags
 
 from bssl_tf.config import flags as configuration
-from bssl_tf.config.flags import Config
-from bssl_tf.config.training import BsslSettings, MethodSettings, OptimizerSettings, RunSettings
+from bssl_tf.config import saved
+from bssl_tf.config.training import BsslSettings, Config, MethodSettings, OptimizerSettings, RunSettings
 from bssl_tf.errors import ConfigError
 
 WITH_WORKDIR = Config(run=RunSettings(workdir="runs/x"))
@@ -98,29 +98,29 @@ def test_stages_and_balance_can_be_chosen_apart_from_the_rows():
 
 def test_saved_configuration_comes_back_the_same(tmp_path):
     config = dataclasses.replace(WITH_WORKDIR, optimizer=OptimizerSettings(epochs=3, learning_rate=3e-4))
-    configuration.save(config, tmp_path / "config.json")
-    assert configuration.load(tmp_path / "config.json") == config
+    saved.save(config, tmp_path / "config.json")
+    assert saved.load(tmp_path / "config.json") == config
 
 
 def test_differences_name_setting_old_and_new():
-    old = configuration.result_settings(OptimizerSettings())
-    new = configuration.result_settings(OptimizerSettings(epochs=3))
-    assert configuration.settings_that_differ(old, new) == {"epochs": (100, 3)}
-    assert "workdir" not in configuration.result_settings(RunSettings())
+    old = saved.result_settings(OptimizerSettings())
+    new = saved.result_settings(OptimizerSettings(epochs=3))
+    assert saved.settings_that_differ(old, new) == {"epochs": (100, 3)}
+    assert "workdir" not in saved.result_settings(RunSettings())
 
 
 def test_a_setting_younger_than_a_run_had_its_default():
-    old = configuration.result_settings(OptimizerSettings())
+    old = saved.result_settings(OptimizerSettings())
     del old["micro_batches"]
-    asked = configuration.result_settings(OptimizerSettings())
-    assert configuration.settings_that_differ(old, asked) == {}
+    asked = saved.result_settings(OptimizerSettings())
+    assert saved.settings_that_differ(old, asked) == {}
     asked["micro_batches"] = 2
-    assert configuration.settings_that_differ(old, asked) == {"micro_batches": (1, 2)}
+    assert saved.settings_that_differ(old, asked) == {"micro_batches": (1, 2)}
 
 
 def test_a_configuration_older_than_a_group_can_be_read(tmp_path):
-    configuration.save(WITH_WORKDIR, tmp_path / "config.json")
+    saved.save(WITH_WORKDIR, tmp_path / "config.json")
     groups = json.loads((tmp_path / "config.json").read_text())
     del groups["compute"], groups["optimizer"]["micro_batches"]
     (tmp_path / "config.json").write_text(json.dumps(groups))
-    assert configuration.load(tmp_path / "config.json") == WITH_WORKDIR
+    assert saved.load(tmp_path / "config.json") == WITH_WORKDIR

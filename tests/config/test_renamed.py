@@ -4,8 +4,9 @@ from absl import flags
 from rich.console import Console
 
 from bssl_tf.config import renamed
-from bssl_tf.config.flags import Config, define_flags, group_from_flags, load, save, settings_that_differ
-from bssl_tf.config.training import ViewSettings
+from bssl_tf.config.flags import define_flags, group_from_flags
+from bssl_tf.config.saved import load, save, settings_that_differ
+from bssl_tf.config.training import Config, ViewSettings
 from bssl_tf.training.monitoring.metrics_log import MetricsTable, read_table
 
 

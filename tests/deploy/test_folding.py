@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config.training import STUDENTS
 from bssl_tf.deploy import TfliteBackbone, convert_backbone, inspect_file
 from bssl_tf.deploy.folding import fold
 from bssl_tf.deploy.folding.nodes import Opaque, Prelu, Scale, Shift, Sum, in_order
+from bssl_tf.models.choices import STUDENTS
 from bssl_tf.models.layers import LearnableBias, RPReLU
 from bssl_tf.models.normalisation import PixelNormalisation
 from tests.models.networks import features_of, pixels_for, randomised, spec_of  # noqa: E402

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bssl_tf.config.flags import Config
+from bssl_tf.config.training import Config
 from bssl_tf.evaluation.networks import named_networks, networks_of_run
 
 SPEC = {"name": "reactnet_small", "mode": "binary_activations", "image_size": 8, "channels": 1}

@@ -7,6 +7,7 @@ import pytest
 import bssl_tf.methods
 from bssl_tf.errors import ConfigError
 from bssl_tf.methods import registry as methods
+from bssl_tf.methods.source import find_module
 from tests.methods.small import dense_backbone, fit, two_views
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def test_options_take_the_types_of_their_defaults():
 
 
 @pytest.mark.parametrize(
-    "method, text, told",
+    "method, text, message",
     [
         ("moco_v2", "queue=64", "no option 'queue=64'.*queue_size=4096"),
         ("moco_v2", "momentum", "no option 'momentum'"),
@@ -36,12 +37,12 @@ def test_options_take_the_types_of_their_defaults():
         ("bssl", "temperature=0.2", "flags of its own"),
     ],
 )
-def test_wrong_options_are_told_with_the_right_ones(method, text, told):
-    with pytest.raises(ConfigError, match=told):
+def test_wrong_options_are_answered_with_the_right_ones(method, text, message):
+    with pytest.raises(ConfigError, match=message):
         methods.description(method).parsed(text)
 
 
-def test_an_unknown_method_is_answered_with_the_known_ones():
+def test_an_unknown_method_is_answered_with_those_there_are():
     with pytest.raises(ConfigError, match="simsiam.*bssl, byol"):
         methods.description("simsiam")
 
@@ -52,14 +53,15 @@ def guides_method(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guides/methods.md").read_text(), re.DOTALL)
     (tmp_path / "barlow_twins.py").write_text(next(block for block in blocks if "class BarlowTwins" in block))
     monkeypatch.setattr(bssl_tf.methods, "__path__", [*bssl_tf.methods.__path__, str(tmp_path)])
-    monkeypatch.setattr(methods, "_source", lambda name: tmp_path / f"{name}.py")
     yield
+    methods.description.cache_clear()
+    find_module.cache_clear()
     sys.modules.pop("bssl_tf.methods.barlow_twins", None)
 
 
 def test_a_new_file_is_a_new_method(guides_method):
     assert "barlow_twins" in methods.method_names()
-    described = methods.description.__wrapped__("barlow_twins")
+    described = methods.description("barlow_twins")
     assert (described.class_name, described.needs) == ("BarlowTwins", ("backbone",))
     assert described.options == {"redundancy": 0.005} and described.compares_images
     method = methods.create("barlow_twins", {"redundancy": 0.01}, backbone=dense_backbone())

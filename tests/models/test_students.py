@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config.training import STUDENTS, TEACHERS
 from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file
 from bssl_tf.models import (
     BINARY,
@@ -13,7 +12,7 @@ from bssl_tf.models import (
     load_backbone,
     save_backbone,
 )
-from bssl_tf.models.choices import ARCHITECTURES
+from bssl_tf.models.choices import ARCHITECTURES, STUDENTS, TEACHERS
 from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 

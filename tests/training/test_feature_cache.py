@@ -11,11 +11,10 @@ from rich.console import Console
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.data import training_views, views_in_order
 from bssl_tf.data.sources.arrays import ArraySource
-from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.models import BackboneSpec, build_backbone
 from bssl_tf.training import feature_cache
-from bssl_tf.training.checkpoints import Interrupted
 from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, size_text, write_about
 from bssl_tf.training.training_data import LocalFeatures
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config.training import OPTIMIZERS
+from bssl_tf.config.learning import OPTIMIZERS
 from bssl_tf.training.lars import Lars
 from bssl_tf.training.optimizers import build_optimizer, exempt_from_weight_decay, warmup_cosine
 

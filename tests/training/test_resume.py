@@ -6,11 +6,10 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import tensorflow as tf
-from rich.console import Console
 
-from bssl_tf.config.flags import Config
 from bssl_tf.config.training import (
     BsslSettings,
+    Config,
     DataSettings,
     FeatureCacheSettings,
     MethodSettings,
@@ -20,12 +19,11 @@ from bssl_tf.config.training import (
     StudentSettings,
     TeacherSettings,
 )
-from bssl_tf.data import load_source
+from bssl_tf.errors import Interrupted
 from bssl_tf.models import load_backbone
-from bssl_tf.runs import phases
 from bssl_tf.training import stages
-from bssl_tf.training.checkpoints import Interrupted
 from bssl_tf.training.monitoring.metrics_log import read_table
+from bssl_tf.training.run import train
 
 
 def config_for(workdir, micro_batches=1, view_cycle=0, method=MethodSettings(), **bssl):
@@ -56,10 +54,9 @@ class StopAt(tf.keras.callbacks.Callback):
 
 @pytest.fixture
 def run(monkeypatch):
-    """Run all phases of a configuration as train.py does; `stop` maps phase names to the step to stop at."""
+    """Train; `stop` maps phase names to the step to stop at."""
 
     def run(config, stop=MappingProxyType({})):
-        inputs = stages.Inputs.open(config, *(load_source(config.data, split) for split in ("train", "test")))
         train_phase = stages.train_phase
 
         def interruptible(phase, method, data, callbacks=(), **options):
@@ -67,19 +64,9 @@ def run(monkeypatch):
                 callbacks = (*callbacks, StopAt(stop[phase.name]))
             return train_phase(phase, method, data, callbacks=callbacks, **options)
 
-        monkeypatch.setattr(stages, "train_phase", interruptible)
-        try:
-            for name in [phase.name for phase in phases(config)]:
-                phase = next(phase for phase in phases(config) if phase.name == name)
-                phase.check_settings()
-                if phase.done:
-                    continue
-                if name == "teacher":
-                    stages.train_teacher(config, phase, inputs, Console(quiet=True))
-                else:
-                    stages.train_stage(config, phase, int(name[-1]), inputs, Console(quiet=True))
-        finally:
-            monkeypatch.setattr(stages, "train_phase", train_phase)
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "train_phase", interruptible)
+            return train(config)
 
     return run
 

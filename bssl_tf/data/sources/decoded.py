@@ -12,7 +12,7 @@ _SAMPLE = 64  # images from which the size of all is estimated
 _MB = 2**20
 
 
-def keep_decoded(source: Source, *, image_size: int, limit_mb: int, tell: Callable[[str], None]) -> Source:
+def keep_decoded(source: Source, *, image_size: int, limit_mb: int, log: Callable[[str], None]) -> Source:
     """The source itself, or the same images decoded, if they fit.
 
     Views of both are the same to the bit.
@@ -21,7 +21,7 @@ def keep_decoded(source: Source, *, image_size: int, limit_mb: int, tell: Callab
         source: where the images come from; one that lies in memory already is given back.
         image_size: as for `training_views`.
         limit_mb: most memory to take, in MiB; 0: none.
-        tell: gets a line on what was decided.
+        log: gets a line on what was decided.
 
     Raises:
         DataError: an image cannot be read any more.
@@ -39,16 +39,16 @@ def keep_decoded(source: Source, *, image_size: int, limit_mb: int, tell: Callab
         sample = [image.nbytes for _, image in images.take(_SAMPLE).as_numpy_iterator()]
         needed = np.mean(sample) * source.num_examples / _MB
         if needed > limit_mb:
-            tell(f"decoded, the images take about {needed:.0f} MiB: not kept in memory (--decoded_cache_mb={limit_mb})")
+            log(f"decoded, the images take about {needed:.0f} MiB: not kept in memory (--decoded_cache_mb={limit_mb})")
             return source
-        tell(f"decoded, the images take about {needed:.0f} MiB: kept in memory (--decoded_cache_mb={limit_mb})")
+        log(f"decoded, the images take about {needed:.0f} MiB: kept in memory (--decoded_cache_mb={limit_mb})")
         ids, decoded, taken = [], [], 0
         for image_id, image in images.as_numpy_iterator():
             ids.append(image_id)
             decoded.append(image)
             taken += image.nbytes
             if taken > limit_mb * _MB:
-                tell("the images are larger than the first ones let expect: not kept in memory")
+                log("the images are larger than the first ones let expect: not kept in memory")
                 return source
     return DecodedSource(source, short_side, ids, decoded)
 

@@ -19,6 +19,7 @@ from bssl_tf.evaluation.protocols.base import Network, Protocol, Score, Task, ke
 from bssl_tf.evaluation.protocols.linear import fit_linear
 from bssl_tf.evaluation.subsets import check_amount, draws_of, file_name, in_words, saved_subset
 from bssl_tf.models.choices import BINARY
+from bssl_tf.runs import EvaluationFolder
 
 MEASURES = {"head": "classifier trained", "whole": "fine-tuned", "layerwise": "fine-tuned layer-wise"}
 
@@ -65,7 +66,7 @@ class Finetune(Protocol):
         from bssl_tf.models.classifier import build_classifier, save_classifier
 
         settings, data, seed = self.settings, task.data, self.settings.seed + draw
-        folder = task.folder and task.folder / "subsets"
+        folder = task.folder and EvaluationFolder(task.folder).subsets
         chosen = saved_subset(folder, data.name, data.train_fingerprint, data.train_labels, amount, seed)
         images = data.train if amount == ALL_LABELS else SubsetSource(data.train, chosen)
         training = ClassifierTraining(
@@ -91,7 +92,7 @@ class Finetune(Protocol):
         if task.folder:
             made_from = hashlib.sha256(f"{task.network.identity} {self.identity}".encode()).hexdigest()[:6]
             name = f"{self.name}-{self.layers}-{data.name}-{amount}-draw{draw}-{made_from}"
-            saved = task.folder / "classifiers" / file_name(name)
+            saved = EvaluationFolder(task.folder).classifiers / file_name(name)
             facts = {
                 "network": task.network.name,
                 "trained by": self.name,

@@ -14,6 +14,7 @@ from bssl_tf.evaluation.labelled_data import LabelledData, confusion_of
 from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
 from bssl_tf.evaluation.protocols.penalty_search import choose_penalty
 from bssl_tf.evaluation.subsets import check_amount, draws_of, in_words, saved_subset
+from bssl_tf.runs import EvaluationFolder
 
 REGULARISATION_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 MAX_ITERATIONS = 300
@@ -176,7 +177,7 @@ class Linear(Protocol):
 
     def run(self, task: Task, *, amount: str, draw: int) -> list[Score]:
         data, seed = task.data, self.settings.seed + draw
-        folder = task.folder and task.folder / "subsets"
+        folder = task.folder and EvaluationFolder(task.folder).subsets
         chosen = saved_subset(folder, data.name, data.train_fingerprint, data.train_labels, amount, seed)
         train_x = task.features("train")
         result = linear_accuracy(

@@ -30,6 +30,9 @@ class Method(tf.keras.Model, abc.ABC):
     compares_images: bool = False
     """Whether the loss compares the images of a batch, or keeps them: such a batch cannot be split."""
 
+    options_are_flags: bool = False
+    """Whether its options are flags of train.py (a group of `config.training`), and not part of --method_options."""
+
     backbone: tf.keras.Model
 
     head: tf.keras.Model | None = None

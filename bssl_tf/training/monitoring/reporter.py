@@ -1,13 +1,13 @@
 """The callback that writes and shows what happens: metrics files, TensorBoard, curves, progress, warnings."""
 
 import time
-from pathlib import Path
 from typing import Callable
 
 import tensorflow as tf
 from rich.console import Console
 
 from bssl_tf.progress import TrainingProgress
+from bssl_tf.runs import PhaseFolder
 from bssl_tf.training.monitoring.curves import write_curves
 from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
 from bssl_tf.training.monitoring.metrics_log import MetricsTable
@@ -35,7 +35,7 @@ class Reporter(tf.keras.callbacks.Callback):
 
     def __init__(
         self,
-        folder: Path,
+        folder: PhaseFolder,
         title: str,
         *,
         start_step: int,
@@ -51,12 +51,12 @@ class Reporter(tf.keras.callbacks.Callback):
         super().__init__()
         self._supports_tf_logs = True  # Keras need not fetch the metrics at every step
         self.health = HealthMonitor()
-        self._folder, self._title, self._console, self._progress = Path(folder), title, console, progress
+        self._folder, self._title, self._console, self._progress = folder, title, console, progress
         self._step, self._total, self._steps_per_epoch = start_step, total_steps, steps_per_epoch
         self._log_every, self._knn, self._knn_every, self._probe = log_every, knn, knn_every, probe
-        writer = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
-        self.steps = MetricsTable(self._folder / "metrics.csv", writer, start_step)
-        self.epochs = MetricsTable(self._folder / "epochs.csv", writer, start_step)
+        writer = tf.summary.create_file_writer(str(folder.tensorboard))
+        self.steps = MetricsTable(folder.step_metrics, writer, start_step)
+        self.epochs = MetricsTable(folder.epoch_metrics, writer, start_step)
         self._curves_written = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -87,7 +87,7 @@ class Reporter(tf.keras.callbacks.Callback):
         self.write_curves()
 
     def write_curves(self) -> None:
-        write_curves(self._folder / "curves.png", self._title, self.steps.rows + self.epochs.rows)
+        write_curves(self._folder.curves, self._title, self.steps.rows + self.epochs.rows)
         self._curves_written = time.monotonic()
 
     def _warn(self, values: dict[str, float]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bssl_tf.config.flags import settings_that_differ
+from bssl_tf.config.saved import settings_that_differ
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import SECONDS_UNTIL_FILES_SHOW, appears
 from bssl_tf.training.multi_worker.cluster import Cluster

@@ -1,17 +1,16 @@
 """Runs the body of a training program on one machine or, in step, on several."""
 
 import contextlib
-import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from bssl_tf.config import flags as configuration
-from bssl_tf.config.flags import Config
+from bssl_tf.config.execution import DistributionSettings
 from bssl_tf.console import console, print_error
-from bssl_tf.errors import UserError
+from bssl_tf.errors import Interrupted, UserError
 from bssl_tf.native_logs import held_back_stderr
 from bssl_tf.training.multi_worker.cluster import Cluster
 from bssl_tf.training.multi_worker.rendezvous import assemble
@@ -21,25 +20,30 @@ REMEDY = "What was saved is whole: start the same command on all workers again, 
 
 
 @contextlib.contextmanager
-def together(config: Config, cluster: Cluster | None, workdir: Path) -> Iterator["Distribution"]:  # noqa: F821
+def together(
+    settings: DistributionSettings, cluster: Cluster | None, workdir: Path, shared_settings: Mapping[str, Any]
+) -> Iterator["Distribution"]:  # noqa: F821
     """Wait for the other workers, start TensorFlow's strategy, and end with the others however this one ends.
 
-    TensorFlow is imported, but must not have computed anything. Workers other than the chief fall silent.
+    TensorFlow is imported, but must not have computed anything. Workers other than the chief do not print.
+
+    Args:
+        settings: where to train.
+        cluster: all workers; None on one machine.
+        workdir: the run's.
+        shared_settings: name → value of the settings that have to be the same on all workers.
 
     Raises:
         UserError: someone has not come, or has other settings; or a worker was lost and nobody knows which.
     """
     import tensorflow as tf
 
-    from bssl_tf.training.checkpoints import Interrupted
     from bssl_tf.training.multi_worker.strategy import on_machines, on_this_machine
 
     if cluster is None:
-        yield on_this_machine(config.distribution.distribution)
+        yield on_this_machine(settings.distribution)
         return
-    team = assemble(
-        cluster, _same_everywhere(config, cluster), workdir, config.distribution.worker_timeout, console.print
-    )
+    team = assemble(cluster, shared_settings, workdir, settings.worker_timeout, console.print)
     team.watch(_end_at_once)
     try:
         with held_back_stderr():
@@ -63,15 +67,8 @@ def together(config: Config, cluster: Cluster | None, workdir: Path) -> Iterator
     team.leave()
 
 
-def _same_everywhere(config: Config, cluster: Cluster) -> dict:
-    groups = [getattr(config, field.name) for field in dataclasses.fields(config)]
-    asked = {"workers": ",".join(cluster.addresses), "task": config.run.task, "dry_run": config.run.dry_run}
-    asked |= dataclasses.asdict(config.cache) | dataclasses.asdict(config.compute)
-    return configuration.result_settings(*groups) | asked
-
-
 def _end_at_once(what: str) -> None:
-    """The main thread may wait within TensorFlow for a worker that will never answer: do not ask it."""
+    """The main thread may wait within TensorFlow for a worker that will never answer: it cannot end the process."""
     print_error(f"{what.rstrip('.')}. {REMEDY}")
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,9 +2,9 @@
 
     distribution = on_this_machine("mirrored")
     with distribution.scope():
-        train_stage(config, phase, 1, inputs, console, distribution)
+        train_stage(session, phase, student, method, optimizer, teacher=teacher)
 
-Data, losses and batch norm look at the strategy in scope themselves: `data.pipeline`, `methods.common.replicas`,
+Data, losses and batch norm look at the strategy in scope themselves: `data.pipeline`, `methods.common.distributed`,
 `models.normalisation`.
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config.flags import Config
+from bssl_tf.config.training import Config
 from bssl_tf.models import BackboneSpec, LearnableBias, build_backbone
 from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
 

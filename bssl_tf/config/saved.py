@@ -1,0 +1,52 @@
+"""Settings ↔ the files saved with a run: config.json has all of them, settings.json those that shaped a phase."""
+
+import dataclasses
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from bssl_tf.config import renamed
+from bssl_tf.config.renamed import with_new_names
+from bssl_tf.config.training import Config
+from bssl_tf.files import write_json
+
+
+def result_settings(*groups: Any) -> dict[str, Any]:
+    """Name → value of those settings that change the result of a run."""
+    return {
+        field.name: getattr(group, field.name)
+        for group in groups
+        for field in fields(group)
+        if field.metadata["changes_result"]
+    }
+
+
+def settings_that_differ(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Name → (saved value, current value) of all settings that are not the same.
+
+    A setting that is younger than what was saved had its default then.
+    """
+    defaults = result_settings(*(getattr(Config(), group.name) for group in fields(Config)))
+    saved = with_new_names(saved, renamed.SETTINGS)
+    before = {name: saved.get(name, defaults.get(name)) for name in [*saved, *current]}
+    return {name: (value, current.get(name)) for name, value in before.items() if value != current.get(name)}
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the configuration as JSON, atomically."""
+    write_json(path, dataclasses.asdict(config))
+
+
+def load(path: Path) -> Config:
+    """Read a configuration that `save` wrote.
+
+    Settings younger than the file have their defaults, settings that no longer exist are skipped.
+    """
+    saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
+    saved = with_new_names(saved, renamed.SETTINGS)
+    groups = {}
+    for group in fields(Config):
+        names = [field.name for field in fields(group.type) if field.name in saved]
+        groups[group.name] = group.type(**{name: saved[name] for name in names})
+    return Config(**groups)

@@ -1,0 +1,88 @@
+"""What is found out before the first phase, not after hours: that later phases work with these images and settings."""
+
+from bssl_tf.config.chosen_method import ChosenMethod
+from bssl_tf.config.learning import OptimizerSettings
+from bssl_tf.config.networks import StudentSettings, TeacherSettings
+from bssl_tf.data import steps_per_epoch
+from bssl_tf.errors import ConfigError
+from bssl_tf.models import build_backbone
+from bssl_tf.training.multi_worker.strategy import Distribution
+from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
+from bssl_tf.training.stages import STAGE_MODES, FrozenTeacher
+
+
+def check_same_data(dataset: str, data: RunData, distribution: Distribution) -> None:
+    """Raises:
+    UserError: another worker sees other images.
+    """
+    distribution.check_same(
+        (data.train.num_examples, data.image_size, data.channels, data.mean),
+        lambda who: f"--dataset={dataset} has other images on {who} than on worker 0: copy one to the other.",
+    )
+
+
+def check_teacher_phase(
+    data: RunData,
+    teacher: TeacherSettings,
+    method: ChosenMethod,
+    optimizer: OptimizerSettings,
+    distribution: Distribution,
+) -> None:
+    """Raises:
+    UserError: the teacher cannot be trained; names the flag and the remedy.
+    """
+    steps_per_epoch(data.train, optimizer.batch_size, "--teacher_batch_size")
+    distribution.check_batch(optimizer.batch_size, "--teacher_batch_size")
+    _check_labels(method, "--teacher_method", data)
+    teacher_spec(data, teacher)
+
+
+def check_stage(
+    number: int,
+    data: RunData,
+    student: StudentSettings,
+    method: ChosenMethod,
+    optimizer: OptimizerSettings,
+    distribution: Distribution,
+) -> None:
+    """Raises:
+    UserError: a stage of the student cannot be trained; names the flag and the remedy.
+    """
+    steps_per_epoch(data.train, optimizer.batch_size)
+    distribution.check_batch(optimizer.batch_size, "--batch_size", optimizer.micro_batches)
+    _check_labels(method, "--method", data)
+    student_spec(data, student, STAGE_MODES[number])
+
+
+def check_frozen_teacher(
+    source: FrozenTeacher, settings: TeacherSettings, method: ChosenMethod, data: RunData, to_be_trained: bool
+) -> None:
+    """Load the teacher that the student needs, and see that its features have room on the disk.
+
+    Args:
+        source: the teacher.
+        settings: its architecture.
+        method: the student's.
+        data: the run's images.
+        to_be_trained: whether it is a phase of this run that is not done.
+
+    Raises:
+        UserError: it cannot be used; names the flag and the remedy.
+    """
+    if to_be_trained:
+        model = None
+    else:
+        model, _ = source.load(data)
+        if method.needs("teacher_head"):
+            source.load_head(method.name)
+    if source.features is not None:
+        model = model or build_backbone(teacher_spec(data, settings))
+        source.features.check_space(model.output_shape[-1])
+
+
+def _check_labels(method: ChosenMethod, flag: str, data: RunData) -> None:
+    if method.needs("num_classes") and data.train.labels is None:
+        raise ConfigError(
+            f"{flag}={method.name} learns from labels, and {data.train.name} has none: sort the images into one folder "
+            "per class, or choose a method without labels."
+        )

@@ -1,0 +1,251 @@
+"""Trains a run: its phases in order, each from where it stopped. `train.py` and `bssl_tf.train` are this function."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bssl_tf.config import saved
+from bssl_tf.config.training import Config, for_dry_run
+from bssl_tf.config.validation import validate
+from bssl_tf.console import console
+from bssl_tf.errors import ConfigError
+from bssl_tf.native_logs import import_tensorflow, start_xla
+from bssl_tf.runs import Workdir, teacher_files
+from bssl_tf.training.multi_worker.cluster import Cluster, cluster_from
+from bssl_tf.training.multi_worker.session import together
+from bssl_tf.training.phases import Phase, PhaseKind, phases
+
+if TYPE_CHECKING:
+    from bssl_tf.training.multi_worker.strategy import Distribution
+    from bssl_tf.training.run_data import RunData
+    from bssl_tf.training.stages import FrozenTeacher
+
+
+def train(config: Config, on_start: Callable[[Config], None] | None = None) -> dict[str, dict[str, Any]]:
+    """Train what the configuration asks for and is not done yet; the same call goes on where it stopped.
+
+    Progress goes to the console, results to ``config.run.workdir`` (`bssl_tf.runs` says what it holds). On several
+    machines, all of them call it with the same configuration but for ``worker_index``.
+
+    Args:
+        config: all settings.
+        on_start: called with the settings of the run (those of the small one with ``dry_run``) once they are checked,
+            and if there is something to do.
+
+    Returns:
+        Phase ("teacher", "stage1", "stage2") → its summary: steps, seconds, images a second, final metrics, warnings.
+        Empty with ``preview_views``.
+
+    Raises:
+        ConfigError: a setting cannot work, or is another one than the phase in the workdir was started with.
+        UserError: the images or another worker stand in the way.
+        Interrupted: by Ctrl-C or SIGTERM; all is saved.
+        FloatingPointError: the loss is no longer finite.
+    """
+    validate(config)
+    cluster = cluster_from(config.distribution, os.environ)
+    chief = cluster is None or cluster.chief
+    if config.run.dry_run:
+        config = for_dry_run(config)
+        if chief:
+            shutil.rmtree(config.run.workdir, ignore_errors=True)
+    workdir, planned = Workdir(Path(config.run.workdir)), phases(config)
+    if chief:  # the others come once these have been compared with the chief's
+        for phase in planned:
+            phase.check_settings()
+    if all(phase.done for phase in planned) and not config.run.preview_views and not config.run.dry_run:
+        _report_finished(workdir, planned)
+        return _summaries(planned)
+    if chief and on_start is not None:
+        on_start(config)
+    _check_writable(workdir)
+    import_tensorflow()
+    with _precision_policy(config.compute.precision):
+        shared = _shared_settings(config, cluster) if cluster else {}
+        with together(config.distribution, cluster, workdir.path, shared) as distribution:
+            _train_phases(config, planned, workdir, distribution)
+    return {} if config.run.preview_views else _summaries(planned)
+
+
+def _train_phases(config: Config, planned: tuple[Phase, ...], workdir: Workdir, distribution: "Distribution") -> None:
+    from bssl_tf.data import readable_data_errors
+    from bssl_tf.training.run_report import report_done_before, report_phase
+    from bssl_tf.training.stages import Session, train_stage, train_teacher
+
+    # 1. The images, and whether the phases can work with them.
+    data = _open_data(config, workdir, distribution)
+    if config.run.preview_views:
+        _preview(config, data, workdir)
+        return
+    teacher = _frozen_teacher(config, data)
+    _check(config, planned, data, teacher, distribution)
+
+    # 2. What will be deployed, before any time is spent on it.
+    if distribution.chief:
+        saved.save(config, workdir.config_file)
+        if any(phase.kind is PhaseKind.STUDENT for phase in planned):
+            _report_deployment_plan(config, data)
+
+    # 3. The phases.
+    session = Session(data, config.views, config.run, config.compute.augment_on, console, distribution)
+    for phase in planned:
+        phase.check_settings()  # again: the teacher may have been trained only now
+        with readable_data_errors(), distribution.scope():
+            if phase.done:
+                report_done_before(console, phase)
+            elif phase.kind is PhaseKind.TEACHER:
+                optimizer = config.pretraining.optimizer_settings(config.optimizer.momentum)
+                train_teacher(session, phase, config.teacher, config.teacher_method, optimizer)
+            else:
+                train_stage(
+                    session,
+                    phase,
+                    config.student,
+                    config.student_method,
+                    config.optimizer,
+                    teacher=teacher,
+                    view_cycle=config.cache.view_cycle,
+                )
+        report_phase(console, phase)
+    _report_finished(workdir, planned)
+
+
+def _open_data(config: Config, workdir: Workdir, distribution: "Distribution") -> "RunData":
+    from bssl_tf.data import keep_decoded, load_source, resolve_image
+    from bssl_tf.training.run_data import RunData
+    from bssl_tf.training.run_report import report_data, report_skipped_files
+
+    start_xla()
+    train_images = load_source(config.data, "train", workdir.path)
+    test_images = load_source(config.data, "test", workdir.path)
+    if distribution.chief:
+        report_skipped_files(console, train_images, test_images, workdir)
+    if not config.run.preview_views:  # a picture of some of the images does not need all of them decoded
+        train_images = keep_decoded(
+            train_images,
+            image_size=resolve_image(config.data, train_images)[0],
+            limit_mb=config.data.decoded_cache_mb,
+            log=lambda line: console.print(line, markup=False),
+        )
+    data = RunData.open(config.data, train_images, test_images)
+    report_data(console, data)
+    return data
+
+
+def _frozen_teacher(config: Config, data: "RunData") -> "FrozenTeacher | None":
+    """The teacher of the student's method, and where its features are kept; None if the method needs none."""
+    from bssl_tf.training.stages import FrozenTeacher
+    from bssl_tf.training.teacher_features import TeacherFeatures, caches_folder
+
+    if not config.student_method.needs("teacher"):
+        return None
+    files, pixels = teacher_files(config.run.workdir, config.teacher.teacher), config.teacher.teacher_pixels
+    features = None
+    if config.cache.view_cycle and config.cache.feature_cache:
+        features = TeacherFeatures(
+            files,
+            data,
+            config.views,
+            seed=config.run.seed,
+            cycles=min(config.cache.view_cycle, config.optimizer.epochs),
+            precision=config.compute.precision,
+            teacher_pixels=pixels,
+            parent=caches_folder(config.cache.feature_cache_dir, files, Path(config.run.workdir)),
+        )
+    return FrozenTeacher(files, pixels, config.teacher.trust_teacher, features)
+
+
+def _check(
+    config: Config,
+    planned: tuple[Phase, ...],
+    data: "RunData",
+    teacher: "FrozenTeacher | None",
+    distribution: "Distribution",
+) -> None:
+    """Find out now, not after hours, that a later phase cannot work with these images and settings."""
+    from bssl_tf.training import checks
+
+    checks.check_same_data(config.data.dataset, data, distribution)
+    to_be_trained = any(phase.kind is PhaseKind.TEACHER and not phase.done for phase in planned)
+    if to_be_trained:
+        optimizer = config.pretraining.optimizer_settings(config.optimizer.momentum)
+        checks.check_teacher_phase(data, config.teacher, config.teacher_method, optimizer, distribution)
+    if teacher is not None:
+        checks.check_frozen_teacher(teacher, config.teacher, config.student_method, data, to_be_trained)
+    for phase in planned:
+        if phase.kind is PhaseKind.STUDENT:
+            checks.check_stage(phase.stage, data, config.student, config.student_method, config.optimizer, distribution)
+
+
+def _shared_settings(config: Config, cluster: Cluster) -> dict[str, Any]:
+    """Name → value of all that has to be the same on all workers."""
+    settings = saved.result_settings(*(getattr(config, field.name) for field in fields(config)))
+    settings |= {"workers": ",".join(cluster.addresses), "task": config.run.task, "dry_run": config.run.dry_run}
+    return settings | asdict(config.cache) | asdict(config.compute)
+
+
+@contextmanager
+def _precision_policy(precision: str) -> Iterator[None]:
+    """Keras's precision policy within the block."""
+    import tensorflow as tf
+
+    if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        raise ConfigError("--precision=mixed_float16 is for GPUs, and TensorFlow finds none: use mixed_bfloat16.")
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(precision)
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+
+
+def _check_writable(workdir: Workdir) -> None:
+    """Make the workdir if need be: better to fail here than after the first phase."""
+    try:
+        workdir.path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir.path):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--workdir={workdir.path} cannot be written ({error.strerror}): name another folder."
+        ) from None
+
+
+def _preview(config: Config, data: "RunData", workdir: Workdir) -> None:
+    from bssl_tf.data import write_preview
+
+    write_preview(
+        workdir.views_preview,
+        data.train,
+        image_size=data.image_size,
+        channels=data.channels,
+        views=config.views,
+        seed=config.run.seed,
+    )
+    console.print(f"what the networks will see: {workdir.views_preview}")
+
+
+def _report_deployment_plan(config: Config, data: "RunData") -> None:
+    from bssl_tf.deploy import deployment_plan
+    from bssl_tf.models import BINARY, build_backbone
+    from bssl_tf.training.run_data import student_spec
+
+    console.print("[bold]what will be deployed[/]")
+    console.print(deployment_plan(build_backbone(student_spec(data, config.student, BINARY))).render())
+
+
+def _report_finished(workdir: Workdir, planned: tuple[Phase, ...]) -> None:
+    folder = workdir.path
+    console.print(f"[bold green]done[/]: {', '.join(phase.title for phase in planned)} in {folder}")
+    if any(phase.folder == workdir.stage(2) for phase in planned):
+        console.print(f"next: python convert.py --workdir={folder} --output={folder}/model.tflite")
+        console.print(f"      python evaluate.py --workdir={folder}")
+
+
+def _summaries(planned: tuple[Phase, ...]) -> dict[str, dict[str, Any]]:
+    return {phase.name: phase.folder.summary for phase in planned}

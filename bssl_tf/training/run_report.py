@@ -1,0 +1,44 @@
+"""What a run prints before, between and after its phases."""
+
+from rich.console import Console
+
+from bssl_tf.data import Source
+from bssl_tf.runs import Workdir
+from bssl_tf.training.phases import Phase
+from bssl_tf.training.run_data import RunData
+
+
+def report_skipped_files(console: Console, train: Source, test: Source, workdir: Workdir) -> None:
+    """Files in a folder that are no readable images: counted and named once, printed and in a file."""
+    reports = {source.report.root: source.report for source in (train, test) if source.report is not None}
+    for number, report in enumerate(reports.values()):
+        console.print(report.text(), markup=False)
+        report.write(workdir.skipped_files(test=number > 0))
+
+
+def report_data(console: Console, data: RunData) -> None:
+    """One line: which images the run learns from."""
+    labels = "no labels (20-NN and linear accuracy need them: every image in a class folder)"
+    if data.train.class_names is not None:
+        labels = f"{len(data.train.class_names)} classes"
+    console.print(
+        f"data: {data.train.name}, {data.train.num_examples} training and {data.test.num_examples} test images, "
+        f"{labels}, seen at {data.image_size}×{data.image_size}×{data.channels}",
+        markup=False,
+    )
+
+
+def report_phase(console: Console, phase: Phase) -> None:
+    """One line on a finished phase: epochs, steps, speed, final metrics."""
+    summary = phase.folder.summary
+    final = " · ".join(f"{name} {value:.4g}" for name, value in summary["final"].items() if name != "learning_rate")
+    console.print(
+        f"{phase.title}: {summary['epochs']} epochs, {summary['steps']} steps in {summary['seconds']:.0f} s "
+        f"({summary['images_per_second']:.0f} images/s); {final}"
+    )
+
+
+def report_done_before(console: Console, phase: Phase) -> None:
+    console.print(f"{phase.title}: done before ({phase.folder.path})")
+    for warning in phase.folder.summary["warnings"]:
+        console.print(f"[bold yellow]warning[/] ({phase.title}): {warning}")
