@@ -1,15 +1,71 @@
-"""What the three entry points share: the console, and errors shown as a sentence, not a stack."""
+"""What the entry points share: the console, and errors shown as a sentence, not a stack.
 
+Text that is printed may come from a file of somebody else. So control characters are escaped wherever text is shown, and
+Rich's markup means nothing, but for a styled word at the very beginning of a message: ``[bold green]done[/]: …``.
+"""
+
+import codecs
+import re
 import sys
-from typing import Callable
+from typing import Any, Callable
 
 from absl import app, flags, logging
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from bssl_tf.errors import ConfigError, UserError
 
-console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+_SPECIAL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_STYLED_WORD = re.compile(r"\[(bold|bold green|bold yellow|bold red|yellow)\]([^\[\]]*)\[/\]")
+_IN_ASCII = str.maketrans({"×": "x", "→": "->", "…": "...", "–": "-", "·": ".", "λ": "lambda", "±": "+-", "≤": "<="})
+
+
+def printable(text: str) -> str:
+    """Text with all characters escaped that move the cursor, change colours or the direction of reading, or are none.
+
+    Line breaks and tabs stay. Bytes of a file name that are no UTF-8, which Python holds as lone surrogates, are shown
+    as ``\\udc..``.
+    """
+    return _SPECIAL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+class PlainConsole(Console):
+    """Rich's console, for text that may come from anywhere."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**{"highlight": False, "soft_wrap": True, "markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """All texts pass here, those in the cells of tables too."""
+        styled = _STYLED_WORD.match(text)
+        if styled is None:
+            return super().render_str(printable(text), **options)
+        rest = super().render_str(printable(text[styled.end() :]), **options)
+        return Text.assemble((printable(styled[2]), styled[1]), rest)
+
+
+console = PlainConsole(width=None if sys.stdout.isatty() else 120)
+
+
+def _in_few_characters(error: UnicodeError) -> tuple[str, int]:
+    """For terminals that lack a character: the nearest in ASCII, else its number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    replaced = error.object[error.start : error.end].translate(_IN_ASCII)
+    return replaced.encode("ascii", "backslashreplace").decode(), error.end
+
+
+codecs.register_error("bssl_tf.nearest", _in_few_characters)
+
+
+def _accept_any_text() -> None:
+    """From now on no character that the terminal lacks ends the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="bssl_tf.nearest")
 
 
 def run_entry_point(
@@ -38,6 +94,7 @@ def run_entry_point(
         except KeyboardInterrupt:
             _fail("interrupted. What was finished is kept, and the same command goes on from there.", 130)
 
+    _accept_any_text()
     sys.modules["__main__"].__doc__ = usage
     for module, defined in flags.FLAGS.flags_by_module_dict().items():
         for flag in defined if module.startswith("bssl_tf") else ():
@@ -50,11 +107,11 @@ def run_entry_point(
 
 
 def print_error(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")
+    PlainConsole(stderr=True).print(f"[bold red]error:[/] {message}")
 
 
 def print_warning(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold yellow]warning:[/] {escape(message)}")
+    PlainConsole(stderr=True).print(f"[bold yellow]warning:[/] {message}")
 
 
 def _fail(message: str, status: int) -> None:

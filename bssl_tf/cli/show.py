@@ -21,5 +21,6 @@ def main() -> None:
         raise ConfigError(f"--show={path} is no file.")
     import_tensorflow()
     from bssl_tf.deploy.description import describe
+    from bssl_tf.deploy.flatbuffer.inspect import read_file
 
-    console.print(f"{path.name}: {describe(path.read_bytes())}", markup=False)
+    console.print(f"{path.name}: {describe(read_file(path))}", markup=False)

@@ -7,12 +7,12 @@ The same command goes on where it stopped. What lies in the workdir: bssl_tf/run
 
 import dataclasses
 
-from rich.markup import escape
+from rich.text import Text
 
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.recipes import define_recipe_flag, expand_recipes
 from bssl_tf.config.training import Config
-from bssl_tf.console import console, run_entry_point
+from bssl_tf.console import console, printable, run_entry_point
 from bssl_tf.errors import Interrupted
 from bssl_tf.training.run import train
 
@@ -33,11 +33,10 @@ def print_settings(config: Config) -> None:
         values, usual = getattr(config, group.name), getattr(defaults, group.name)
         if getattr(values, "METHOD", config.method.method) != config.method.method:
             continue
-        shown = [
-            f"[bold]{escape(f'{name}={value}')}[/]" if value != getattr(usual, name) else f"{name}={value}"
-            for name, value in dataclasses.asdict(values).items()
-        ]
-        console.print(f"{group.name:>12}: {' '.join(shown)}")
+        line = Text(f"{group.name:>12}:")
+        for name, value in dataclasses.asdict(values).items():
+            line.append(" ").append(printable(f"{name}={value}"), "bold" if value != getattr(usual, name) else "")
+        console.print(line)
 
 
 def run() -> None:

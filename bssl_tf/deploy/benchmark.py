@@ -58,9 +58,10 @@ def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[
     """Where to time, and a warning for the reader; empty if there is none."""
     if target == "host":
         import_tensorflow()
+        from bssl_tf.deploy.interpreter import TfliteBackbone
         from bssl_tf.device.host import X86_WARNING, Host
 
-        return Host(), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
+        return Host(TfliteBackbone), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
     if target == "android":
         shell = AdbShell(device)
     elif target.startswith("ssh:"):

@@ -1,17 +1,21 @@
 """Runs a converted backbone with Larq Compute Engine's interpreter.
 
+The file may come from anybody: it is checked first, and then run in a process of its own, with bounded time and memory.
 On x86 the interpreter takes reference code for binary convolutions: right numbers, telling nothing of
 the speed on a phone.
 """
 
+import math
 from pathlib import Path
 from typing import Union
 
-import larq_compute_engine as lce
 import numpy as np
 
-from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file
+from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file, read_file
+from bssl_tf.deploy.interpreter_process import InterpreterCrash, InterpreterProcess
 from bssl_tf.errors import UserError
+
+_OUTPUT_TYPES = ("float32", "uint8", "int8", "int32", "int64")
 
 
 class TfliteBackbone:
@@ -27,22 +31,30 @@ class TfliteBackbone:
     Attributes:
         image_shape: (S, S, C).
         report: what is in the file.
+        start_seconds: what the interpreter took to load it.
 
     Raises:
         FileNotFoundError: no such file.
-        TfliteFileError: damaged, or not a network from one uint8 or float32 image to vectors, one or more.
+        TfliteFileError: damaged, or not a network from one uint8 or float32 image to vectors, one or more; or the
+            interpreter refuses it, crashes on it, or takes more time or memory than `interpreter_process` allows.
     """
 
     def __init__(self, source: Union[str, Path, bytes], num_threads: int = 2):
         self.name = "these bytes" if isinstance(source, bytes) else str(source)
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        content = source if isinstance(source, bytes) else read_file(source)
         try:
             self.report = inspect_file(content)
         except TfliteFileError as error:
             raise TfliteFileError(f"{self.name}: {error}") from error
         self._require_backbone()
         self.image_shape = self.report.inputs[0].shape[1:]
-        self._interpreter = lce.testing.Interpreter(content, num_threads=num_threads)
+        sizes = [math.prod(output.shape) * np.dtype(output.dtype).itemsize for output in self.report.outputs]
+        self._ends = np.cumsum([0, *sizes]).tolist()
+        try:
+            self._interpreter = InterpreterProcess(content, num_threads, output_bytes=sum(sizes))
+        except InterpreterCrash as error:
+            raise self._crashed(error) from None
+        self.start_seconds = self._interpreter.start_seconds
 
     def _require_backbone(self) -> None:
         inputs, outputs = self.report.inputs, self.report.outputs
@@ -52,6 +64,12 @@ class TfliteBackbone:
                 f"{self.name} takes ({'; '.join(map(str, inputs))}) and gives"
                 f" ({'; '.join(map(str, outputs))}). A backbone takes one image, uint8 or float32 1×S×S×C,"
                 " and gives one feature vector, 1×D, and perhaps more vectors. Give a file that convert.py has written."
+            )
+        foreign = [output.dtype for output in outputs if output.dtype not in _OUTPUT_TYPES]
+        if foreign:
+            raise TfliteFileError(
+                f"{self.name} gives {foreign[0]}, not {' or '.join(_OUTPUT_TYPES)}. Give a file that convert.py has "
+                "written."
             )
         if self.report.foreign_operators:
             raise TfliteFileError(
@@ -97,6 +115,20 @@ class TfliteBackbone:
                 f" Load the images with --image_size={size} --channels={channels}, or convert for the other"
                 " size."
             )
-        given = self._interpreter.predict(np.ascontiguousarray(images, self.report.inputs[0].dtype))
-        by_name = dict(zip(existing, given if len(existing) > 1 else [given]))
-        return [by_name[name] for name in names]
+        given = [self.run(image)[1] for image in images.astype(self.report.inputs[0].dtype, copy=False)]
+        return [np.concatenate([row[existing.index(name)] for row in given]) for name in names]
+
+    def run(self, image: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        """Seconds within the interpreter, and all outputs (1, D), for one image of the file's own type (S, S, C)."""
+        try:
+            seconds, content = self._interpreter.run(np.ascontiguousarray(image).tobytes())
+        except InterpreterCrash as error:
+            raise self._crashed(error) from None
+        parts = zip(self.report.outputs, self._ends, self._ends[1:])
+        return seconds, [np.frombuffer(content[a:b], out.dtype).reshape(out.shape) for out, a, b in parts]
+
+    def _crashed(self, error: InterpreterCrash) -> TfliteFileError:
+        return TfliteFileError(
+            f"{self.name} cannot be run: the interpreter, in a process of its own, {error}. The file is damaged, or "
+            "made to do so: copy it again, or convert again."
+        )

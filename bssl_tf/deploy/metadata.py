@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
+from bssl_tf.deploy.flatbuffer.archive import attached_text
 from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
-from bssl_tf.deploy.flatbuffer.inspect import METADATA_NAME, FileReport, TensorInfo, inspect_file
-from bssl_tf.deploy.flatbuffer.tables import read_tables, write_tables
+from bssl_tf.deploy.flatbuffer.inspect import METADATA_NAME, FileReport, TensorInfo, inspect_file, read_model
+from bssl_tf.deploy.flatbuffer.reading import read_tables
+from bssl_tf.deploy.flatbuffer.tables import write_tables
 from bssl_tf.errors import UserError
 
 PROVENANCE_FILE = "provenance.json"
@@ -103,14 +105,14 @@ def attach_metadata(content: bytes, facts: FileFacts) -> bytes:
     _check_labels(facts, report.outputs)
     model = unpacked(content)
     metadata = np.frombuffer(write_tables(_SCHEMA, "ModelMetadata", _tables(facts, report), _IDENTIFIER), np.uint8)
-    entries = {entry.name: entry for entry in model.metadata or ()}
-    if METADATA_NAME in entries:
-        model.buffers[entries[METADATA_NAME].buffer].data = metadata
+    entries, name = {entry.name: entry for entry in model.metadata or ()}, METADATA_NAME.encode()
+    if name in entries:
+        model.buffers[entries[name].buffer].data = metadata
     else:
         buffer, entry = schema.BufferT(), schema.MetadataT()
         buffer.data = metadata
         model.buffers.append(buffer)
-        entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
+        entry.name, entry.buffer = name, len(model.buffers) - 1
         model.metadata = [*(model.metadata or ()), entry]
     return _with_files(packed(model), facts)
 
@@ -121,22 +123,22 @@ def read_metadata(content: bytes) -> FileFacts:
     Raises:
         MetadataError: it has none, or not those that `attach_metadata` writes.
     """
-    model = unpacked(content)
-    buffers = [entry.buffer for entry in model.metadata or () if entry.name == METADATA_NAME]
-    if not buffers:
+    model = read_model(content)
+    entries = [entry for entry in model.get("metadata", ()) if entry.get("name") == METADATA_NAME]
+    if not entries:
         raise MetadataError("This .tflite file says nothing of itself: convert again to get metadata into it.")
     try:
-        tables = read_tables(_SCHEMA, "ModelMetadata", model.buffers[buffers[0]].data.tobytes())
-        files = _files(content)
+        data = model["buffers"][entries[0].get("buffer", 0)]["data"]
+        tables = read_tables(_SCHEMA, "ModelMetadata", data.tobytes())
         (graph,) = tables["subgraph_metadata"]
         labels = {
-            tensor["name"]: tuple(files[attached["name"]].splitlines())
+            tensor["name"]: tuple(attached_text(content, attached["name"]).splitlines())
             for tensor in graph["output_tensor_metadata"]
-            for attached in tensor.get("associated_files", ())
+            for attached in tensor.get("associated_files", ())[:1]
         }
-        provenance = json.loads(files[PROVENANCE_FILE])
+        provenance = json.loads(attached_text(content, PROVENANCE_FILE))
         return FileFacts(tables["name"], tables["description"], tables["version"], provenance, labels)
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, RecursionError) as error:
         raise MetadataError(
             f"The metadata of this .tflite file are not whole, or another program's ({type(error).__name__}: {error}):"
             " convert again."
@@ -222,8 +224,3 @@ def _with_files(content: bytes, facts: FileFacts) -> bytes:
         for name, text in files.items():
             archive.writestr(zipfile.ZipInfo(name), text)  # dated 1980, so that equal facts give equal bytes
     return stream.getvalue()
-
-
-def _files(content: bytes) -> dict[str, str]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}

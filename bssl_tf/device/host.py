@@ -1,10 +1,10 @@
 """This machine, with Larq Compute Engine's interpreter: for checking that a file runs, not for how fast it will be."""
 
 import platform
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import larq_compute_engine as lce
 import numpy as np
 
 from bssl_tf.device.tool import REPEATS, WARM_UP_RUNS
@@ -17,21 +17,21 @@ X86_WARNING = (
 
 
 class Host:
-    """Implements `Machine`; it has no profile of operators."""
+    """Implements `Machine`; it has no profile of operators.
 
-    def __init__(self) -> None:
+    Args:
+        load: (file, threads) → a `deploy.TfliteBackbone`, which this room below it does not import.
+    """
+
+    def __init__(self, load: Callable[[Path, int], Any]) -> None:
+        self._load = load
         self.description = f"this machine ({platform.machine()}), Larq Compute Engine's interpreter"
 
     def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:  # noqa: ARG002
-        begin = time.perf_counter()
-        interpreter = lce.testing.Interpreter(file.read_bytes(), num_threads=threads)
-        start = time.perf_counter() - begin
-        pixels = np.zeros((1, *interpreter.input_shapes[0][1:]), interpreter.input_types[0])
-        seconds = []
-        for _ in range(1 + WARM_UP_RUNS + REPEATS):
-            begin = time.perf_counter()
-            interpreter.predict(pixels)
-            seconds.append(time.perf_counter() - begin)
+        backbone = self._load(file, threads)
+        start = backbone.start_seconds
+        pixels = np.zeros(backbone.image_shape, backbone.report.inputs[0].dtype)
+        seconds = [backbone.run(pixels)[0] for _ in range(1 + WARM_UP_RUNS + REPEATS)]
         first, warm_up, counted = seconds[0], seconds[1 : 1 + WARM_UP_RUNS], seconds[1 + WARM_UP_RUNS :]
         return ToolRun(
             start=1000 * start,

@@ -1,15 +1,16 @@
 """Looks inside a .tflite file: operators, where its bytes go, and what it takes and gives."""
 
-import io
-import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional
+from pathlib import Path
+from typing import Any, Optional
 
-from tensorflow.lite.python import schema_py_generated as schema
-
-from bssl_tf.deploy.flatbuffer.edit import unpacked
+from bssl_tf.deploy.flatbuffer.archive import ArchiveError, attached_bytes
+from bssl_tf.deploy.flatbuffer.checks import OPERATOR_NAMES, TYPE_NAMES, FileCheckError, check_model, operator_name
+from bssl_tf.deploy.flatbuffer.model_schema import MODEL_SCHEMA
+from bssl_tf.deploy.flatbuffer.reading import TableError, read_tables
 from bssl_tf.errors import UserError
 
 BINARY_WEIGHTS = "binary weights"
@@ -20,7 +21,8 @@ OTHER = "other constants"
 METADATA = "metadata and attached files"
 BYTE_KINDS = (BINARY_WEIGHTS, BINARY_OUTPUT, FLOAT_WEIGHTS, FLOAT_VECTORS, OTHER, METADATA)
 
-METADATA_NAME = b"TFLITE_METADATA"
+METADATA_NAME = "TFLITE_METADATA"
+LARGEST_FILE = 2**30
 
 _WEIGHTED_OPERATORS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
 
@@ -80,118 +82,122 @@ class FileReport:
     @property
     def foreign_operators(self) -> tuple[str, ...]:
         """Custom operators that Larq Compute Engine does not have, so that it cannot run the file."""
-        builtin = _OPERATOR_NAMES.values()
+        builtin = OPERATOR_NAMES.values()
         return tuple(name for name in self.operators if name not in builtin and not name.startswith("Lce"))
 
 
-def _names(enumeration) -> dict[int, str]:
-    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+def read_file(path: Path) -> bytes:
+    """The content of a .tflite file.
 
-
-_OPERATOR_NAMES = _names(schema.BuiltinOperator)
-_TYPE_NAMES = _names(schema.TensorType)
+    Raises:
+        OSError: it cannot be read.
+        TfliteFileError: it is far larger than a network for a phone.
+    """
+    size = Path(path).stat().st_size
+    if size > LARGEST_FILE:
+        raise TfliteFileError(f"{path} has {size:,} bytes; a file of this program has at most {LARGEST_FILE:,}.")
+    return Path(path).read_bytes()
 
 
 def inspect_file(content: bytes) -> FileReport:
-    """Parse a .tflite file completely, so that a damaged one is found before an interpreter crashes on it.
+    """Read and check a .tflite file completely, so that a damaged one is found before an interpreter crashes on it.
 
     Raises:
         TfliteFileError: not a .tflite file, cut short or damaged.
+    """
+    return _report(read_model(content), len(content), _checked(content, attached_bytes, content))
+
+
+def read_model(content: bytes) -> dict[str, Any]:
+    """The tables of a .tflite file (see `model_schema`), checked.
+
+    Raises:
+        TfliteFileError: as `inspect_file`.
     """
     if content[4:8] != b"TFL3":
         raise TfliteFileError(
             f"These {len(content)} bytes are not a .tflite file: the mark 'TFL3' is missing. Give the path of"
             " a file that convert.py has written."
         )
+    model = _checked(content, read_tables, MODEL_SCHEMA, "Model", content)
+    _checked(content, check_model, model)
+    return model
+
+
+def _checked(content: bytes, check: Callable, *arguments: Any) -> Any:
     try:
-        return _report(unpacked(content), len(content), attached_bytes(content))
-    except Exception as error:  # each kind of damage surfaces as another exception of the parser
+        return check(*arguments)
+    except (TableError, FileCheckError, ArchiveError) as error:
         raise TfliteFileError(
-            f"This .tflite file of {len(content)} bytes is cut short or damaged ({type(error).__name__}:"
-            f" {error}). Copy it again, or convert again."
+            f"This .tflite file of {len(content)} bytes is cut short or damaged: {error}. Copy it again, or convert"
+            " again."
         ) from error
 
 
-def attached_bytes(content: bytes) -> int:
-    """Length of the zip archive behind the flatbuffer; 0 if there is none."""
-    stream = io.BytesIO(content)
-    if not zipfile.is_zipfile(stream):
-        return 0
-    with zipfile.ZipFile(stream) as archive:
-        return len(content) - min((entry.header_offset for entry in archive.infolist()), default=len(content))
-
-
-def _report(model: schema.ModelT, file_bytes: int, attached: int) -> FileReport:
-    codes = [_operator_name(code) for code in model.operatorCodes]
+def _report(model: dict[str, Any], file_bytes: int, attached: int) -> FileReport:
+    codes = [operator_name(code) for code in model.get("operator_codes", ())]
+    sizes = [len(buffer.get("data", ())) for buffer in model.get("buffers", ())]
     operators, constants = Counter(), dict.fromkeys(BYTE_KINDS, 0)
     counted: set[int] = set()
-    for graph in model.subgraphs:
-        for operator in graph.operators or ():
-            name = codes[operator.opcodeIndex]
+    for graph in model["subgraphs"]:
+        for operator in graph.get("operators", ()):
+            name = codes[operator.get("opcode_index", 0)]
             operators[name] += 1
-            for position, index in enumerate(operator.inputs if operator.inputs is not None else ()):
+            for position, index in enumerate(operator.get("inputs", ())):
                 if index < 0:  # an optional input that is not there
                     continue
-                tensor = graph.tensors[index]
-                size = _size(model.buffers[tensor.buffer])
-                if size and tensor.buffer not in counted:
-                    counted.add(tensor.buffer)
-                    constants[_kind(name, position, tensor)] += size
-    metadata = {entry.buffer for entry in model.metadata or () if entry.name == METADATA_NAME}
-    for index, buffer in enumerate(model.buffers):
+                tensor = graph["tensors"][index]
+                buffer = tensor.get("buffer", 0)
+                if sizes[buffer] and buffer not in counted:
+                    counted.add(buffer)
+                    constants[_kind(name, position, tensor)] += sizes[buffer]
+    metadata = {entry.get("buffer", 0) for entry in model.get("metadata", ()) if entry.get("name") == METADATA_NAME}
+    for index, size in enumerate(sizes):
         if index not in counted:
-            constants[METADATA if index in metadata else OTHER] += _size(buffer)
+            constants[METADATA if index in metadata else OTHER] += size
     constants[METADATA] += attached
-    graph = model.subgraphs[0]
-    names = _signature_names(model)
+    graph = model["subgraphs"][0]
+    tensors, names = graph.get("tensors", ()), _signature_names(model)
     return FileReport(
         file_bytes=file_bytes,
         operators=dict(operators.most_common()),
         constant_bytes=constants,
-        name_bytes=sum(len(tensor.name) for graph in model.subgraphs for tensor in graph.tensors),
-        inputs=tuple(_tensor_info(graph.tensors[index], names.get(index)) for index in graph.inputs),
-        outputs=tuple(_tensor_info(graph.tensors[index], names.get(index)) for index in graph.outputs),
+        name_bytes=sum(
+            len(tensor.get("name", "").encode()) for graph in model["subgraphs"] for tensor in graph.get("tensors", ())
+        ),
+        inputs=tuple(_tensor_info(tensors[index], names.get(index)) for index in map(int, graph.get("inputs", ()))),
+        outputs=tuple(_tensor_info(tensors[index], names.get(index)) for index in map(int, graph.get("outputs", ()))),
     )
 
 
-def _operator_name(code: schema.OperatorCodeT) -> str:
-    if code.customCode:
-        return code.customCode.decode()
-    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
-
-
-def _size(buffer: schema.BufferT) -> int:
-    return 0 if buffer.data is None else len(buffer.data)
-
-
-def _kind(operator: str, position: int, tensor: schema.TensorT) -> str:
+def _kind(operator: str, position: int, tensor: dict[str, Any]) -> str:
     if operator == "LceBconv2d":
         return BINARY_WEIGHTS if position == 1 else BINARY_OUTPUT
     if operator == "DEQUANTIZE":  # of `float_weights`
         return FLOAT_WEIGHTS
-    if tensor.type not in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16):
+    if TYPE_NAMES[tensor.get("type", 0)] not in ("FLOAT32", "FLOAT16"):
         return OTHER
     if operator in _WEIGHTED_OPERATORS and position == 1:
         return FLOAT_WEIGHTS
     return FLOAT_VECTORS
 
 
-def _signature_names(model: schema.ModelT) -> dict[int, str]:
+def _signature_names(model: dict[str, Any]) -> dict[int, str]:
     return {
-        entry.tensorIndex: entry.name.decode()
-        for signature in model.signatureDefs or ()
-        for entry in [*(signature.inputs or ()), *(signature.outputs or ())]
+        entry.get("tensor_index", 0): entry.get("name", "")
+        for signature in model.get("signature_defs", ())
+        for entry in [*signature.get("inputs", ()), *signature.get("outputs", ())]
     }
 
 
-def _tensor_info(tensor: schema.TensorT, signature_name: Optional[str]) -> TensorInfo:
-    tensor_name = tensor.name.decode()
-    quantized = tensor.quantization is not None and tensor.quantization.scale is not None
+def _tensor_info(tensor: dict[str, Any], signature_name: Optional[str]) -> TensorInfo:
+    quantization = tensor.get("quantization", {})
+    quantized = len(quantization.get("scale", ())) > 0
     return TensorInfo(
-        name=signature_name or tensor_name,
-        tensor_name=tensor_name,
-        shape=tuple(int(size) for size in tensor.shape),
-        dtype=_TYPE_NAMES[tensor.type].lower(),
-        scale=float(tensor.quantization.scale[0]) if quantized else None,
-        zero_point=int(tensor.quantization.zeroPoint[0]) if quantized else None,
+        name=signature_name or tensor.get("name", ""),
+        tensor_name=tensor.get("name", ""),
+        shape=tuple(int(size) for size in tensor.get("shape", ())),
+        dtype=TYPE_NAMES[tensor.get("type", 0)].lower(),
+        scale=float(quantization["scale"][0]) if quantized else None,
+        zero_point=int(quantization["zero_point"][0]) if quantized else None,
     )

@@ -1,19 +1,17 @@
-"""Writes and reads flatbuffer tables after a schema of a few lines, to and from plain dictionaries.
+"""Writes flatbuffer tables after a schema of a few lines, from plain dictionaries; `reading` is the inverse.
 
     schema = {"Point": ("x:uint", "y:uint"), "Line": ("name:string", "points:[Point]")}
     content = write_tables(schema, "Line", {"name": "a", "points": [{"x": 1, "y": 2}]}, identifier=b"LINE")
     read_tables(schema, "Line", content)
 
 The kinds of fields are those that TensorFlow Lite's metadata needs: byte, uint, int, string, [float], a table,
-a list of tables, and a union (``A|B``), whose value is the pair of the table's name and its fields. Fields that are
-absent are left out of the dictionary.
+a list of tables, and a union (``A|B``), whose value is the pair of the table's name and its fields.
 """
 
 from typing import Any
 
 import flatbuffers
-from flatbuffers import encode, number_types
-from flatbuffers.table import Table
+from flatbuffers import number_types
 
 Schema = dict[str, tuple[str, ...]]
 
@@ -31,24 +29,18 @@ def write_tables(schema: Schema, root: str, values: dict[str, Any], identifier: 
     return bytes(builder.Output())
 
 
-def read_tables(schema: Schema, root: str, content: bytes) -> dict[str, Any]:
-    """Inverse of `write_tables`; fields that are younger than the schema are passed over."""
-    position = encode.Get(number_types.UOffsetTFlags.packer_type, content, 0)
-    return _read(Table(bytearray(content), position), schema, root)
-
-
-def _fields(schema: Schema, table: str) -> list[tuple[int, str, str]]:
+def fields_of(schema: Schema, table: str) -> list[tuple[int, str, str]]:
     """(slot, name, kind) of each field; a union takes two slots, the first for its type."""
     fields, slot = [], 0
     for entry in schema[table]:
         name, kind = entry.split(":")
         fields.append((slot, name, kind))
-        slot += 2 if "|" in kind else 1
+        slot += 2 if "|" in kind or kind == "options" else 1
     return fields
 
 
 def _write(builder: flatbuffers.Builder, schema: Schema, table: str, values: dict[str, Any]) -> int:
-    fields = _fields(schema, table)
+    fields = fields_of(schema, table)
     unknown = set(values) - {name for _, name, _ in fields}
     if unknown:
         raise KeyError(f"{table} has no field {', '.join(sorted(unknown))}")
@@ -88,32 +80,3 @@ def _write_child(builder: flatbuffers.Builder, schema: Schema, kind: str, value:
         for place in reversed(places):
             builder.PrependUOffsetTRelative(place)
     return builder.EndVector()
-
-
-def _read(source: Table, schema: Schema, table: str) -> dict[str, Any]:
-    found = {}
-    for slot, name, kind in _fields(schema, table):
-        offset = source.Offset(4 + 2 * slot)
-        if offset:
-            found[name] = _read_child(source, schema, kind, offset, slot)
-    return found
-
-
-def _read_child(source: Table, schema: Schema, kind: str, offset: int, slot: int) -> Any:
-    place = source.Pos + offset
-    if kind in _NUMBERS:
-        return source.Get(_NUMBERS[kind], place)
-    if kind == "string":
-        return source.String(place).decode()
-    if "|" in kind:
-        members = kind.split("|")
-        member = members[source.Get(number_types.Uint8Flags, place) - 1]
-        value = source.Pos + source.Offset(4 + 2 * (slot + 1))
-        return member, _read(Table(source.Bytes, source.Indirect(value)), schema, member)
-    if not kind.startswith("["):
-        return _read(Table(source.Bytes, source.Indirect(place)), schema, kind)
-    start, length = source.Vector(offset), source.VectorLen(offset)
-    if kind == "[float]":
-        return [source.Get(number_types.Float32Flags, start + 4 * index) for index in range(length)]
-    places = (source.Indirect(start + 4 * index) for index in range(length))
-    return [_read(Table(source.Bytes, place), schema, kind[1:-1]) for place in places]
