@@ -1,7 +1,7 @@
 """What the entry points share: the console, and errors shown as a sentence, not a stack.
 
-Text that is printed may come from a file of somebody else. So control characters are escaped wherever text is shown, and
-Rich's markup means nothing, but for a styled word at the very beginning of a message: ``[bold green]done[/]: …``.
+Text that is printed may come from a file of somebody else. So control characters are escaped wherever text is shown,
+and Rich's markup means nothing, but for a styled word at the very beginning of a message: ``[bold green]done[/]: …``.
 """
 
 import codecs

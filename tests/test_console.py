@@ -1,0 +1,58 @@
+"""What is printed may come from files of anybody, and go to any terminal."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.table import Table
+
+from bssl_tf.console import PlainConsole, printable
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b1m\u202egpj.exe\r\x08[bold]b[/][link=file:///x]l[/] \udce9 :smile:"
+
+
+def shown(*printed, width=200):
+    stream = io.StringIO()
+    PlainConsole(file=stream, force_terminal=True, color_system="truecolor", width=width).print(*printed)
+    return stream.getvalue()
+
+
+def test_control_characters_are_escaped():
+    assert printable("a\x1b[2Jb\x07\x9b\u202e\udcff") == r"a\x1b[2Jb\x07\x9b\u202e\udcff"
+    assert printable("lines\nand\ttabs, ä × → 猫") == "lines\nand\ttabs, ä × → 猫"
+
+
+def test_text_of_files_reaches_the_terminal_as_text():
+    for text in (shown(HOSTILE), shown(f"file {HOSTILE}"), shown(["x", HOSTILE][1])):
+        assert not set("\x1b\x07\x9b\u202e\r\x08\udce9") & set(text)
+        assert "[bold]b[/][link=file:///x]l[/]" in text and ":smile:" in text
+
+
+def test_cells_and_titles_of_tables_are_text_too():
+    table = Table("name", title=HOSTILE)
+    table.add_row(HOSTILE)
+    table.add_row("[red]x.tflite")
+    stream = io.StringIO()
+    PlainConsole(file=stream, width=200).print(table)
+    text = stream.getvalue()
+    assert not set("\x1b\x07\x9b\u202e\r\udce9") & set(text) and "[red]x.tflite" in text
+
+
+def test_the_first_word_of_a_message_may_have_a_style():
+    assert "\x1b[1;32mdone\x1b[0m: [red]x\n" == shown("[bold green]done[/]: [red]x")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_terminals_with_few_characters(encoding):
+    program = (
+        "from bssl_tf.console import console, run_entry_point, print_error\n"
+        "def main(): console.print('8×8 → λ … 猫 \\udce9'); print_error('猫 × \\udce9')\n"
+        "run_entry_point(main, '')"
+    )
+    environment = {"PYTHONIOENCODING": encoding, "PATH": "", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    out, err = done.stdout.decode(encoding), done.stderr.decode(encoding)
+    assert out.replace("×", "x").replace("…", "...") == "8x8 -> lambda ... \\u732b \\udce9\n"
+    assert "error: \\u732b" in err and "Traceback" not in err
