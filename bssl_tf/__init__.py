@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bssl_tf.models.backbone import build_backbone, load_backbone, save_backbone
     from bssl_tf.models.spec import BackboneSpec
     from bssl_tf.models.teacher import load_teacher
+    from bssl_tf.training.run import train
 
 __version__ = "0.1.0"
 
@@ -77,6 +78,7 @@ _MODULES = {
     "bssl_tf.models.backbone": ("build_backbone", "load_backbone", "save_backbone"),
     "bssl_tf.models.spec": ("BackboneSpec",),
     "bssl_tf.models.teacher": ("load_teacher",),
+    "bssl_tf.training.run": ("train",),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)
 __all__ = sorted(["__version__", *(name for names in _MODULES.values() for name in names)])

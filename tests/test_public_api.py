@@ -7,7 +7,7 @@ import pytest
 
 import bssl_tf
 
-NAMES = ("Bssl", "BackboneSpec", "build_backbone", "load_teacher", "convert_backbone", "evaluate", "export")
+NAMES = ("Bssl", "BackboneSpec", "build_backbone", "load_teacher", "convert_backbone", "train", "evaluate", "export")
 LOSSES = ("kl_divergence", "feature_similarity", "nt_xent", "info_nce", "sinkhorn", "cross_entropy")
 
 
@@ -26,7 +26,7 @@ def test_importing_and_listing_names_imports_neither_tensorflow_nor_numpy():
 def test_settings_and_calls_take_no_tensorflow():
     done = python(
         "import sys, bssl_tf; bssl_tf.Config(), bssl_tf.ExportSettings(), bssl_tf.EvaluationSettings()\n"
-        "bssl_tf.evaluate, bssl_tf.export, bssl_tf.UserError\n"
+        "bssl_tf.train, bssl_tf.evaluate, bssl_tf.export, bssl_tf.UserError\n"
         "print('tensorflow' in sys.modules)"
     )
     assert done.stdout.strip() == "False", done.stderr

@@ -31,11 +31,11 @@ def test_a_bad_model_exits_with_one(tmp_path):
 
 
 def test_a_run_is_linted_by_its_student(tmp_path):
-    from bssl_tf.cli.lint import _network
+    from bssl_tf.training.planned_network import planned_network
 
     spec = BackboneSpec("reactnet_small", 8, 1, mean=(78,), std=(96,), stages=2)
     save_backbone(build_backbone(spec), spec, tmp_path / "stage2")
-    assert _network(tmp_path).output_shape == (None, 128)
+    assert planned_network(tmp_path).output_shape == (None, 128)
 
 
 def test_a_recipe_with_an_unknown_flag_is_refused(tmp_path):
@@ -48,9 +48,9 @@ def test_a_recipe_with_an_unknown_flag_is_refused(tmp_path):
 
 
 def test_what_is_no_network_is_told(tmp_path):
-    from bssl_tf.cli.lint import _network
     from bssl_tf.errors import UserError
+    from bssl_tf.training.planned_network import planned_network
 
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(UserError, match="no run, no folder with backbone.json, no recipe"):
-        _network(tmp_path / "notes.txt")
+        planned_network(tmp_path / "notes.txt")
