@@ -1,0 +1,1 @@
+from tests.deploy.conftest import images, residual, residual_file  # noqa: F401  fixtures
