@@ -4,14 +4,20 @@ Before TensorFlow starts, every worker opens a connection to the chief, on the c
 that all have come, with the same settings and the same workdir. The connections stay open while the run lasts. The
 death of a process closes its connection at once; of one that hangs, or of a machine that cannot be reached, nothing
 is heard for half a minute. Nobody has to wait for a collective operation to time out.
+
+Who connects and does not give the run's token, which follows from the settings, is no worker, and is ignored. That
+keeps strays out, not attackers: TensorFlow's own connections ask for nothing, so the network has to be a trusted one.
 """
 
+import contextlib
+import hashlib
 import json
+import queue
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +27,8 @@ from bssl_tf.files import SECONDS_UNTIL_FILES_SHOW, appears
 from bssl_tf.training.multi_worker.cluster import Cluster
 
 SECONDS_FOR_A_GREETING = 10.0
+LONGEST_MESSAGE = 1 << 20
+_SECONDS_OF_LISTENING = 0.2
 SECONDS_BETWEEN_BEATS, SECONDS_OF_SILENCE = 5.0, 30.0
 
 
@@ -40,10 +48,20 @@ class _Line:
             OSError: the connection is closed, or (TimeoutError) silent for so many seconds.
         """
         self._connection.settimeout(seconds)
-        line = self._reader.readline()
+        line = self._reader.readline(LONGEST_MESSAGE)
         if not line.endswith("\n"):
             raise ConnectionError("connection closed")
-        return json.loads(line)
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise ConnectionError("no worker speaks there")
+        return message
+
+    def close(self) -> None:
+        self._reader.close()
+        self._connection.close()
 
 
 class Team:
@@ -122,32 +140,27 @@ def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
 
     if others:
         say(f"waiting for {', '.join(map(cluster.name, others))}")
-    while missing := [index for index in others if index not in lines]:
-        server.settimeout(max(deadline - time.monotonic(), 0.01))
-        try:
-            line = _Line(server.accept()[0])
-            greeting = line.receive(SECONDS_FOR_A_GREETING)
-            index = greeting["index"]
-        except TimeoutError:
-            if time.monotonic() < deadline:
-                continue
-            raise refuse(
-                UserError,
-                f"{', '.join(map(cluster.name, missing))} did not come in time (--worker_timeout). Start the same "
-                f"command there with its own --worker_index, and see that it can reach {cluster.addresses[0]}.",
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # not one of us
-        came_before, lines[index] = index in lines, line
-        if came_before or index not in others:
-            raise refuse(ConfigError, f"--worker_index={index} was given to more than one worker.")
-        if different := settings_that_differ(settings, greeting["settings"]):
-            rows = "\n".join(f"  --{name}: {there!r}, here {here!r}" for name, (here, there) in different.items())
-            raise refuse(
-                ConfigError,
-                f"{cluster.name(index)} has other settings than {cluster.name(0)}:\n{rows}\n"
-                "Give all workers the same command, but for --worker_index.",
-            )
+    with _greetings(server, run_token(cluster)) as greetings:
+        while missing := [index for index in others if index not in lines]:
+            try:
+                line, greeting = greetings.get(timeout=max(deadline - time.monotonic(), 0.01))
+                index = greeting["index"]
+            except queue.Empty:
+                raise refuse(
+                    UserError,
+                    f"{', '.join(map(cluster.name, missing))} did not come in time (--worker_timeout). Start the same "
+                    f"command there with its own --worker_index, and see that it can reach {cluster.addresses[0]}.",
+                ) from None
+            came_before, lines[index] = index in lines, line
+            if came_before or index not in others:
+                raise refuse(ConfigError, f"--worker_index={index} was given to more than one worker.")
+            if different := settings_that_differ(settings, greeting["settings"]):
+                rows = "\n".join(f"  --{name}: {there!r}, here {here!r}" for name, (here, there) in different.items())
+                raise refuse(
+                    ConfigError,
+                    f"{cluster.name(index)} has other settings than {cluster.name(0)}:\n{rows}\n"
+                    "Give all workers the same command, but for --worker_index.",
+                )
     with tempfile.NamedTemporaryFile(dir=workdir, prefix=".team_") as token:
         for line in lines.values():
             line.send(token=Path(token.name).name)
@@ -160,6 +173,47 @@ def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
                 raise refuse(ConfigError, answer["stopped"])
     _tell(lines.values(), {"go": True})
     return Team(cluster, lines)
+
+
+def run_token(cluster: Cluster) -> str:
+    """What the workers of a run give to be let in; all know the chief's address, even with other settings than his."""
+    return hashlib.sha256(f"bssl_tf workers 1 {cluster.addresses[0]}".encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _greetings(server: socket.socket, token: str) -> "Iterator[queue.Queue[tuple[_Line, dict[str, Any]]]]":
+    """Gets the connection and the greeting of everyone who gives the token, each as soon as it comes."""
+    found: queue.Queue[tuple[_Line, dict[str, Any]]] = queue.Queue()
+    done = threading.Event()
+
+    def greet(connection: socket.socket) -> None:
+        line = _Line(connection)
+        try:
+            greeting = line.receive(SECONDS_FOR_A_GREETING)
+        except (OSError, ValueError):  # silent, closed, or no text
+            greeting = {}
+        is_worker = greeting.get("token") == token and isinstance(greeting.get("index"), int)
+        if is_worker and isinstance(greeting.get("settings"), dict):
+            found.put((line, greeting))
+        else:
+            line.close()
+
+    def accept() -> None:
+        while not done.is_set():
+            try:
+                connection, _ = server.accept()
+            except OSError:  # nobody came
+                continue
+            threading.Thread(target=greet, args=(connection,), daemon=True).start()
+
+    server.settimeout(_SECONDS_OF_LISTENING)
+    listener = threading.Thread(target=accept, daemon=True)
+    listener.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        listener.join()
 
 
 def _as_member(cluster, settings, workdir, seconds, say) -> Team:
@@ -176,9 +230,9 @@ def _as_member(cluster, settings, workdir, seconds, say) -> Team:
             raise ConfigError(answer["refused"])
         return answer
 
-    line.send(index=cluster.index, settings=settings)
+    line.send(token=run_token(cluster), index=cluster.index, settings=settings)
     answer = answer_within(max(deadline - time.monotonic(), 0.0))
-    if not appears(workdir / answer["token"], SECONDS_UNTIL_FILES_SHOW):
+    if not appears(workdir / str(answer.get("token")), SECONDS_UNTIL_FILES_SHOW):
         message = (
             f"--workdir={workdir} on {cluster.name(cluster.index)} is not the folder of {chief}: all workers need the "
             "same one, on a disk that they share."

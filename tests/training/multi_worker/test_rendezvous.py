@@ -4,6 +4,7 @@ import contextlib
 import queue
 import socket
 import threading
+import time
 
 import pytest
 
@@ -123,3 +124,55 @@ def test_a_port_in_use_is_told(tmp_path):
     with team._open_port(Cluster(addresses, 1)):
         (error,) = start(addresses, {1: tmp_path}).values()
     assert f"worker 1 ({addresses[1]}) cannot be opened" in str(error)
+
+
+STRANGERS = (
+    b'{"index": 1}\n',
+    b'{"index": 1, "settings": {"epochs": 3}}\n',
+    b'{"index": 1, "settings": {"epochs": 3}, "token": "guessed"}\n',
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"[" * 50_000 + b"\n",
+    b"\xff\xfe\n",
+    b"null\n",
+    b"x" * (team.LONGEST_MESSAGE + 10),
+    b"",
+)
+
+
+def test_strangers_at_the_chiefs_port_are_ignored(tmp_path):
+    addresses = free_addresses(2)
+    ended, held = {}, []
+    chief = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path})))
+    chief.start()
+    host, port = addresses[0].rsplit(":", 1)
+    for words in STRANGERS:
+        for _ in range(100):
+            with contextlib.suppress(ConnectionRefusedError):
+                held.append(socket.create_connection((host, int(port))))
+                break
+            threading.Event().wait(0.05)
+        with contextlib.suppress(ConnectionError):  # it may hang up before it has heard all
+            held[-1].sendall(words)
+    begin = time.monotonic()
+    ended.update(start(addresses, {1: tmp_path}))
+    chief.join(30)
+    assert isinstance(ended[0], team.Team) and isinstance(ended[1], team.Team), ended
+    assert time.monotonic() - begin < 5  # a silent stranger keeps nobody waiting
+    with team._open_port(Cluster(addresses, 0)):
+        pass  # TensorFlow will find the port free
+    for connection in held:
+        connection.close()
+
+
+def test_another_service_at_the_chiefs_address_is_told(tmp_path):
+    addresses = free_addresses(2)
+    host, port = addresses[0].rsplit(":", 1)
+    with socket.create_server((host, int(port))) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            connection.sendall(b"220 mail ready\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        (error,) = start(addresses, {1: tmp_path}, seconds=1.0).values()
+    assert "no worker speaks there" in str(error)
