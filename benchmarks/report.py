@@ -12,10 +12,10 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Callable, Optional
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -59,16 +59,62 @@ class Table:
         return "\n".join([*lines, *(f"\n{note}" for note in self.notes)])
 
 
+def best_seconds(run: Callable[[], None], repeats: int = 5, warm_up: int = 1) -> float:
+    """Shortest of several timings, in seconds: what the code costs when the machine leaves it alone."""
+    for _ in range(warm_up):
+        run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def hardware() -> str:
+    """Processor, cores this process may use, memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    named = {name.strip(): value.strip() for name, value in fields.items()}
+    extensions = [name for name in ("avx2", "avx512f", "amx_bf16") if name in named.get("flags", "").split()]
+    return f"{named.get('model name', platform.machine())} ({', '.join(extensions) or platform.machine()})"
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _command() -> str:
+    module = sys.modules["__main__"].__spec__
+    program = f"-m {module.name.removesuffix('.__main__')}" if module else Path(sys.argv[0]).name
+    arguments = [re.sub("=/.*", "=PATH", argument) for argument in sys.argv[1:]]  # a machine's paths say nothing
+    return shlex.join(["python", *program.split(), *arguments])
+
+
 @dataclass(frozen=True)
 class Result:
     """One run of one benchmark."""
 
     name: str
     tables: list[Table]
-    command: str = field(default_factory=lambda: _command())
+    command: str = field(default_factory=_command)
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
-    hardware: str = field(default_factory=lambda: hardware())
-    versions: dict[str, str] = field(default_factory=lambda: _versions())
+    hardware: str = field(default_factory=hardware)
+    versions: dict[str, str] = field(default_factory=_versions)
 
     def show(self, console: Console) -> None:
         for table in self.tables:
@@ -102,52 +148,6 @@ class Result:
             for table in content.pop("tables")
         ]
         return cls(tables=tables, **content)
-
-
-def best_seconds(run: Callable[[], None], repeats: int = 5, warm_up: int = 1) -> float:
-    """Shortest of several timings, in seconds: what the code costs when the machine leaves it alone."""
-    for _ in range(warm_up):
-        run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def hardware() -> str:
-    """Processor, cores this process may use, memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    named = {name.strip(): value.strip() for name, value in fields.items()}
-    extensions = [name for name in ("avx2", "avx512f", "amx_bf16") if name in named.get("flags", "").split()]
-    return f"{named.get('model name', platform.machine())} ({', '.join(extensions) or platform.machine()})"
-
-
-def _versions() -> dict[str, str]:
-    found: dict[str, Optional[str]] = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _command() -> str:
-    module = sys.modules["__main__"].__spec__
-    program = f"-m {module.name.removesuffix('.__main__')}" if module else Path(sys.argv[0]).name
-    arguments = [re.sub("=/.*", "=PATH", argument) for argument in sys.argv[1:]]  # a machine's paths say nothing
-    return shlex.join(["python", *program.split(), *arguments])
 
 
 def _shown(value) -> str:

@@ -61,7 +61,7 @@ def train(workdir: Path, workers: int, *more: str) -> dict[str, list[float]]:
         for index in range(workers)
     ]
     said = [process.communicate()[0] for process in processes]
-    for process, text in zip(processes, said):
+    for process, text in zip(processes, said, strict=True):
         if process.returncode:
             raise UserError(f"training with {workers} worker(s) failed:\n{text[-2000:]}")
     tables = {phase: workdir / phase / "metrics.csv" for phase in PHASES}

@@ -15,7 +15,6 @@ def lazy_names(
         package: the package's ``__name__``.
         modules: module → public names that it defines; none of them may be the name of a module of this package.
     """
-
     module_of = {name: module for module, names in modules.items() for name in names}
 
     def __getattr__(name: str) -> Any:

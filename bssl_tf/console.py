@@ -7,7 +7,8 @@ and Rich's markup means nothing, but for a styled word at the very beginning of 
 import codecs
 import re
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from absl import app, flags, logging
 from rich.console import Console
@@ -107,10 +108,12 @@ def run_entry_point(
 
 
 def print_error(message: str) -> None:
+    """Print an error on stderr."""
     PlainConsole(stderr=True).print(f"[bold red]error:[/] {message}")
 
 
 def print_warning(message: str) -> None:
+    """Print a warning on stderr."""
     PlainConsole(stderr=True).print(f"[bold yellow]warning:[/] {message}")
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from typing import Mapping
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn

@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import bssl_tf  # noqa: E402,F401
+import bssl_tf  # noqa: F401
 
 LONGEST_FILES = ("test_strategy.py", "test_main_job.py", "test_students.py", "test_resume.py", "test_packaging.py")
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -15,7 +16,7 @@ def test_follows_the_papers_formula(start, end):
 def test_starts_at_start_falls_to_end_and_stays_there():
     values = [CosineBalance(50)(step).numpy() for step in range(51)]
     assert values[0] == pytest.approx(0.9) and values[-1] == pytest.approx(0.7)
-    assert all(a > b for a, b in zip(values, values[1:]))
+    assert all(a > b for a, b in itertools.pairwise(values))
     assert CosineBalance(50)(60).numpy() == pytest.approx(0.7)
 
 

@@ -1,0 +1,1 @@
+"""The commands, a file each: flags, one call, what is printed."""

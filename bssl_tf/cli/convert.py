@@ -31,6 +31,7 @@ OTHER_JOBS = (lint, show, benchmark)
 
 
 def main() -> None:
+    """Run the command: convert, or do one of `OTHER_JOBS`."""
     for other_job in OTHER_JOBS:
         if flags.FLAGS[other_job.FLAG].present:
             other_job.main()

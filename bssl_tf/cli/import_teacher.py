@@ -20,6 +20,7 @@ PIXELS = ("auto", "0..255", "0..1", "-1..1", "imagenet", "swav")
 
 
 def main() -> None:
+    """Run the command."""
     arguments = flags.FLAGS
     source, output = Path(arguments.source), Path(arguments.output)
     if output.is_file() or (output.is_dir() and any(output.iterdir())):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
+    """Run the command."""
     arguments = flags.FLAGS
     model, root, path = Path(arguments.model), Path(arguments.photos), Path(arguments.index)
     queries = [Path(query) for query in arguments.query]

@@ -12,10 +12,12 @@ FLAG = "show"
 
 
 def define_flags() -> None:
+    """Define the flag of this job."""
     flags.DEFINE_string(FLAG, "", "Show inputs, outputs, labels and provenance of a .tflite file, read from it.")
 
 
 def main() -> None:
+    """Print the description of the file."""
     path = Path(flags.FLAGS[FLAG].value)
     if not path.is_file():
         raise ConfigError(f"--show={path} is no file.")

@@ -12,6 +12,8 @@ FLOAT_WEIGHTS = ("float32", "float16", "int8")
 
 @dataclass(frozen=True)
 class ExportSettings:
+    """What an exported file holds."""
+
     outputs: str = setting(
         "",
         "What the file gives: features (float32), codes (one bit a feature, 8 to a byte), or features,codes. Empty: "

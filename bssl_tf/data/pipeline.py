@@ -10,7 +10,6 @@ uninterrupted run would have seen, on one machine or on several, each of which t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -63,9 +62,9 @@ def training_views(
     start_step: int = 0,
     num_views: int = 2,
     num_local_crops: int = 0,
-    view_seed: Optional[int] = None,
+    view_seed: int | None = None,
     view_cycle: int = 0,
-    targets: Optional[Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = None,
+    targets: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     finish: bool = True,
     workers: int = 1,
     worker: int = 0,

@@ -1,7 +1,6 @@
 """A picture of what the networks will see: images beside the views that training draws of them."""
 
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -34,10 +33,13 @@ def write_preview(
     Args:
         path: PNG file to write.
         source: where the images come from; the first ``rows`` are shown.
-        image_size: as for training; likewise ``channels``, ``views``, ``seed`` and ``num_views``, so that
-            the sheet shows the very views that training will use.
+        image_size: as for training, like the next three, so that the sheet shows the very views of training.
+        channels: 1 or 3.
+        views: augmentation.
+        seed: of the run.
         rows: images to show.
         epochs: epochs to show.
+        num_views: views of an image in an epoch.
     """
     titles = ["original"] + [f"epoch {e + 1}, view {v + 1}" for e in range(epochs) for v in range(num_views)]
     grid = []
@@ -52,7 +54,7 @@ def write_preview(
 
 
 def contact_sheet(
-    grid: list[list[np.ndarray]], titles: list[str], frames: Optional[list[list[Optional[str]]]] = None
+    grid: list[list[np.ndarray]], titles: list[str], frames: list[list[str | None]] | None = None
 ) -> Image.Image:
     """Images in rows and columns, small ones enlarged.
 

@@ -12,8 +12,8 @@ the share of images that agree to rounding. It is compared with the share that t
 against itself when each of its weights is nudged by about one float rounding: a wrong file has none.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Iterable
 
 import numpy as np
 import tensorflow as tf

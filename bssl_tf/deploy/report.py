@@ -5,7 +5,7 @@ import platform
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from bssl_tf import __version__
 from bssl_tf.deploy.analysis.plan import DeploymentPlan, bytes_text, count_text
@@ -35,12 +35,12 @@ def write_report(
     path: Path,
     file_report: FileReport,
     plan: DeploymentPlan,
-    parity: Optional[Parity],
+    parity: Parity | None,
     command: str,
-    extra: Optional[dict[str, Any]] = None,
+    extra: dict[str, Any] | None = None,
     *,
-    unfolded: Optional[FileReport] = None,
-    fewest_bytes: Optional[int] = None,
+    unfolded: FileReport | None = None,
+    fewest_bytes: int | None = None,
 ) -> dict[str, Any]:
     """Write the report beside a .tflite file, each of its two files whole or not at all.
 
@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Optional[Parity]) -> str:
+def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Parity | None) -> str:
     bytes_rows = [(kind, f"{size:,}") for kind, size in file_report.constant_bytes.items() if size]
     bytes_rows += [
         ("names of tensors", f"{file_report.name_bytes:,}"),
@@ -141,7 +141,7 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
     return "\n\n".join(sections) + "\n"
 
 
-def _operators(counts: dict[str, int], unfolded: Optional[dict[str, int]]) -> str:
+def _operators(counts: dict[str, int], unfolded: dict[str, int] | None) -> str:
     if unfolded is None:
         return _table(("operator", "count"), [(name, str(count)) for name, count in counts.items()])
     rows = [(name, str(counts.get(name, 0)), str(unfolded.get(name, 0))) for name in {**counts, **unfolded}]

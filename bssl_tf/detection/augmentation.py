@@ -18,7 +18,7 @@ _LOG_ASPECT = 0.2  # height to width of a window, up to a factor of e^0.2
 
 def draw(key: tf.Tensor) -> dict[str, tf.Tensor]:
     """All random numbers of an image: uniform in [0, 1)."""
-    return dict(zip(DRAWS, tf.unstack(tf.random.stateless_uniform([len(DRAWS)], key, alg="philox"))))
+    return dict(zip(DRAWS, tf.unstack(tf.random.stateless_uniform([len(DRAWS)], key, alg="philox")), strict=True))
 
 
 def random_window(drawn: dict[str, tf.Tensor], boxes: tf.Tensor, settings: BoxAugmentationSettings) -> tf.Tensor:

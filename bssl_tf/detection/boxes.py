@@ -27,7 +27,8 @@ def generalised_iou(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """IoU minus the share of the smallest enclosing box that neither covers (https://arxiv.org/abs/1902.09630).
 
     Args:
-        first, second: (…, 4), pair by pair.
+        first: (…, 4).
+        second: (…, 4), pair by pair.
 
     Returns:
         (…) in [-1, 1]; below 0 for boxes far apart, so that these have a gradient, too.

@@ -78,6 +78,6 @@ class Detection(Method):
         before = [tf.identity(weight) for weight, _ in self._slow]
         with tf.control_dependencies(before):
             report = super().train_step(data)
-        for (weight, multiplier), old in zip(self._slow, before):
+        for (weight, multiplier), old in zip(self._slow, before, strict=True):
             weight.assign(old + multiplier * (weight - old))
         return report

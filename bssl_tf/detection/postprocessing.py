@@ -84,6 +84,6 @@ def detector_function(model: tf.keras.Model, grid: Grid) -> Callable[[tf.Tensor]
         signature = Detections(*(tf.TensorSpec(None, tf.float32),) * 4)
         each = tf.map_fn(lambda one: detect(grid, one[tf.newaxis]), raw, fn_output_signature=signature)
         shapes = (MOST_DETECTIONS, 4), (MOST_DETECTIONS,), (MOST_DETECTIONS,), ()
-        return Detections(*(tf.reshape(part, (-1, *shape)) for part, shape in zip(each, shapes)))
+        return Detections(*(tf.reshape(part, (-1, *shape)) for part, shape in zip(each, shapes, strict=True)))
 
     return objects_in

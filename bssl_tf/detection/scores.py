@@ -94,7 +94,7 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
     """
     if len(found) != annotations.num_images:
         raise ValueError(f"{annotations.num_images} images are annotated, detections are of {len(found)}.")
-    evaluator, truth = _evaluated(annotations, found)
+    evaluator, _ = _evaluated(annotations, found)
     evaluator.accumulate()
     precision = evaluator.eval["precision"][..., -1]  # (IoU, recall, class, size), at most 100 detections
     eleven = copy.deepcopy(evaluator.params)
@@ -124,7 +124,7 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
 
 
 def _mean(precision: np.ndarray) -> float | None:
-    """pycocotools marks classes and sizes without objects by -1."""
+    """Pycocotools marks classes and sizes without objects by -1."""
     existing = precision[precision > -1]
     return float(existing.mean()) if existing.size else None
 
@@ -183,7 +183,7 @@ def _as_coco(annotations: Annotations) -> dict[str, Any]:
     objects = []
     for image in range(annotations.num_images):
         boxes, classes, ignored = annotations.of_image(image)
-        for corners, label, crowd in zip(_corners(boxes, annotations.sizes[image]), classes, ignored):
+        for corners, label, crowd in zip(_corners(boxes, annotations.sizes[image]), classes, ignored, strict=True):
             objects.append(
                 {
                     "id": len(objects) + 1,  # 0 would count as no match

@@ -6,7 +6,7 @@ coco:ANNOTATIONS.json,IMAGES
 
 import json
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ _IGNORED_FEATURES = ("is_difficult", "is_crowd")
 
 
 def load_annotated(
-    settings: DataSettings, split: str, test_dataset: str = "", cache_dir: Optional[Path] = None
+    settings: DataSettings, split: str, test_dataset: str = "", cache_dir: Path | None = None
 ) -> AnnotatedImages:
     """The images with boxes that the settings name.
 
@@ -72,7 +72,7 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
         builder,
         split,
         source.num_examples,
-        {"image": True, "objects": {each: True for each in ("bbox", "label", *ignoring)}},
+        {"image": True, "objects": dict.fromkeys(("bbox", "label", *ignoring), True)},
         {"image": tfds.decode.SkipDecoding()},
     )
     image = features["image"]
@@ -93,7 +93,7 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
 
 
 def _from_coco(
-    text: str, flag: str, share: Optional[tuple[float, bool]], max_images: int, cache_dir: Optional[Path]
+    text: str, flag: str, share: tuple[float, bool] | None, max_images: int, cache_dir: Path | None
 ) -> AnnotatedImages:
     """`share`: of the images for testing, and whether these are wanted; None: all."""
     file, comma, folder = text.removeprefix("coco:").rpartition(",")
@@ -124,7 +124,9 @@ def _from_coco(
     for name in scan.images.keys() - present.keys():
         report.add("image files without an entry (left out)", name)
     source = FolderSource(scan, sorted(present))
-    kept = [path for path, keep in zip(source.paths, _in_share(source.ids, share)) if keep][: max_images or None]
+    kept = [path for path, keep in zip(source.paths, _in_share(source.ids, share), strict=True) if keep][
+        : max_images or None
+    ]
     if not kept:
         raise DataError(f"{flag}={text}: no image is left to use.\n{report.text()}")
     raw = [_raw_image(path, scan.images[path], objects.get(present[path], []), class_of) for path in kept]
@@ -137,7 +139,7 @@ def _size_differs(entry: dict, info) -> bool:
     return (entry.get("height", info.height), entry.get("width", info.width)) != (info.height, info.width)
 
 
-def _in_share(ids: np.ndarray, share: Optional[tuple[float, bool]]) -> np.ndarray:
+def _in_share(ids: np.ndarray, share: tuple[float, bool] | None) -> np.ndarray:
     """Whether each image belongs to the wanted part; it depends on the image's name alone."""
     if share is None:
         return np.ones(len(ids), bool)

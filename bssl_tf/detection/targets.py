@@ -49,19 +49,24 @@ class Grid:
     def centres(self) -> tf.Tensor:
         """(P, 2) float32, (y, x) in pixels."""
         maps = []
-        for stride, size in zip(self.strides, self.sizes):
+        for stride, size in zip(self.strides, self.sizes, strict=True):
             along = (tf.range(size, dtype=tf.float32) + 0.5) * stride
             maps.append(tf.reshape(tf.stack(tf.meshgrid(along, along, indexing="ij"), axis=-1), (-1, 2)))
         return tf.concat(maps, axis=0)
 
     def stride_of_positions(self) -> tf.Tensor:
         """(P,) float32."""
-        return tf.concat([tf.fill([size * size], float(s)) for s, size in zip(self.strides, self.sizes)], axis=0)
+        return tf.concat(
+            [tf.fill([size * size], float(s)) for s, size in zip(self.strides, self.sizes, strict=True)], axis=0
+        )
 
     def ranges(self) -> tf.Tensor:
         """(P, 2) float32: the least (exclusive) and largest (inclusive) distance to the farthest side, in pixels."""
         bounds = [0.0, *(RANGE * stride for stride in self.strides[:-1]), _FAR]
-        maps = [tf.tile([[low, high]], [size * size, 1]) for low, high, size in zip(bounds, bounds[1:], self.sizes)]
+        maps = [
+            tf.tile([[low, high]], [size * size, 1])
+            for low, high, size in zip(bounds, bounds[1:], self.sizes, strict=False)
+        ]
         return tf.concat(maps, axis=0)
 
 

@@ -103,7 +103,7 @@ class ToolMachine:
             remedy = "The tool is for another system: take the one for Android on a phone, for Linux on a Pi."
         elif "GLIBC" in output:
             remedy = "The system is too old for this build of the tool: update it, or build the tool on it."
-        elif "unresolved custom op" in output.lower() or "Lce" in output and "registered" in output.lower():
+        elif "unresolved custom op" in output.lower() or ("Lce" in output and "registered" in output.lower()):
             remedy = "The tool lacks Larq Compute Engine's operators: take lce_benchmark_model, not benchmark_model."
         else:
             remedy = (

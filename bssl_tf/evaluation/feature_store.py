@@ -2,8 +2,8 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class FeatureStore:
         model: () → the loaded network.
     """
 
-    def __init__(self, folder: Optional[Path], network: Network, data: LabelledData, model: Callable):
+    def __init__(self, folder: Path | None, network: Network, data: LabelledData, model: Callable):
         self._folder, self._network, self._data, self._model = folder, network, data, model
         self._known: dict[str, np.ndarray] = {}
 

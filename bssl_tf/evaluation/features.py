@@ -1,6 +1,7 @@
 """Features of many images, from a Keras backbone or a converted one."""
 
-from typing import Iterable, Protocol, Union
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,8 +19,8 @@ class PixelsToFeatures(Protocol):
 
 
 def extract_features(
-    model: Union[tf.keras.Model, PixelsToFeatures],
-    images: Union[tf.data.Dataset, Iterable[np.ndarray]],
+    model: tf.keras.Model | PixelsToFeatures,
+    images: tf.data.Dataset | Iterable[np.ndarray],
     description: str = "features",
 ) -> np.ndarray:
     """Run all images through a backbone.
@@ -60,7 +61,7 @@ def _keras_function(model: tf.keras.Model):
     expected = tuple(model.input_shape[1:])
 
     def run(pixels: np.ndarray) -> np.ndarray:
-        if any(want not in (None, got) for want, got in zip(expected, pixels.shape[1:])):
+        if any(want not in (None, got) for want, got in zip(expected, pixels.shape[1:], strict=False)):
             raise UserError(
                 f"The backbone takes images of shape {expected}, these are {pixels.shape[1:]}. "
                 "Load them with the --image_size and --channels that the backbone was built with."
@@ -78,7 +79,7 @@ def _pixels(batch) -> np.ndarray:
     return pixels
 
 
-def _number_of_batches(images) -> Union[int, None]:
+def _number_of_batches(images) -> int | None:
     try:
         return len(images)
     except TypeError:  # a generator, or a data set of unknown length

@@ -1,7 +1,7 @@
 """A data set whose labels have been looked at: all that can be wrong with them is told before any compute."""
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class LabelledData:
         return self.train.fingerprint if self.train is not None else ""
 
 
-def labelled(name: str, train, test, settings: Optional[dict[str, Any]] = None) -> LabelledData:
+def labelled(name: str, train, test, settings: dict[str, Any] | None = None) -> LabelledData:
     """Take labels from two sources and check them.
 
     Raises:
@@ -56,7 +56,7 @@ def labelled(name: str, train, test, settings: Optional[dict[str, Any]] = None) 
     return LabelledData(name, train, test, train_labels, test_labels, tuple(class_names), settings or {})
 
 
-def confusion_of(true: np.ndarray, given: np.ndarray, classes: int) -> Optional[list[list[int]]]:
+def confusion_of(true: np.ndarray, given: np.ndarray, classes: int) -> list[list[int]] | None:
     """Test images by class (row) and class given (column); None of more classes than can be read."""
     if classes > MOST_CLASSES:
         return None
@@ -65,9 +65,7 @@ def confusion_of(true: np.ndarray, given: np.ndarray, classes: int) -> Optional[
     return counts.tolist()
 
 
-def check_labels(
-    train_labels: Optional[np.ndarray], test_labels: Optional[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def check_labels(train_labels: np.ndarray | None, test_labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays.
 
     Raises:

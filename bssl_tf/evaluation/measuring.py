@@ -5,7 +5,7 @@ import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.console import console
@@ -36,7 +36,7 @@ class Workspace:
     data: dict[str, LabelledData]
     networks: dict[str, Network]
     models: dict[str, Any]
-    folder: Optional[Path]
+    folder: Path | None
 
     def model(self, network: str):
         if network not in self.models:
@@ -48,9 +48,7 @@ class Workspace:
         return FeatureStore(folder, self.networks[network], self.data[data], lambda: self.model(network))
 
 
-def opened(
-    data_sets: list[DataSet], networks: list[Network], workdir: Optional[Path], output: Optional[Path]
-) -> Workspace:
+def opened(data_sets: list[DataSet], networks: list[Network], workdir: Path | None, output: Path | None) -> Workspace:
     """Open the data.
 
     Args:
@@ -105,7 +103,7 @@ def measure(jobs: list[Job], workspace: Workspace, results: Results, views: View
         results.put(job, scores, time.monotonic() - started, facts)
 
 
-def _open(data_set: DataSet, workdir: Optional[Path]) -> LabelledData:
+def _open(data_set: DataSet, workdir: Path | None) -> LabelledData:
     name, (train, test) = data_set.name, data_set.sources(workdir)
     with data_set.naming_its_flag():
         data = labelled(name, train, test, dataclasses.asdict(data_set.settings))

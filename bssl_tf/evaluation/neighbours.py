@@ -15,7 +15,7 @@ QUERIES, NEIGHBOURS = 10, 8
 
 
 def queries_of(data: LabelledData) -> np.ndarray:
-    """Places of test images to look up: the first of each class, then the second, …"""
+    """Places of test images to look up: the first of each class, then the second of each, and so on."""
     members = [np.flatnonzero(data.test_labels == label) for label in np.unique(data.test_labels)]
     turns = [places[turn] for turn in range(QUERIES) for places in members if turn < len(places)]
     return np.asarray(turns[:QUERIES])
@@ -36,10 +36,10 @@ def write_neighbours(path: Path, train_x: np.ndarray, test_x: np.ndarray, data: 
     _, places = nearest(train_x, test_x[queries], count)
     shown = _images(data.test, queries, image)
     found = _images(data.train, np.unique(places), image)
-    grid = [[shown[query], *(found[place] for place in row)] for query, row in zip(queries, places)]
+    grid = [[shown[query], *(found[place] for place in row)] for query, row in zip(queries, places, strict=True)]
     frames = [
         [None, *("green" if data.train_labels[p] == data.test_labels[q] else "red" for p in row)]
-        for q, row in zip(queries, places)
+        for q, row in zip(queries, places, strict=True)
     ]
     content = io.BytesIO()
     contact_sheet(grid, ["test image", *(f"neighbour {n + 1}" for n in range(count))], frames).save(content, "PNG")

@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Results:
         path: the JSON file; None: in memory only.
     """
 
-    def __init__(self, path: Optional[Path]):
+    def __init__(self, path: Path | None):
         self._path = path
         self._records: dict[str, dict[str, Any]] = {}
         self._read()
@@ -66,7 +66,7 @@ class Results:
     def all(self) -> list[dict[str, Any]]:
         return list(self._records.values())
 
-    def get(self, job: Job) -> Optional[dict[str, Any]]:
+    def get(self, job: Job) -> dict[str, Any] | None:
         return self._records.get(job.key)
 
     def put(self, job: Job, scores: list[Score], seconds: float, facts: dict[str, Any]) -> None:
@@ -122,7 +122,7 @@ class Row:
     images: int
     headline: bool
     mean: float
-    deviation: Optional[float]
+    deviation: float | None
     draws: int
     details: dict[str, Any]
 
@@ -173,10 +173,10 @@ class EvaluationResult:
     rows: list[Row]
     records: list[dict[str, Any]]
     networks: list[Network]
-    folder: Optional[Path]
+    folder: Path | None
 
     @classmethod
-    def of(cls, records: list[dict[str, Any]], networks: list[Network], folder: Optional[Path]) -> "EvaluationResult":
+    def of(cls, records: list[dict[str, Any]], networks: list[Network], folder: Path | None) -> "EvaluationResult":
         return cls(summarise(records), records, networks, folder)
 
 

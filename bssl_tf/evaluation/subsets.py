@@ -61,7 +61,7 @@ def balanced_subset(labels: np.ndarray, amount: str, seed: int) -> np.ndarray:
         quotas[able] += np.minimum(max(1, missing // len(able)), have[able] - quotas[able])
         missing = count_of(amount, len(labels)) - quotas.sum()
     shuffled = [random.permutation(np.flatnonzero(labels == label)) for label in classes]
-    return np.sort(np.concatenate([members[:quota] for members, quota in zip(shuffled, quotas)]))
+    return np.sort(np.concatenate([members[:quota] for members, quota in zip(shuffled, quotas, strict=True)]))
 
 
 def per_class_subset(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
@@ -115,7 +115,7 @@ def draws_of(amounts: tuple[str, ...], draws: int) -> list[dict[str, Any]]:
 
 
 def in_words(amount: str) -> str:
-    """ "10%" → "10 % of labels", "50" → "50 labels"; nothing for all."""
+    """The amount for people: "10%" → "10 % of labels", "50" → "50 labels", all → ""."""
     if amount == ALL_LABELS:
         return ""
     return f"{amount[:-1]} % of labels" if amount.endswith("%") else f"{amount} labels"

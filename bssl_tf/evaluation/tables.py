@@ -114,4 +114,5 @@ def markdown(table: Table, words: int = 1) -> str:
 
 
 def unique(items: Iterable[str]) -> list[str]:
+    """Every item once, in the order of its first appearance."""
     return list(dict.fromkeys(items))

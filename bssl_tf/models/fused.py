@@ -139,7 +139,7 @@ def convolution_of_signs(
     return convolve(signs, kernel)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _fused_quantizer(
     kind: type, settings: tuple[tuple[str, Any], ...], shifted: bool
 ) -> tuple[Callable[..., tf.Tensor], Callable[..., tuple[tf.Tensor, tf.Tensor]]]:

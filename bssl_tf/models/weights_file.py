@@ -41,7 +41,7 @@ def read_weights(model: tf.keras.Model, path: Path, described_in: str) -> None:
     received = [weight.shape for weight in weights]
     expected = [tuple(weight.shape) for weight in model.weights]
     if received != expected:
-        differing = [pair for pair in zip(received, expected) if pair[0] != pair[1]]
+        differing = [pair for pair in zip(received, expected, strict=False) if pair[0] != pair[1]]
         first = f"; the first that differ are {differing[0][0]} and {differing[0][1]}" if differing else ""
         raise UserError(
             f"{path} does not fit the {model.name} that {described_in} describes: it holds {len(received)} "

@@ -59,7 +59,7 @@ def recall(features: np.ndarray, codes: np.ndarray, k: int, among: int | None = 
     found = by_hamming(codes, codes[queries], (among or k) + 1).places
     shares = [
         len(set(_others(own, image, k)) & set(_others(other, image, among or k))) / min(k, len(features) - 1)
-        for own, other, image in zip(exact, found, queries)
+        for own, other, image in zip(exact, found, queries, strict=True)
     ]
     return float(np.mean(shares))
 

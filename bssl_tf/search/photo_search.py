@@ -30,7 +30,7 @@ def find_alike(index: PhotoIndex, model: Path, root: Path, queries: Sequence[Pat
     rows = []
     for number, query in enumerate(queries):
         for found, title, form in ((cosine, "cosine", "{:.3f}"), (hamming, "codes", "{:.0f} bits")):
-            pairs = zip(found.places[number], found.scores[number])
+            pairs = zip(found.places[number], found.scores[number], strict=True)
             named = [(root / index.paths[place], form.format(score)) for place, score in pairs]
             others = [(file, score) for file, score in named if file.resolve() != query.resolve()]
             rows.append(Row(query, title, others[:hits]))

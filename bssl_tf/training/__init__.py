@@ -1,0 +1,1 @@
+"""Training: phases, the loop, checkpoints, monitoring, several workers."""

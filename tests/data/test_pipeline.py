@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +30,7 @@ def whole_run(grey_source):
 
 def shown_images(source, **options):
     """Index of the image that each row of each batch shows, found by its pixels."""
-    originals = np.concatenate([batch for batch in evaluation_images(source, image_size=12, channels=1)])
+    originals = np.concatenate(list(evaluation_images(source, image_size=12, channels=1)))
     index = {image.tobytes(): number for number, image in enumerate(originals)}
     batches = grey_views(source, views=UNCHANGED, **options)
     return [[index[row.tobytes()] for row in first] for first, _ in batches]
@@ -88,16 +90,20 @@ def test_skipped_images_are_not_decoded(grey_source):
     assert len(decoded) == 8
 
 
+def joined(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
 def test_every_image_once_an_epoch_in_another_order(grey_source):
     batches = shown_images(grey_source, batch_size=10)
-    epochs = [sum(batches[start : start + 5], []) for start in (0, 5, 10)]
+    epochs = [joined(batches[start : start + 5]) for start in (0, 5, 10)]
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != list(range(50))
 
 
 def test_an_epoch_drops_the_remainder_and_not_always_the_same_images(grey_source):
     batches = shown_images(grey_source, batch_size=16)
-    left_out = [set(range(50)) - set(sum(batches[start : start + 3], [])) for start in (0, 3, 6)]
+    left_out = [set(range(50)) - set(joined(batches[start : start + 3])) for start in (0, 3, 6)]
     assert [len(each) for each in left_out] == [2, 2, 2] and len(set(map(frozenset, left_out))) > 1
 
 
@@ -129,8 +135,8 @@ def test_workers_share_every_batch_without_overlap_or_loss(grey_source, workers,
     assert [len(share) for share in shares] == [elements * len(whole)] * workers
     assert {len(rows) for share in shares for rows in share} == {16 // replicas}
     for step, batch in enumerate(whole):
-        rows = [sum(share[step * elements : (step + 1) * elements], []) for share in shares]
-        assert sorted(sum(rows, [])) == sorted(batch)
+        rows = [joined(share[step * elements : (step + 1) * elements]) for share in shares]
+        assert sorted(joined(rows)) == sorted(batch)
 
 
 def test_shared_views_are_those_of_the_whole_batch(grey_source, whole_run):

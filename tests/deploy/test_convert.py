@@ -24,7 +24,7 @@ def test_a_float32_file_takes_the_same_pixels(plain, plain_file, grey_images):
 def test_conversion_leaves_the_weights_alone_and_says_nothing(plain, capfd):
     before = [weights.copy() for weights in plain.get_weights()]
     convert_backbone(plain)
-    assert all(np.array_equal(*pair) for pair in zip(before, plain.get_weights()))
+    assert all(np.array_equal(*pair) for pair in zip(before, plain.get_weights(), strict=True))
     printed = capfd.readouterr()
     assert printed.out == printed.err == ""
 

@@ -23,7 +23,7 @@ def shift_one_beta(weights, names):
 
 
 def negate_one_filter(weights, names):
-    weights[[index for index, values in enumerate(weights) if values.shape == (3, 3, 32, 32)][0]][..., 0] *= -1
+    weights[next(index for index, values in enumerate(weights) if values.shape == (3, 3, 32, 32))][..., 0] *= -1
 
 
 def test_right_files_pass(residual, residual_file, images, plain, plain_file, grey_images):
@@ -53,8 +53,8 @@ def test_numbers_are_those_of_the_definition(residual, residual_file, images):
     shifted = broken(residual, shift_one_beta)
     u = shifted(images.astype(np.float32)).numpy().astype(np.float64)
     v = TfliteBackbone(residual_file).features(images)
-    relative = [np.sqrt(((a - b) ** 2).sum() / (a**2).sum()) for a, b in zip(u, v)]
-    cosines = [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in zip(u, v.astype(np.float64))]
+    relative = [np.sqrt(((a - b) ** 2).sum() / (a**2).sum()) for a, b in zip(u, v, strict=True)]
+    cosines = [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in zip(u, v.astype(np.float64), strict=True)]
     parity = compare(shifted, residual_file, [images])
     assert parity.largest_deviation == pytest.approx(np.abs(u - v).max(), rel=1e-4)
     assert parity.largest_relative == pytest.approx(max(relative), rel=1e-4)
@@ -65,7 +65,7 @@ def test_numbers_are_those_of_the_definition(residual, residual_file, images):
 def test_the_models_weights_are_the_same_afterwards(plain, plain_file, grey_images):
     before = plain.get_weights()
     compare(plain, plain_file, [grey_images[:4]])
-    assert all(np.array_equal(*pair) for pair in zip(before, plain.get_weights()))
+    assert all(np.array_equal(*pair) for pair in zip(before, plain.get_weights(), strict=True))
 
 
 def parity(**numbers):

@@ -23,9 +23,9 @@ def test_a_resumed_run_sees_the_batches_that_the_whole_run_sees():
     whole, resumed, other = batches(data), batches(data, start_step=3), batches(data, seed=1)
     assert len(whole) == 6 and len(resumed) == 3
     for a, b in zip(whole[3:], resumed, strict=True):
-        for part, same in zip(a, b):
+        for part, same in zip(a, b, strict=True):
             np.testing.assert_array_equal(part, same)
-    assert any((a[0] != b[0]).any() for a, b in zip(whole, other))
+    assert any((a[0] != b[0]).any() for a, b in zip(whole, other, strict=True))
 
 
 def test_boxes_stay_on_their_pixels():

@@ -29,7 +29,7 @@ def naive_giou(a, b) -> tuple[float, float]:
 def test_iou_and_giou_are_those_of_the_naive_version():
     random = np.random.default_rng(0)
     first, second = random_boxes(200, 10, random), random_boxes(200, 10, random)
-    expected = np.array([naive_giou(a, b) for a, b in zip(first.tolist(), second.tolist())])
+    expected = np.array([naive_giou(a, b) for a, b in zip(first.tolist(), second.tolist(), strict=True)])
     np.testing.assert_allclose(iou(first, second), expected[:, 0], atol=1e-5)
     np.testing.assert_allclose(generalised_iou(first, second), expected[:, 1], atol=1e-5)
     np.testing.assert_allclose(giou_loss(tf.constant(first), tf.constant(second)), 1 - expected[:, 1], atol=1e-5)
@@ -53,7 +53,7 @@ def test_focal_loss_is_that_of_the_naive_version():
         p_t, alpha_t = (p, 0.25) if label else (1 - p, 0.75)
         return -alpha_t * (1 - p_t) ** 2 * math.log(p_t)
 
-    expected = [[naive(*pair) for pair in zip(*rows)] for rows in zip(labels, logits)]
+    expected = [[naive(*pair) for pair in zip(*rows, strict=True)] for rows in zip(labels, logits, strict=False)]
     np.testing.assert_allclose(focal_loss(tf.constant(labels), tf.constant(logits)), expected, rtol=1e-4, atol=1e-6)
 
 
@@ -68,21 +68,21 @@ def naive_assignment(grid: Grid, boxes, classes):
     """FCOS's rules, position by position."""
     bounds = [0, *(4 * stride for stride in grid.strides[:-1]), math.inf]
     result = []
-    for level, (stride, size) in enumerate(zip(grid.strides, grid.sizes)):
+    for level, (stride, size) in enumerate(zip(grid.strides, grid.sizes, strict=True)):
         for row in range(size):
             for column in range(size):
                 y, x = (row + 0.5) * stride, (column + 0.5) * stride
                 best = None
-                for box, label in zip(boxes, classes):
+                for box, label in zip(boxes, classes, strict=True):
                     if label < 0:
                         continue
                     top, left, bottom, right = y - box[0], x - box[1], box[2] - y, box[3] - x
                     centred = max(abs(y - (box[0] + box[2]) / 2), abs(x - (box[1] + box[3]) / 2)) < 1.5 * stride
                     far, size_of = max(top, left, bottom, right), (box[2] - box[0]) * (box[3] - box[1])
-                    if min(top, left, bottom, right) > 0 and centred and bounds[level] < far <= bounds[level + 1]:
-                        if best is None or size_of < best[0]:
-                            across = min(left, right) / max(left, right) * min(top, bottom) / max(top, bottom)
-                            best = size_of, label, box, math.sqrt(across)
+                    inside = min(top, left, bottom, right) > 0 and bounds[level] < far <= bounds[level + 1]
+                    if inside and centred and (best is None or size_of < best[0]):
+                        across = min(left, right) / max(left, right) * min(top, bottom) / max(top, bottom)
+                        best = size_of, label, box, math.sqrt(across)
                 result.append(best)
     return result
 

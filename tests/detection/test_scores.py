@@ -44,7 +44,7 @@ def overlap(a, b) -> float:
 
 def naive_ap(annotations, found, label: int, threshold: float, recalls) -> float:
     objects = {
-        image: [box for box, own in zip(*annotations.of_image(image)[:2]) if own == label]
+        image: [box for box, own in zip(*annotations.of_image(image)[:2], strict=True) if own == label]
         for image in range(annotations.num_images)
     }
     detections = sorted(

@@ -45,7 +45,7 @@ def voc(tmp_path_factory):
     }
     for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (year / folder).mkdir(parents=True)
-    for (name, found), split in zip(objects.items(), ("train", "val", "test")):
+    for (name, found), split in zip(objects.items(), ("train", "val", "test"), strict=True):
         Image.new("RGB", (100, 80), (90, 120, 40)).save(year / "JPEGImages" / f"{name}.jpg")
         inner = "".join(OBJECT.format(**{**dict(x0=1, y0=1, x1=30, y1=30), **each}) for each in found)
         size = "<size><width>100</width><height>80</height><depth>3</depth></size>"
@@ -115,7 +115,7 @@ def coco(tmp_path):
 def test_coco_is_read(coco):
     data = coco()
     assert data.annotations.class_names == ("key", "cup") and data.annotations.num_images == 6
-    by_name = dict(zip(data.source.paths, data.annotations.classes.tolist()))
+    by_name = dict(zip(data.source.paths, data.annotations.classes.tolist(), strict=True))
     assert by_name == {f"{n}.jpg": n % 2 for n in range(6)}
     np.testing.assert_allclose(data.annotations.boxes[0], [20 / 80, 10 / 100, 60 / 80, 40 / 100], atol=1e-6)
     assert coco(max_train_images=2).annotations.num_images == 2

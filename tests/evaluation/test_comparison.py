@@ -12,10 +12,10 @@ from bssl_tf.evaluation.results import Job, Results
 SETTINGS = EvaluationSettings(protocols="knn")
 
 
-def measured(run, networks, data_settings={"dataset": "digits"}):
+def measured(run, networks, data_settings=None):
     results = Results(run / "evaluation" / "results.json")
     for name, identity in networks.items():
-        job = Job(Network(name, identity, None), Knn(SETTINGS), {}, "digits", data_settings)
+        job = Job(Network(name, identity, None), Knn(SETTINGS), {}, "digits", data_settings or {"dataset": "digits"})
         results.put(job, [Score("20-NN", 0.5, 100)], 1.0, {"feature_size": 3})
     return str(run)
 

@@ -19,9 +19,8 @@ def naive_loss(scores, temperature):
     losses = []
     for s in (0, 1):
         assigned = sinkhorn(scores[s], 0.05, 3).numpy()
-        for t in range(len(scores)):
-            if t != s:
-                losses.append(-np.mean(np.sum(assigned * np.log(softmax(scores[t] / temperature)), axis=-1)))
+        others = [scores[t] for t in range(len(scores)) if t != s]
+        losses += [-np.mean(np.sum(assigned * np.log(softmax(other / temperature)), axis=-1)) for other in others]
     return np.mean(losses)
 
 

@@ -96,8 +96,8 @@ def test_in_16_bits_ones_are_padded_as_the_larger_sums_would_lose_digits():
             shifted=fused.can_shift(inputs),
         )
     )
-    for ours, expected in zip(ours, plain, strict=True):
-        np.testing.assert_array_equal(tf.cast(ours, tf.float32), tf.cast(expected, tf.float32))
+    for result, expected in zip(ours, plain, strict=True):
+        np.testing.assert_array_equal(tf.cast(result, tf.float32), tf.cast(expected, tf.float32))
 
 
 def test_an_activation_follows_the_convolution():

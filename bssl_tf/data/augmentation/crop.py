@@ -81,7 +81,7 @@ def crop_many(images: tf.Tensor, top_left: tf.Tensor, size: tf.Tensor, flip: tf.
     Returns:
         float32 of shape (batch, views, out_size, out_size, channels), not clipped.
     """
-    _, height, width, channels = images.shape
+    _, height, width, _ = images.shape
     rows = _matrix(top_left[..., 0], size[..., 0], tf.zeros_like(flip), out_size, height)
     columns = _matrix(top_left[..., 1], size[..., 1], flip, out_size, width)
     planes = [tf.cast(plane, tf.float32)[:, tf.newaxis] for plane in tf.unstack(images, axis=-1)]

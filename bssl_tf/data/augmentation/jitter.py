@@ -39,10 +39,12 @@ def jitter_and_grey_one(planes: list[tf.Tensor], draw: Draw, settings: ViewSetti
 
 
 def is_jittered(draw: Draw, settings: ViewSettings) -> tf.Tensor:
+    """Which views have their colours jittered; bool of the shape of a draw."""
     return draw["jitter"] < settings.jitter_probability
 
 
 def is_grey(draw: Draw, settings: ViewSettings) -> tf.Tensor:
+    """Which views turn grey; bool of the shape of a draw."""
     return draw["grey"] < settings.grey_probability
 
 

@@ -66,6 +66,7 @@ def random_crops(image: tf.Tensor, draws: tf.Tensor, image_size: int, settings: 
         image: (height, width, channels), uint8 or float32.
         draws: as from `draw_views`.
         image_size: height and width of the crops.
+        settings: augmentation.
 
     Returns:
         uint8 of shape (num_views, image_size, image_size, channels).
@@ -131,6 +132,7 @@ def random_crops_of_batch(images: tf.Tensor, draws: tf.Tensor, image_size: int, 
         images: (batch, height, width, channels), uint8 or float32.
         draws: (batch, num_views, len(DRAWS)).
         image_size: height and width of the crops.
+        settings: augmentation.
 
     Returns:
         uint8 of shape (batch, num_views, image_size, image_size, channels).
@@ -194,6 +196,7 @@ def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
     Args:
         crops: uint8 or float32 of shape (batch, size, size, channels), in 0..255.
         draws: (batch, len(DRAWS)).
+        settings: augmentation.
 
     Returns:
         uint8 of the shape of ``crops``.
@@ -207,7 +210,7 @@ def finish_views(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
 
 
 def _by_name(draws: tf.Tensor) -> dict[str, tf.Tensor]:
-    return dict(zip(DRAWS, tf.unstack(draws, axis=-1)))
+    return dict(zip(DRAWS, tf.unstack(draws, axis=-1), strict=True))
 
 
 def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Tensor, float] | None:
@@ -237,6 +240,7 @@ def finish_batch(crops: tf.Tensor, draws: tf.Tensor, settings: ViewSettings) -> 
     Args:
         crops: uint8 or float32 of shape (batch, num_views, size, size, channels), in 0..255.
         draws: (batch, num_views, len(DRAWS)).
+        settings: augmentation.
 
     Returns:
         One tensor a view, uint8 of shape (batch, size, size, channels).

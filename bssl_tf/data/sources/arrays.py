@@ -1,7 +1,8 @@
 """A data set that lies in memory as one array."""
 
 import hashlib
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,8 +26,8 @@ class ArraySource(Source):
         self,
         name: str,
         images: np.ndarray,
-        labels: Optional[np.ndarray] = None,
-        class_names: Optional[Sequence[str]] = None,
+        labels: np.ndarray | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(

@@ -7,7 +7,7 @@ skip, and decodes a record only when asked to. A new kind of data set is a subcl
 import abc
 import re
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -33,14 +33,14 @@ class Source(abc.ABC):
 
     name: str
     num_examples: int
-    class_names: Optional[list[str]]
-    image_shape: tuple[Optional[int], Optional[int], int]
+    class_names: list[str] | None
+    image_shape: tuple[int | None, int | None, int]
     decodes_batches = False
     report = None  # a `ScanReport` where files had to be looked at one by one
 
     @property
     @abc.abstractmethod
-    def labels(self) -> Optional[np.ndarray]:
+    def labels(self) -> np.ndarray | None:
         """Class of every image, int64 of shape (num_examples,), in the fixed order; None without labels."""
 
     @property
@@ -67,7 +67,7 @@ class Source(abc.ABC):
         """
 
     @abc.abstractmethod
-    def decode(self, record: Any, short_side: Optional[int] = None) -> tf.Tensor:
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         """Decode one record; for use inside ``Dataset.map``.
 
         Args:

@@ -22,6 +22,7 @@ def load(split: str, max_images: int = 0) -> ArraySource:
         zip(
             ("train", "test"),
             train_test_split(np.arange(len(pixels)), test_size=0.2, stratify=digits.target, random_state=0),
+            strict=True,
         )
     )[split][: max_images or None]
     class_names = [str(name) for name in digits.target_names]

@@ -10,7 +10,7 @@ lies in one; otherwise the images have no labels. Classes have the same numbers 
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +29,7 @@ def load(
     *,
     holdout: float,
     max_images: int = 0,
-    cache_dir: Optional[Path] = None,
+    cache_dir: Path | None = None,
     progress: bool = True,
 ) -> "FolderSource":
     """The images of one split of a folder.
@@ -80,7 +80,7 @@ class FolderSource(Source):
 
     report: ScanReport
 
-    def __init__(self, report: ScanReport, paths: list[str], class_names: Optional[list[str]] = None) -> None:
+    def __init__(self, report: ScanReport, paths: list[str], class_names: list[str] | None = None) -> None:
         self.report = report
         self.paths = paths
         self.name = f"folder:{report.root}"
@@ -139,16 +139,16 @@ class FolderSource(Source):
         return tf.ensure_shape(image, (height, width, channels) if is_whole else (None, None, channels))
 
 
-def _plain_jpeg(path: Union[bytes, np.ndarray], is_plain: bool) -> bytes:
+def _plain_jpeg(path: bytes | np.ndarray, is_plain: bool) -> bytes:
     return read_intact_jpeg(_as_bytes(path)) if is_plain else b""
 
 
-def _as_bytes(path: Union[bytes, np.ndarray]) -> bytes:
+def _as_bytes(path: bytes | np.ndarray) -> bytes:
     """A file name as tf.numpy_function gives it: an array outside of a graph."""
     return path.item() if isinstance(path, np.ndarray) else path
 
 
-def _read(path: Union[bytes, np.ndarray], channels: int, short_side: Optional[int]) -> np.ndarray:
+def _read(path: bytes | np.ndarray, channels: int, short_side: int | None) -> np.ndarray:
     path = _as_bytes(path)
     try:
         return read_image(path, channels, short_side)
@@ -168,7 +168,7 @@ def _split_roots(root: Path) -> dict[str, Path]:
     return dict(train=root / "train", test=tests[0])
 
 
-def _class_names(paths: list[str]) -> Optional[list[str]]:
+def _class_names(paths: list[str]) -> list[str] | None:
     first_levels = {path.split("/")[0] for path in paths if "/" in path}
     all_in_folders = all("/" in path for path in paths)
     return sorted(first_levels) if all_in_folders and len(first_levels) > 1 else None

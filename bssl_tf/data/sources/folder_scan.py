@@ -9,10 +9,10 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Optional
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -57,7 +57,7 @@ class ScanReport:
         write_text(path, "".join(lines))
 
 
-def scan_folder(root: Path, cache_dir: Optional[Path] = None, progress: bool = True) -> ScanReport:
+def scan_folder(root: Path, cache_dir: Path | None = None, progress: bool = True) -> ScanReport:
     """Decode every file below ``root`` that is not hidden.
 
     Args:
@@ -82,8 +82,7 @@ def scan_folder(root: Path, cache_dir: Optional[Path] = None, progress: bool = T
     verdicts = {path: verdict for path, (stamp, verdict) in known.items() if files.get(path) == stamp}
     unknown = [path for path in files if path not in verdicts]
     try:
-        for path, verdict in _check_all(root, unknown, progress):
-            verdicts[path] = verdict
+        verdicts.update(_check_all(root, unknown, progress))  # one by one
     finally:  # an interrupted scan of a large folder goes on where it stopped
         if cache_file is not None and unknown:
             _write_cache(cache_file, {path: (files[path], verdict) for path, verdict in verdicts.items()})
@@ -145,7 +144,7 @@ def _check_all(root: Path, paths: list[str], progress: bool) -> Iterator[tuple[s
                 raise
 
 
-def _read_cache(cache_file: Optional[Path]) -> dict:
+def _read_cache(cache_file: Path | None) -> dict:
     if cache_file is None or not cache_file.exists():
         return {}
     try:

@@ -7,12 +7,12 @@ and 32-bit pixels) or would not fit in memory is refused, with the reason.
 
 import os
 import warnings
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-AnyPath = Union[str, bytes, os.PathLike]
+AnyPath = str | bytes | os.PathLike
 
 LARGEST_PIXEL_COUNT = 2**26  # decoded, that is 200 MB
 assert Image.MAX_IMAGE_PIXELS is not None
@@ -50,7 +50,7 @@ class ImageInfo(NamedTuple):
     is_plain_jpeg: bool = False
 
 
-def read_image(path: AnyPath, channels: int, short_side: Optional[int] = None) -> np.ndarray:
+def read_image(path: AnyPath, channels: int, short_side: int | None = None) -> np.ndarray:
     """Read an image file.
 
     Args:
@@ -89,7 +89,7 @@ def check_image(path: AnyPath) -> ImageInfo:
     return _load(path, short_side=64)[1]
 
 
-def _load(path: AnyPath, short_side: Optional[int]) -> tuple[Image.Image, ImageInfo]:
+def _load(path: AnyPath, short_side: int | None) -> tuple[Image.Image, ImageInfo]:
     """The image in mode L or RGB, no larger than needed, and what the file holds."""
     try:
         if os.path.getsize(path) == 0:
@@ -151,7 +151,7 @@ def _to_8_bits(image: Image.Image, file_format: str) -> Image.Image:
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
 
 
-def _shrink(image: Image.Image, short_side: Optional[int]) -> Image.Image:
+def _shrink(image: Image.Image, short_side: int | None) -> Image.Image:
     if short_side is None or min(image.size) <= short_side:
         return image
     ratio = short_side / min(image.size)

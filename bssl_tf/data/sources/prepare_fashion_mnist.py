@@ -48,7 +48,7 @@ class LocalFashionMNIST(FashionMNIST, skip_registration=True):  # type: ignore[c
                 f"{image_file} has {len(images)} images, but {label_file} has {len(labels)} labels. "
                 "Get both files again."
             )
-        for index, (image, label) in enumerate(zip(images, labels)):
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, dict(image=image[..., np.newaxis], label=int(label))
 
 

@@ -76,7 +76,7 @@ class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             canvas, boxes, classes = compose(images, labels, random)
             objects = [
                 {"bbox": tfds.features.BBox(*(box / CANVAS).tolist()), "label": int(label)}
-                for box, label in zip(boxes, classes)
+                for box, label in zip(boxes, classes, strict=True)
             ]
             yield number, {"image": canvas[..., np.newaxis], "objects": objects, "labels": sorted(set(classes))}
 

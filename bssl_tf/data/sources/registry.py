@@ -1,7 +1,6 @@
 """From settings to images: which `Source` a ``--dataset`` means, and in which size and colours to use it."""
 
 from pathlib import Path
-from typing import Optional
 
 from bssl_tf.config.training import DataSettings
 from bssl_tf.data.sources import digits, folder
@@ -11,7 +10,7 @@ _LARGEST_NATIVE_SIZE = 64
 _PHOTO_SIZE = 224
 
 
-def load_source(settings: DataSettings, split: str, cache_dir: Optional[Path] = None) -> Source:
+def load_source(settings: DataSettings, split: str, cache_dir: Path | None = None) -> Source:
     """The images that the settings name.
 
     Args:

@@ -6,7 +6,7 @@ through a shuffle buffer, and only those that a step needs are decoded.
 
 import difflib
 from functools import cached_property
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -87,7 +87,7 @@ class StreamingSource(Source):
         self.class_names = list(label.names) if isinstance(label, tfds.features.ClassLabel) else None
 
     @cached_property
-    def labels(self) -> Optional[np.ndarray]:
+    def labels(self) -> np.ndarray | None:
         """Read on first use, without decoding images."""
         if self.class_names is None:
             return None
@@ -144,7 +144,7 @@ class StreamingSource(Source):
         return ArraySource(self.name, images, known, self.class_names)
 
     def _read(
-        self, features: dict, decoders: Optional[dict] = None, shuffle_seed: int | tf.Tensor | None = None
+        self, features: dict, decoders: dict | None = None, shuffle_seed: int | tf.Tensor | None = None
     ) -> tf.data.Dataset:
         """The features wanted and ``tfds_id`` of each example; in the fixed order without a seed.
 
@@ -177,7 +177,7 @@ class StreamingSource(Source):
 
 
 def stored_features(
-    builder: tfds.core.DatasetBuilder, split: str, num_examples: int, features: dict, decoders: Optional[dict] = None
+    builder: tfds.core.DatasetBuilder, split: str, num_examples: int, features: dict, decoders: dict | None = None
 ) -> tf.data.Dataset:
     """Other features of the images that `load` gives, in the same fixed order; ``tfds_id`` besides.
 
@@ -191,14 +191,14 @@ def stored_features(
     return StreamingSource(builder, split, num_examples)._read(features, decoders)
 
 
-def _labels_or_none(labels: np.ndarray) -> Optional[np.ndarray]:
+def _labels_or_none(labels: np.ndarray) -> np.ndarray | None:
     """TFDS marks images without a label by -1, as in some test splits."""
     return labels.astype(np.int64) if labels.min() >= 0 else None
 
 
 def _feature(builder: tfds.core.DatasetBuilder, name: str) -> Any:
     features = builder.info.features
-    return features[name] if name in features else None
+    return features.get(name, None)
 
 
 def _prepared_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:

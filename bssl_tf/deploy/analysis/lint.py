@@ -39,8 +39,10 @@ class LintReport:
         lines += [line for finding in plan.findings for line in ("", *self._lines(finding))]
         lines += [
             "",
-            f"{plan.binary_convolutions} binary convolutions do {_share(plan.binary_macs, macs)} of "
-            f"{count_text(macs)} multiply-accumulates; file about {bytes_text(plan.file_bytes)}.",
+            (
+                f"{plan.binary_convolutions} binary convolutions do {_share(plan.binary_macs, macs)} of "
+                f"{count_text(macs)} multiply-accumulates; file about {bytes_text(plan.file_bytes)}."
+            ),
         ]
         if not macs:
             lines.append("The model leaves its image size open, so multiply-accumulates are not known.")

@@ -9,7 +9,6 @@ are signs. Everything else stays float. A batch norm right behind a convolution 
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Optional
 
 import tensorflow as tf
 
@@ -33,8 +32,8 @@ class DeploymentPlan:
     """
 
     name: str
-    input_shape: tuple[Optional[int], ...]
-    output_shape: tuple[Optional[int], ...]
+    input_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...]
     layers: tuple[PlannedLayer, ...]
     findings: tuple[Finding, ...]
 
@@ -120,7 +119,7 @@ class DeploymentPlan:
         aligned = (
             [
                 text.ljust(width) if column < 3 else text.rjust(width)
-                for column, (text, width) in enumerate(zip(row, widths))
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
             ]
             for row in rows
         )

@@ -1,8 +1,9 @@
 """What each layer of a Keras network becomes on the device; see `bssl_tf.deploy.analysis.plan`."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from typing import Any
 
 import larq as lq
 import tensorflow as tf
@@ -46,10 +47,10 @@ class PlannedLayer:
 
     name: str
     what: str
-    output_shape: tuple[Optional[int], ...]
+    output_shape: tuple[int | None, ...]
     deployed_as: str
     why: str
-    kernel: Optional[tuple[int, int, int, int]] = None
+    kernel: tuple[int, int, int, int] | None = None
     zero_padded: bool = False
     binary_macs: int = 0
     float_macs: int = 0
@@ -189,7 +190,7 @@ def _described(layer: tf.keras.layers.Layer, kernel: tuple[int, ...] | None) -> 
     return f"{text} stride {layer.strides[0]}" if layer.strides[0] > 1 else text
 
 
-def _pixels(output_shape: tuple[Optional[int], ...]) -> int:
+def _pixels(output_shape: tuple[int | None, ...]) -> int:
     height, width = output_shape[:2]
     return 0 if height is None or width is None else height * width
 

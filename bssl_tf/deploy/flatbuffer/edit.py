@@ -28,7 +28,7 @@ class _AlignedBuffer(schema.BufferT):
         super().__init__()
         self.data = data
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (overrides)
+    def Pack(self, builder: flatbuffers.Builder) -> int:
         offset = None
         if self.data is not None and len(self.data):
             data = bytes(bytearray(self.data))

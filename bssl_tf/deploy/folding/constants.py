@@ -11,8 +11,6 @@ none, because activations lie in between or because the convolution has settled 
 takes it, as fewest other tensors depend on it.
 """
 
-from typing import Optional
-
 import numpy as np
 
 from bssl_tf.deploy.folding.nodes import Concatenation, Convolution, Node, Scale, Shift, Sum, in_order
@@ -61,7 +59,7 @@ class _Mover:
             node = node.inputs[0]
         return node
 
-    def _owed(self, node: Node, known: Optional[dict[Node, np.ndarray]] = None) -> np.ndarray:
+    def _owed(self, node: Node, known: dict[Node, np.ndarray] | None = None) -> np.ndarray:
         """What has to be added to the computed tensor, (channels,)."""
         known = {} if known is None else known
         if node in known:
@@ -104,7 +102,7 @@ class _Mover:
         self._added.update(before)
         return False
 
-    def _plan(self, node: Node, amount: np.ndarray) -> Optional[list[tuple[Convolution, np.ndarray]]]:
+    def _plan(self, node: Node, amount: np.ndarray) -> list[tuple[Convolution, np.ndarray]] | None:
         """Which convolutions would have to add what; None if there is no such way."""
         if isinstance(node, Convolution):
             return None if node in self._fixed else [(node, amount)]

@@ -8,8 +8,9 @@ that is added to an input, one number a channel:
 - everything else *needs its input as it is*: signs, activations, convolutions that pad with zeros, unknown layers.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Optional
+from typing import Any
 
 import larq as lq
 import numpy as np
@@ -165,7 +166,7 @@ class Convolution(Node):
     binary: bool = False
     rectified: bool = False
     padding: str = "VALID"
-    margins: Optional[Callable[[tf.Tensor], Any]] = None
+    margins: Callable[[tf.Tensor], Any] | None = None
     pad_value: float = 0.0
     strides: tuple[int, int] = (1, 1)
     dilations: tuple[int, int] = (1, 1)

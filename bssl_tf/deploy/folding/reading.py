@@ -1,6 +1,7 @@
 """Reads a Keras functional model into the graph of `nodes`, by kinds of layers; what is not known becomes `Opaque`."""
 
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 import larq as lq
 import numpy as np
@@ -40,7 +41,7 @@ def read(model: tf.keras.Model) -> Node:
     return _read_model(model, None)
 
 
-def _read_model(model: tf.keras.Model, source: Optional[Node]) -> Node:
+def _read_model(model: tf.keras.Model, source: Node | None) -> Node:
     """Only layers that the output needs are among a functional model's nodes."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(f"{model.name} has {len(model.inputs)} inputs and {len(model.outputs)} outputs, not one each")
@@ -69,7 +70,7 @@ def _read_layer(keras_node: Any, inputs: list[Node], output: tf.Tensor) -> Node:
     return node or Opaque(layer.name, inputs, output.shape[-1], call=_as_called(keras_node))
 
 
-def _read_joint(keras_node: Any, inputs: list[Node]) -> Optional[Node]:
+def _read_joint(keras_node: Any, inputs: list[Node]) -> Node | None:
     """A layer with several inputs; None if it is not known."""
     layer = keras_node.layer
     shapes = {tuple(tensor.shape) for tensor in keras_node.keras_inputs}
@@ -84,7 +85,7 @@ def _read_joint(keras_node: Any, inputs: list[Node]) -> Optional[Node]:
     return None
 
 
-def _read_chain(layer: tf.keras.layers.Layer, x: Node, output: tf.Tensor) -> Optional[Node]:
+def _read_chain(layer: tf.keras.layers.Layer, x: Node, output: tf.Tensor) -> Node | None:
     """A layer with one input as one or several nodes in a row; None if it is not known."""
     name, channels = layer.name, output.shape[-1]
     if isinstance(layer, PixelNormalisation):
@@ -124,7 +125,7 @@ def _batch_norm(layer: tf.keras.layers.Layer, x: Node) -> Node:
     return Shift(layer.name, [Scale(layer.name, [x], x.channels, factor=factor)], x.channels, amount=amount)
 
 
-def _activation(activation: Callable, name: str, x: Node) -> Optional[Node]:
+def _activation(activation: Callable, name: str, x: Node) -> Node | None:
     if activation is tf.keras.activations.linear:
         return x
     if activation is tf.keras.activations.relu:
@@ -132,7 +133,7 @@ def _activation(activation: Callable, name: str, x: Node) -> Optional[Node]:
     return None
 
 
-def _convolution(layer: tf.keras.layers.Layer, x: Node, channels: int) -> Optional[Convolution]:
+def _convolution(layer: tf.keras.layers.Layer, x: Node, channels: int) -> Convolution | None:
     """A convolution or dense layer with its bias, before its activation."""
     kinds = {L.Conv2D: CONVOLUTION, L.DepthwiseConv2D: DEPTHWISE, L.Dense: DENSE}
     kinds |= {lq.layers.QuantConv2D: CONVOLUTION, lq.layers.QuantDepthwiseConv2D: DEPTHWISE}

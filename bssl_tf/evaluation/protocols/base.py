@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +31,9 @@ class Network:
     name: str
     identity: str
     load: Callable[[], Any]
-    spec: Optional[dict[str, Any]] = None
+    spec: dict[str, Any] | None = None
     pretrained: bool = True
-    class_names: Optional[tuple[str, ...]] = None
+    class_names: tuple[str, ...] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ class Task:
     model: Callable[[], Any]
     features: Callable[[str], np.ndarray]
     views: ViewSettings
-    folder: Optional[Path]
+    folder: Path | None
     progress: Callable[..., Any]
     log: Callable[[str], None]
 
@@ -117,7 +117,7 @@ class Protocol(abc.ABC):
         """What is measured, and saved, one after another: arguments of `run`."""
         return [{}]
 
-    def check(self, data: LabelledData) -> None:
+    def check(self, data: LabelledData) -> None:  # noqa: B027 – most protocols work on all data
         """Refuse data that the protocol cannot work on, before anything is computed.
 
         Raises:
@@ -130,4 +130,5 @@ class Protocol(abc.ABC):
 
 
 def keras_only(network: Network) -> bool:
+    """Whether the network is a Keras backbone that can be built again, and so trained."""
     return network.spec is not None

@@ -117,8 +117,10 @@ def _training_step(classifier: Classifier, training: ClassifierTraining) -> Call
         gradients = tape.gradient(loss, variables)
         before = [tf.identity(weight) for weight, _ in slow]
         with tf.control_dependencies(before):
-            optimizer.apply_gradients(zip(gradients, variables))
-        for (weight, multiplier), old in zip(slow, before):  # a part of the way is a part of the learning rate
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        for (weight, multiplier), old in zip(
+            slow, before, strict=True
+        ):  # a part of the way is a part of the learning rate
             weight.assign(old + multiplier * (weight - old))
         return loss
 

@@ -9,7 +9,6 @@ is chosen on test images.
 
 import dataclasses
 import hashlib
-from typing import Optional
 
 import numpy as np
 
@@ -25,6 +24,8 @@ MEASURES = {"head": "classifier trained", "whole": "fine-tuned", "layerwise": "f
 
 
 class Finetune(Protocol):
+    """Trains a classifier, or the whole pretrained network with one, on few labels."""
+
     name = "finetune"
     reads = (
         "finetune_steps",
@@ -127,7 +128,7 @@ class Scratch(Finetune):
         return False
 
 
-def accuracy_of(classifier, data: LabelledData) -> tuple[float, Optional[list[list[int]]]]:
+def accuracy_of(classifier, data: LabelledData) -> tuple[float, list[list[int]] | None]:
     """Accuracy of a `models.classifier.Classifier` on the test images, and the confusion of classes."""
     from bssl_tf.data import evaluation_images, readable_data_errors
     from bssl_tf.evaluation.features import extract_features

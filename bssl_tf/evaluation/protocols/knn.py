@@ -82,6 +82,8 @@ def _check_neighbours(ks: tuple[int, ...], images: int) -> None:
 
 
 class Knn(Protocol):
+    """Accuracy of k nearest neighbours."""
+
     name = "knn"
     reads = ("knn_k", "knn_temperature")
 
@@ -98,7 +100,7 @@ class Knn(Protocol):
         return [
             Score(f"{kind}{k}-NN", accuracy, len(train_y), headline=k == headline and not kind)
             for k in ks
-            for kind, accuracy in zip(("", "weighted "), accuracies[k])
+            for kind, accuracy in zip(("", "weighted "), accuracies[k], strict=True)
         ]
 
     def _ks(self, images: int) -> tuple[int, ...]:

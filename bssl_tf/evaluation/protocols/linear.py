@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import asdict, dataclass
-from typing import Optional
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -43,7 +42,7 @@ class LinearResult:
     held_out_accuracy: dict[float, float]
     fits: int
     unconverged: int
-    confusion: Optional[list[list[int]]]
+    confusion: list[list[int]] | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class LinearFit:
         return kernel, biases
 
 
-def fit_linear(x: np.ndarray, y: np.ndarray, seed: int = 0, scale_of: Optional[np.ndarray] = None) -> LinearFit:
+def fit_linear(x: np.ndarray, y: np.ndarray, seed: int = 0, scale_of: np.ndarray | None = None) -> LinearFit:
     """Fit logistic regression on standardised features.
 
     The penalty is chosen on a fifth of the images (see `selection.choose_penalty`); the final fit sees all. Where it
@@ -130,7 +129,7 @@ def linear_accuracy(
     test_x: np.ndarray,
     test_y: np.ndarray,
     seed: int = 0,
-    scale_of: Optional[np.ndarray] = None,
+    scale_of: np.ndarray | None = None,
 ) -> LinearResult:
     """`fit_linear` on training features, scored on the test features (m, D) with classes (m,)."""
     fit = fit_linear(train_x, train_y, seed, scale_of)
@@ -165,6 +164,8 @@ def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bo
 
 
 class Linear(Protocol):
+    """Accuracy of logistic regression on features."""
+
     name = "linear"
     version = 2  # 1 could end with a penalty under which the larger classes win everywhere
 

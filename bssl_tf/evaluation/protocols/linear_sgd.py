@@ -9,6 +9,8 @@ from bssl_tf.evaluation.protocols.finetune import accuracy_of
 
 
 class LinearSgd(Protocol):
+    """Accuracy of a classifier trained by SGD on the frozen network."""
+
     name = "linear_sgd"
     reads = ("sgd_epochs", "sgd_milestones", "sgd_learning_rate", "sgd_batch_size")
     requirement = "It needs a Keras backbone, such as WORKDIR/stage2."

@@ -88,7 +88,7 @@ def multilabel_svm(
     scaler = StandardScaler().fit(train_x)
     train_x, test_x = scaler.transform(train_x), scaler.transform(test_x)
     precisions, chosen = [], []
-    for train_y, test_y in zip(train_labels.T, test_labels.T):
+    for train_y, test_y in zip(train_labels.T, test_labels.T, strict=True):
 
         def held_out_precision(c, fit, held, y=train_y):
             scores = fit_svm(train_x[fit], y[fit], c).decision_function(train_x[held])

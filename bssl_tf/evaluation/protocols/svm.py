@@ -54,6 +54,8 @@ def svm_accuracy(
 
 
 class Svm(Protocol):
+    """Accuracy of linear SVMs on all labels and on few."""
+
     name = "svm"
 
     def parts(self):

@@ -146,7 +146,7 @@ def recognise(tensors: Mapping[str, np.ndarray]) -> Recognised | None:
 
 
 def _name_in_resnet(name: str, numbered: bool) -> str | None:
-    """torchvision's name of a tensor; None where it lies outside of the ResNet's modules."""
+    """Torchvision's name of a tensor; None where it lies outside of the ResNet's modules."""
     first, _, rest = name.partition(".")
     first = _NUMBERED.get(first, "") if numbered else first
     return f"{first}.{rest}" if first in _NUMBERED.values() else None

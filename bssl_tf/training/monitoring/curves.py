@@ -33,7 +33,9 @@ def write_curves(path: Path, title: str, rows: list[dict[str, float]]) -> None:
             axes = figure.add_subplot(down, across, place)
             for metric in metrics:
                 points = [(row["step"], row[metric]) for row in rows if metric in row]
-                axes.plot(*zip(*points), label=metric, linewidth=1.2, marker="." if len(points) < 30 else None)
+                axes.plot(
+                    *zip(*points, strict=True), label=metric, linewidth=1.2, marker="." if len(points) < 30 else None
+                )
             if name.startswith("target entropy"):
                 axes.set_ylim(0, 1.05)
             axes.set_title(name)

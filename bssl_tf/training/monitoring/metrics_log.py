@@ -2,8 +2,8 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 import tensorflow as tf
 

@@ -83,7 +83,7 @@ def test_crop_agrees_with_an_independent_resize(height, width, size):
     draws = random_draws(4)
     top_left, box_size = (each.numpy() for each in crop_boxes(tf.constant([height, width], tf.float32), draws, 0.2))
     crops = random_crops(tf.constant(image), draws, size, ViewSettings(flip=False)).numpy()
-    for crop, (top, left), (box_height, box_width) in zip(crops, top_left, box_size):
+    for crop, (top, left), (box_height, box_width) in zip(crops, top_left, box_size, strict=True):
         for channel in range(3):
             expected = Image.fromarray(image[..., channel]).resize(
                 (size, size), Image.Resampling.BICUBIC, box=(left, top, left + box_width, top + box_height)
@@ -110,7 +110,7 @@ def test_flip_mirrors_half_of_the_views(side):
     draws = random_draws(100)
     image = np.round(smooth_image(side, side, 1))
     chosen = draws.numpy()[:, DRAWS.index("flip")] < 0.5
-    for mirrored, crop in zip(chosen, random_crops(tf.constant(image), draws, side, settings).numpy()):
+    for mirrored, crop in zip(chosen, random_crops(tf.constant(image), draws, side, settings).numpy(), strict=True):
         np.testing.assert_array_equal(crop, image[:, ::-1] if mirrored else image)
     assert 30 < chosen.sum() < 70
 
@@ -172,7 +172,7 @@ def test_blur_agrees_with_scipy(images, largest):
     sigmas = np.array([0.2, 0.5, 1.0, 2.0], np.float32) * largest / 2
     planes = tf.constant(images.transpose(0, 3, 1, 2))
     blurred = gaussian_blur(planes, tf.constant(sigmas), largest).numpy()
-    for image, sigma, result in zip(planes, sigmas, blurred):
+    for image, sigma, result in zip(planes, sigmas, blurred, strict=True):
         expected = image
         for axis in (1, 2):
             radius = int(np.ceil(3 * sigma))

@@ -40,7 +40,7 @@ def test_holdout_is_a_stable_share_of_the_files(tmp_path):
 def test_ids_belong_to_paths(tmp_path):
     def ids():
         source = load(tmp_path, "train")
-        return dict(zip(source.paths, (int(example["id"]) for example in source.examples())))
+        return dict(zip(source.paths, (int(example["id"]) for example in source.examples()), strict=True))
 
     fill(tmp_path, 20)
     before = ids()

@@ -14,7 +14,7 @@ def test_registered_builder_reads_what_was_prepared(idx_folder, data_dir):
     assert info.features["label"].names[9] == "Ankle boot" and str(info.version) == "3.0.1"
     for split, (image_file, label_file) in FILES.items():
         images, labels = read_idx(idx_folder / image_file), read_idx(idx_folder / label_file)
-        expected = sorted((image.tobytes(), int(label)) for image, label in zip(images, labels))
+        expected = sorted((image.tobytes(), int(label)) for image, label in zip(images, labels, strict=True))
         examples = dataset[split].as_numpy_iterator()
         read = sorted((example["image"].tobytes(), int(example["label"])) for example in examples)
         assert read == expected

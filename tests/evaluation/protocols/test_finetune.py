@@ -1,5 +1,7 @@
 """Training with labels, on the smallest binary network and images that tell their class by their brightness."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +30,7 @@ VIEWS = ViewSettings(crop_min=0.5).without_colours()
 
 
 class Silent:
-    losses = []
+    losses: ClassVar[list[float]] = []
 
     def show(self, numbers):
         Silent.losses.append(numbers["loss"])
@@ -50,7 +52,7 @@ def stripes(count, seed):
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     images = random.integers(0, 100, (count, 8, 8, 1))
-    for image, label in zip(images, labels):
+    for image, label in zip(images, labels, strict=True):
         image[:, :, 0] += (0, 70, 140)[label]
     return ArraySource("stripes", images.astype(np.uint8), labels, ["top", "middle", "bottom"])
 
@@ -152,7 +154,7 @@ def test_head_only_and_the_papers_linear_protocol_leave_the_network_alone(data, 
     (score,) = LinearSgd(settings).run(given)
     assert Silent.steps == 36 and Silent.losses[-1] < Silent.losses[0] == pytest.approx(np.log(3), abs=1e-4)
     assert score.value > 0.5 and score.images == 90
-    assert all(np.array_equal(*pair) for pair in zip(before, given.model().get_weights()))
+    assert all(np.array_equal(*pair) for pair in zip(before, given.model().get_weights(), strict=True))
 
 
 def test_layers_near_the_input_learn_more_slowly():
@@ -168,7 +170,7 @@ def test_layers_near_the_input_learn_more_slowly():
     before = [layer.get_weights()[0] for layer in weights]
     recipe = ClassifierTraining(tf.keras.optimizers.Adam(0.001), 1, 30, VIEWS, seed=0, layerwise_lr_decay=0.01)
     train_classifier(classifier, images, recipe, watch)
-    moved = [np.abs(layer.get_weights()[0] - old).max() for layer, old in zip(weights, before)]
+    moved = [np.abs(layer.get_weights()[0] - old).max() for layer, old in zip(weights, before, strict=True)]
     assert moved[0] == pytest.approx(0.001 * multipliers[0], rel=0.05)  # Adam's first step is the learning rate
     assert moved[-1] == pytest.approx(0.001 * multipliers[-1], rel=0.05)
 

@@ -23,7 +23,7 @@ def resnet_shapes(name="resnet18"):
             path, after = f"layer{stage + 1}.{block}", width * EXPANSION[name]
             sizes, widths = ((1, 3, 1), (width, width, after)) if bottleneck else ((3, 3), (width, after))
             inputs = before
-            for number, (size, outputs) in enumerate(zip(sizes, widths), 1):
+            for number, (size, outputs) in enumerate(zip(sizes, widths, strict=True), 1):
                 convolution(f"{path}.conv{number}", f"{path}.bn{number}", outputs, inputs, size)
                 inputs = outputs
             if block == 0 and (stage > 0 or bottleneck):

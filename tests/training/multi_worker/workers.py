@@ -30,15 +30,16 @@ class Workers:
         addresses = ",".join(free_addresses(count))
         team = ["--distribution=multi_worker", f"--workers={addresses}"] if count > 1 else []
         self._logs = [Path(folder) / f"worker{index}.log" for index in range(count)]
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, "train.py", *flags, *team, *([f"--worker_index={index}"] if team else [])],
-                cwd=ROOT,
-                stdout=open(log, "w"),
-                stderr=subprocess.STDOUT,
-            )
-            for index, log in enumerate(self._logs)
-        ]
+        with contextlib.ExitStack() as logs:
+            self.processes = [
+                subprocess.Popen(
+                    [sys.executable, "train.py", *flags, *team, *([f"--worker_index={index}"] if team else [])],
+                    cwd=ROOT,
+                    stdout=logs.enter_context(open(log, "w")),
+                    stderr=subprocess.STDOUT,
+                )
+                for index, log in enumerate(self._logs)
+            ]
 
     def wait(self, seconds=240):
         """Exit status of each, and what each has said."""
