@@ -198,7 +198,7 @@ def _labels_or_none(labels: np.ndarray) -> np.ndarray | None:
 
 def _feature(builder: tfds.core.DatasetBuilder, name: str) -> Any:
     features = builder.info.features
-    return features.get(name, None)
+    return features[name] if name in features else None  # noqa: SIM401 – it has no get()
 
 
 def _prepared_builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
