@@ -1,3 +1,4 @@
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -5,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import bssl_tf.methods
+from bssl_tf.config.training import Config, MethodSettings, RunSettings
+from bssl_tf.config.validation import validate
 from bssl_tf.errors import ConfigError
 from bssl_tf.methods import registry as methods
 from bssl_tf.methods.source import find_module
@@ -67,3 +70,93 @@ def test_a_new_file_is_a_new_method(guides_method):
     method = methods.create("barlow_twins", {"redundancy": 0.01}, backbone=dense_backbone())
     first = fit(method, (two_views(32),), learning_rate=1e-4)
     assert fit(method, *[(two_views(32),)] * 10)["loss"] < first["loss"]
+
+
+@pytest.mark.parametrize("name", methods.method_names())
+def test_a_description_is_what_the_class_is(name):
+    described, cls = methods.description(name), methods.method_class(name)
+    arguments = list(inspect.signature(cls).parameters.values())
+    arguments = [argument for argument in arguments if argument.name not in ("name", "kwargs")]
+    needs = {argument.name for argument in arguments if argument.default is inspect.Parameter.empty}
+    options = {argument.name: argument.default for argument in arguments if argument.name not in needs}
+    assert (set(described.needs), described.options) == (needs, options)
+    for attribute in ("multi_crop", "compares_images", "options_are_flags"):
+        assert getattr(described, attribute) == getattr(cls, attribute), attribute
+    assert getattr(bssl_tf.methods, described.class_name) is cls
+
+
+DERIVED = '''"""Larger queue: MoCo v2 with one option more."""
+import math
+
+from bssl_tf.methods import MocoV2
+from my_methods.constants import SCALE
+
+QUEUE = 2 * 512
+
+
+class Larger(MocoV2):
+    compares_images: bool = False
+
+    def __init__(self, backbone, *, queue_size: int = QUEUE, weight: float = 1, scale: float = SCALE, **kwargs):
+        super().__init__(backbone, queue_size=queue_size, **kwargs)
+        self.weight, self.scale = weight, scale
+'''
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of one's own, empty but for a constant."""
+    folder = tmp_path / "my_methods"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "constants.py").write_text("SCALE = 1 / 4\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    methods.description.cache_clear()
+    find_module.cache_clear()
+    for module in [name for name in sys.modules if name.split(".")[0] == "my_methods"]:
+        del sys.modules[module]
+
+
+def test_a_method_of_another_package_inherits_what_it_does_not_say(package):
+    (package / "larger.py").write_text(DERIVED)
+    described = methods.description("my_methods.larger")
+    assert "my_methods.larger" not in sys.modules
+    assert (described.title, described.needs, described.compares_images) == ("Larger queue", ("backbone",), False)
+    assert described.options == {
+        "queue_size": 1024, "weight": 1, "scale": 0.25,
+        "momentum": 0.99, "temperature": 0.2, "projection_size": 128, "symmetric": True,
+    }  # fmt: skip
+    options = described.parsed("weight=0.5,momentum=0.9")
+    method = methods.create("my_methods.larger", options, backbone=dense_backbone())
+    assert (method.weight, method.momentum, method.queue.shape[0]) == (0.5, 0.9, 1024)
+    validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method="my_methods.larger")))
+
+
+@pytest.mark.parametrize(
+    "source, line, message",
+    [
+        ("def f(:\n", 1, "invalid syntax"),
+        ("x = 1\n", 1, "defines 0"),
+        (DERIVED.replace("= QUEUE", "= math.floor(3.5)"), 13, r"math.floor\(3.5\) is neither a literal"),
+        (DERIVED.replace("backbone, *,", "backbone, other, *,"), 10, "other of Larger need a default"),
+        (DERIVED.replace("2 * 512", "2 / 0"), 7, "cannot be computed"),
+        (DERIVED + DERIVED[DERIVED.index("class") :].replace("Larger", "Second"), 16, r"defines 2 \(Larger, Second\)"),
+    ],
+)
+def test_a_file_that_is_no_method_is_refused_by_file_and_line(package, source, line, message):
+    (package / "wrong.py").write_text(source)
+    with pytest.raises(ConfigError, match=rf"wrong.py:{line}: .*{message}"):
+        methods.description("my_methods.wrong")
+    with pytest.raises(ConfigError, match="--method=my_methods.wrong: "):
+        validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method="my_methods.wrong")))
+
+
+def test_a_broken_file_among_the_methods_is_left_out_unless_it_is_requested(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("class Broken(:\n")
+    monkeypatch.setattr(bssl_tf.methods, "__path__", [*bssl_tf.methods.__path__, str(tmp_path)])
+    assert "broken" not in methods.method_names() and "simclr" in methods.method_names()
+    assert re.search(r"broken.py:1: ", methods.unreadable_methods()["broken"])
+    validate(Config(run=RunSettings(workdir="w")))
+    with pytest.raises(ConfigError, match="--method=broken: .*broken.py:1"):
+        validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method="broken")))
