@@ -1,4 +1,4 @@
-"""Holds back what native libraries write to standard error, until somebody wants to read it."""
+"""Holds back what native libraries write to standard error, until it is read."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def last_lines(log: BinaryIO, count: int = 15) -> str:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow without the lines in which it tells of its plugins and of GPUs it has not found."""
+    """Import TensorFlow without its log lines about plugins and missing GPUs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with held_back_stderr() as log:
         try:
@@ -43,7 +43,7 @@ def import_tensorflow() -> None:
 
 
 def start_xla() -> None:
-    """Let XLA tell that it has started, which it does once, while nobody listens."""
+    """Start XLA, which logs that once, with its log held back."""
     import tensorflow as tf
 
     with held_back_stderr():

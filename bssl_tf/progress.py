@@ -17,7 +17,7 @@ class TrainingProgress:
         title: the phase, for instance "stage 1".
         total_steps: steps of the phase.
         start_step: step the run goes on from.
-        steps_per_epoch: to tell the epoch.
+        steps_per_epoch: to show the epoch.
         batch_size: images in a step.
         console: where to write.
     """
@@ -40,7 +40,7 @@ class TrainingProgress:
         self._numbers.update(numbers)
 
     def advance(self, step: int) -> None:
-        """Tell that `step` steps of the phase are done."""
+        """Show that `step` steps of the phase are done."""
         self._recent.append((time.monotonic(), step))
         if self._bar is not None:
             self._bar.update(self._task, completed=step, status=self._status(step))

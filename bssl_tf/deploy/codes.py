@@ -1,7 +1,7 @@
 """Binary codes: a feature vector in one bit a number, for search by Hamming distance.
 
 Bit i is 1 where feature i is at least its mean over the training images (the centre). About half of the bits of a
-code are 1 then, and each halves the images, as it must to tell many apart. Eight bits share a byte, the lowest first:
+code are 1 then, and each halves the images, as it must to separate many. Eight bits share a byte, the lowest first:
 what `faiss.IndexBinaryFlat` takes, and ``Integer.bitCount(a xor b)`` compares on a phone. Behind the last feature the
 bits are 0.
 """

@@ -76,7 +76,7 @@ def convert_backbone(
     if foreign:  # the converter accepts them silently
         raise ConversionError(
             f"Larq Compute Engine has no operator for {', '.join(foreign)}, which {backbone.name!r} uses. "
-            "Build the backbone from layers that TensorFlow Lite knows."
+            "Build the backbone from layers that TensorFlow Lite supports."
         )
     return content
 
@@ -98,7 +98,7 @@ def _features_and_codes(output: str, code_centre: np.ndarray | None) -> Callable
 def _converted(
     network: Callable, shape: tuple[int, ...], input_type: str, outputs_of: Callable[[tf.Tensor], dict[str, tf.Tensor]]
 ) -> bytes:
-    """The file of a network, handed to the converter as a bare graph whose weights are constants.
+    """The file of a network, passed to the converter as a bare graph whose weights are constants.
 
     `lce.convert_keras_model` writes a SavedModel instead, for which Keras traces and saves every layer by itself: most
     of the time with deep networks.

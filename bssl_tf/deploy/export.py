@@ -133,7 +133,7 @@ def _export(
     options = dict(input_type=settings.input_type, output=subject.output, code_centre=centre)
     folded = fold(network)
     content = convert_backbone(network, **options, folded=folded if settings.fold else False)
-    # How many operators folding saves, only the converter knows.
+    # Only the converter can count the operators that folding saves.
     unfolded = inspect_file(convert_backbone(network, **options, folded=False)) if settings.fold else None
 
     console.print("comparing with Keras on real test images …")

@@ -1,4 +1,4 @@
-"""Everything an app must know of a .tflite file, in the file: TensorFlow Lite's own metadata, and labels in a zip.
+"""Metadata of a .tflite file for apps, in the file itself: TensorFlow Lite's own format, and labels in a zip.
 
     content = attach_metadata(content, FileFacts(...))
     facts = read_metadata(content)                      # the same facts again
@@ -78,12 +78,12 @@ class MetadataError(UserError):
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file says of itself.
+    """Metadata of a file.
 
     Attributes:
         name: of the network.
         description: one or two sentences for people.
-        version: tells one training from another.
+        version: differs between trainings.
         provenance: how the file came to be, and what its network does with pixels; values that JSON can hold.
         labels: names of the numbers of an output, by the output's name in the signature.
     """
@@ -126,7 +126,7 @@ def read_metadata(content: bytes) -> FileFacts:
     model = read_model(content)
     entries = [entry for entry in model.get("metadata", ()) if entry.get("name") == METADATA_NAME]
     if not entries:
-        raise MetadataError("This .tflite file says nothing of itself: convert again to get metadata into it.")
+        raise MetadataError("This .tflite file has no metadata: convert again to get metadata into it.")
     try:
         data = model["buffers"][entries[0].get("buffer", 0)]["data"]
         tables = read_tables(_SCHEMA, "ModelMetadata", data.tobytes())
@@ -153,7 +153,7 @@ def check_metadata(content: bytes, facts: FileFacts) -> None:
     """
     found = read_metadata(content)
     if found != facts:
-        raise MetadataError(f"The file says {found} of itself instead of {facts}: this is a defect of the program.")
+        raise MetadataError(f"The file's metadata are {found} instead of {facts}: this is a defect of the program.")
 
 
 def _check_labels(facts: FileFacts, outputs: tuple[TensorInfo, ...]) -> None:

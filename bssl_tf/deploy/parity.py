@@ -34,7 +34,7 @@ FEWEST_CONCLUSIVE = 4
 
 
 class ParityError(UserError):
-    """The file does not compute what the Keras network computes, or too few images to tell."""
+    """The file does not compute what the Keras network computes, or there are too few images to decide."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Parity:
             return self
         if not self.conclusive:
             raise ParityError(
-                f"{self.images} images cannot tell whether the file is right: on only"
+                f"{self.images} images are too few to decide whether the file is right: on only"
                 f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. Compare"
                 f" more images. {self}."
             )

@@ -71,7 +71,7 @@ class AdbShell:
 
 
 def _devices() -> dict[str, str]:
-    """Serial number → state of all phones that adb knows."""
+    """Serial number → state of all phones that adb lists."""
     done = run_program(["adb", "devices"])
     if done.returncode:
         raise DeviceError(f"adb does not work: {_last_line(done.stdout + done.stderr)}.")

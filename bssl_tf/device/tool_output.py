@@ -34,7 +34,7 @@ class OperatorTime:
 
 @dataclass(frozen=True)
 class ToolRun:
-    """One run of the tool; times are milliseconds, of one inference unless told otherwise.
+    """One run of the tool; times are milliseconds, of one inference unless stated otherwise.
 
     Attributes:
         start: loading the file and preparing to run, once.
@@ -70,7 +70,7 @@ def parse(output: str) -> ToolRun:
 
     Raises:
         UnreadableOutput: there is no line with timings: the tool has not come to its end. Or the table of operators
-            has other columns than those known.
+            has unknown columns.
     """
     lines = [_PREFIX.sub("", line.rstrip()) for line in output.splitlines()]
     timings = next((found for line in lines if (found := _TIMINGS.search(line))), None)

@@ -61,7 +61,7 @@ def _keras_function(model: tf.keras.Model):
     expected = tuple(model.input_shape[1:])
 
     def run(pixels: np.ndarray) -> np.ndarray:
-        if any(want not in (None, got) for want, got in zip(expected, pixels.shape[1:], strict=False)):
+        if any(size not in (None, received) for size, received in zip(expected, pixels.shape[1:], strict=False)):
             raise UserError(
                 f"The backbone takes images of shape {expected}, these are {pixels.shape[1:]}. "
                 "Load them with the --image_size and --channels that the backbone was built with."

@@ -1,4 +1,4 @@
-"""A data set whose labels have been looked at: all that can be wrong with them is told before any compute."""
+"""A data set with checked labels: what can be wrong with them is an error before any compute."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from bssl_tf.errors import UserError
 
 MOST_CLASSES = 40
-"""More classes than that can neither be read in a confusion matrix nor told apart by colour."""
+"""More classes than that can neither be read in a confusion matrix nor distinguished by colour."""
 
 
 @dataclass(frozen=True)

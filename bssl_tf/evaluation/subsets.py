@@ -21,7 +21,7 @@ def count_of(amount: str, images: int) -> int:
         return round(float(amount[:-1]) / 100 * images)
     count = int(float(amount))
     if count > images:
-        raise UserError(f"--labels: {count} labelled images are asked for, but there are {images} training images.")
+        raise UserError(f"--labels: {count} labelled images are requested, but there are {images} training images.")
     return count
 
 
@@ -73,7 +73,7 @@ def per_class_subset(labels: np.ndarray, shots: int, seed: int) -> np.ndarray:
     classes, have = np.unique(labels, return_counts=True)
     if have.min() < shots:
         raise UserError(
-            f"--svm_shots: {shots} training images of each class are asked for, but class {classes[have.argmin()]} has "
+            f"--svm_shots: {shots} training images of each class are requested, but class {classes[have.argmin()]} has "
             f"{have.min()}. Give shots up to {have.min()}, or more images (--max_train_images)."
         )
     random = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ class LearnableBias(tf.keras.layers.Layer):
 
     In training its result carries what it was made of, so that a `QuantConv2D` behind it adds the bias where it takes
     the sign, and no biased tensor need be written: what nobody reads, TensorFlow does not compute. It also carries the
-    signs, once taken, for the next convolution that wants them.
+    signs, once taken, for the next convolution that needs them.
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -49,7 +49,7 @@ class RPReLU(tf.keras.layers.Layer):
         if training:
             return fused.rprelu(inputs, *map(tf.convert_to_tensor, (self.shift, self.slope, self.offset)))
         shifted = inputs + self.shift
-        return tf.nn.relu(shifted) + (-self.slope) * tf.nn.relu(-shifted) + self.offset  # what TFLite knows as PReLU
+        return tf.nn.relu(shifted) + (-self.slope) * tf.nn.relu(-shifted) + self.offset  # the PReLU of TFLite
 
 
 @tf.keras.utils.register_keras_serializable(package="bssl_tf")

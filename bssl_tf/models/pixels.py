@@ -10,7 +10,7 @@ from bssl_tf.models.normalisation import PixelNormalisation
 class PixelRange(NamedTuple):
     """(pixels - mean) / std, in pixel units, of all channels (one number) or of each (red, green, blue).
 
-    `blue_first` says that the network wants blue, green, red.
+    `blue_first` says that the network takes blue, green, red.
     """
 
     mean: tuple[float, ...]

@@ -82,7 +82,7 @@ def test_labels_that_do_not_fit_are_refused(residual_file, labels, words):
 
 
 def test_a_file_without_facts_and_a_damaged_one_are_told(residual_file, described):
-    with pytest.raises(MetadataError, match="says nothing of itself"):
+    with pytest.raises(MetadataError, match="has no metadata"):
         read_metadata(residual_file)
     with pytest.raises(MetadataError, match="not whole"):
         read_metadata(packed(unpacked(described)))  # the zip is lost

@@ -45,7 +45,7 @@ class LintReport:
             ),
         ]
         if not macs:
-            lines.append("The model leaves its image size open, so multiply-accumulates are not known.")
+            lines.append("The model leaves its image size open, so multiply-accumulates cannot be counted.")
         lines.append("Found: " + ", ".join(f"{self.count(level)} × {level}" for level in LEVELS) + ".")
         return "\n".join(lines)
 

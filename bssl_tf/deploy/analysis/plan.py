@@ -1,4 +1,4 @@
-"""What a network will be on the device, told before any training.
+"""What a network will be on the device, before any training.
 
     plan = deployment_plan(backbone)
     print(plan.render())
@@ -130,7 +130,7 @@ def deployment_plan(model: tf.keras.Model) -> DeploymentPlan:
     """Project what Larq Compute Engine will make of a network.
 
     Args:
-        model: functional backbone, trained or not; the size of its images may be open, then nothing is known
+        model: functional backbone, trained or not; the size of its images may be open, then nothing can be said
             about multiply-accumulates and they count 0.
     """
     layers = plan_layers(model)

@@ -78,7 +78,7 @@ def fewest_bytes(network: FoldedNetwork) -> int:
     """What the network's numbers take at the least, in bytes: a bit a binary weight, 4 bytes any other.
 
     A binary convolution has two numbers a channel, multiplier and bias, or one, a threshold, where only a sign takes
-    its output. Weights of layers that folding does not know do not count.
+    its output. Weights of layers that folding does not support do not count.
     """
     users = consumers(network.output)
     bits = 0

@@ -1,4 +1,4 @@
-"""The operators of a network that folding knows, as a graph of plain objects.
+"""The operators of a network that folding supports, as a graph of plain objects.
 
 Every node computes one tensor, channels last, from those of its inputs. Kinds differ in what they do to a constant
 that is added to an input, one number a channel:
@@ -128,12 +128,12 @@ class Prelu(Node):
 
     def compute(self, x: tf.Tensor) -> tf.Tensor:
         negative_slope = _constant(-self.slope.reshape([1] * (x.shape.rank - 2) + [-1]))
-        return tf.nn.relu(x) + negative_slope * tf.nn.relu(-x)  # TensorFlow Lite knows PRELU by this very form
+        return tf.nn.relu(x) + negative_slope * tf.nn.relu(-x)  # TensorFlow Lite recognises PRELU by this very form
 
 
 @dataclass(eq=False, kw_only=True)
 class Opaque(Node):
-    """A layer of which nothing is known, called as it is."""
+    """An unsupported layer, called as it is."""
 
     call: Callable[..., tf.Tensor]
 

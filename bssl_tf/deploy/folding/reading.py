@@ -1,4 +1,4 @@
-"""Reads a Keras functional model into the graph of `nodes`, by kinds of layers; what is not known becomes `Opaque`."""
+"""Reads a Keras functional model into the graph of `nodes`, by kinds of layers; unsupported ones become `Opaque`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -71,7 +71,7 @@ def _read_layer(keras_node: Any, inputs: list[Node], output: tf.Tensor) -> Node:
 
 
 def _read_joint(keras_node: Any, inputs: list[Node]) -> Node | None:
-    """A layer with several inputs; None if it is not known."""
+    """A layer with several inputs; None if it is unsupported."""
     layer = keras_node.layer
     shapes = {tuple(tensor.shape) for tensor in keras_node.keras_inputs}
     rank = len(next(iter(shapes)))
@@ -86,7 +86,7 @@ def _read_joint(keras_node: Any, inputs: list[Node]) -> Node | None:
 
 
 def _read_chain(layer: tf.keras.layers.Layer, x: Node, output: tf.Tensor) -> Node | None:
-    """A layer with one input as one or several nodes in a row; None if it is not known."""
+    """A layer with one input as one or several nodes in a row; None if it is unsupported."""
     name, channels = layer.name, output.shape[-1]
     if isinstance(layer, PixelNormalisation):
         shifted = Shift(name, [x], channels, amount=-np.array(layer.mean))

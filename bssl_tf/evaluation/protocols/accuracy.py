@@ -7,7 +7,7 @@ from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
 
 
 class Accuracy(Protocol):
-    """Measured on every classifier, asked for or not: nothing else can be measured on one."""
+    """Measured on every classifier, requested or not: nothing else can be measured on one."""
 
     name = "accuracy"
 
@@ -19,7 +19,7 @@ class Accuracy(Protocol):
         names, expected = task.network.class_names, task.data.class_names
         if names != expected:
             raise UserError(
-                f"{task.network.name} tells {len(names)} classes apart ({', '.join(names[:5])} …), {task.data.name} "
+                f"{task.network.name} has {len(names)} classes ({', '.join(names[:5])} …), {task.data.name} "
                 f"has {len(expected)} ({', '.join(expected[:5])} …): evaluate it on its own data set."
             )
         given = task.features("test").argmax(axis=1)

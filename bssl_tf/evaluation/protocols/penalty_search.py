@@ -61,6 +61,6 @@ def draw(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     chosen = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        wanted = min(len(members), max(2, round(share * len(members))))
-        chosen.append(random.choice(members, wanted, replace=False))
+        size = min(len(members), max(2, round(share * len(members))))
+        chosen.append(random.choice(members, size, replace=False))
     return np.concatenate(chosen)

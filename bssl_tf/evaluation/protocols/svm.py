@@ -23,7 +23,7 @@ MAX_ITERATIONS = 1000
 def fit_svm(x: np.ndarray, y: np.ndarray, c: float) -> LinearSVC:
     """One linear SVM a class, against the rest. Places of both classes are needed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told by n_iter_
+        warnings.simplefilter("ignore", ConvergenceWarning)  # reported by n_iter_
         return LinearSVC(C=c, dual="auto", max_iter=MAX_ITERATIONS, random_state=0).fit(x, y)
 
 

@@ -25,7 +25,7 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         path: a file that ends in one of `SUFFIXES`. Only `PYTORCH_SUFFIXES` need PyTorch.
 
     Raises:
-        UserError: another kind of file, a damaged one, one that wants to run code, or a package is missing.
+        UserError: another kind of file, a damaged one, one that would run code, or a package is missing.
     """
     path = Path(path)
     if not path.is_file():

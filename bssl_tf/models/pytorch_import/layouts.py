@@ -98,7 +98,7 @@ class Recognised:
         backbone: tensors of the ResNet, named as torchvision does.
         head: tensors of the projection head, named "0.weight" and so on; empty where there is none.
         dropped: how many tensors of each kind are of no use here.
-        unexpected: full names of tensors that nobody knows.
+        unexpected: full names of tensors that no layout explains.
     """
 
     layout: Layout

@@ -40,7 +40,7 @@ def fill_resnet(model: tf.keras.Model, tensors: Mapping[str, np.ndarray], unexpe
     Args:
         model: `build_backbone` of a ResNet with the large stem; its layers are named as torchvision's modules.
         tensors: named as torchvision has them.
-        unexpected: other names that the checkpoint holds and nobody knows.
+        unexpected: other names that the checkpoint holds.
 
     Raises:
         UserError: tensors are missing, left over, of another shape, or not finite.
