@@ -5,8 +5,8 @@
 Every file is read, checked and, if accepted, run on an image as evaluate.py does, in worker processes with bounded
 memory and time. Refused: a clear error of the checks. Refused by the interpreter: a clear error, after it had seen the
 file. Contained: the interpreter's own process crashed or was stopped, and the program said so. Failed: anything else,
-such as a traceback, a crash of the program or a file that takes too long; the exit status is then 1, and the files are
-kept in --output.
+such as a traceback, a crash of the program or a file that takes too long; the exit status is then 1. The files of the
+last two kinds are kept in --output.
 """
 
 import json
@@ -27,7 +27,7 @@ MUTATIONS = flags.DEFINE_integer("mutations", 10_000, "Damaged files to try.", l
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the first; the others follow.")
 WORKERS = flags.DEFINE_integer("workers", 2, "Processes that try them.", lower_bound=1)
 FILE = flags.DEFINE_string("file", "", "A .tflite file to damage; if empty, a small network is converted.")
-OUTPUT = flags.DEFINE_string("output", "", "Folder for the files that failed.")
+OUTPUT = flags.DEFINE_string("output", "", "Folder for the files that failed or were contained.")
 RANGE = flags.DEFINE_list("range", [], "For the worker processes: first and last seed.")
 
 SECONDS, MEMORY_BYTES = 60, 6 * 2**30
@@ -142,12 +142,13 @@ def main(_) -> None:
             parts = pool.map(lambda edge: _supervise(file, edge[0], edge[1] - 1), zip(edges, edges[1:]))
             records = [record for part in parts for record in part]
         print(report(records))
-        failed = [record["seed"] for record in records if record["kind"] == FAILED]
-        if failed and OUTPUT.value:
+        failed = [record for record in records if record["kind"] == FAILED]
+        kept = [record["seed"] for record in records if record["kind"] in (FAILED, CONTAINED)]
+        if kept and OUTPUT.value:
             from benchmarks.tflite_mutations import mutation
 
             Path(OUTPUT.value).mkdir(parents=True, exist_ok=True)
-            for seed in failed:
+            for seed in kept:
                 (Path(OUTPUT.value) / f"{seed}.tflite").write_bytes(mutation(file.read_bytes(), seed))
     sys.exit(bool(failed))
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from bssl_tf.data.sources.jpeg_check import jpeg_damage
+
 AnyPath = str | bytes | os.PathLike
 
 LARGEST_PIXEL_COUNT = 2**26  # decoded, that is 200 MB
@@ -22,6 +24,7 @@ NOW_UNREADABLE = "cannot be read"  # begins the reasons that lie in the file sys
 _WHITE = (255, 255, 255, 255)
 _GREY_MODES = ("1", "L")
 _EXIF_ORIENTATION, _UPRIGHT, _QUARTER_TURNS = 0x0112, 1, (5, 6, 7, 8)
+_JPEG_BEGIN = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _SHRINKABLE_FORMATS = ("JPEG", "MPO")  # MPO: JPEG files of phones that hold more than one picture
 _FORMATS_OF_16_BITS = ("PNG", "PPM")  # Pillow opens some of their 16-bit grey images in the 32-bit mode
@@ -86,7 +89,15 @@ def check_image(path: AnyPath) -> ImageInfo:
     Raises:
         UnreadableImage: with the reason.
     """
-    return _load(path, short_side=64)[1]
+    info = _load(path, short_side=64)[1]
+    try:
+        with open(path, "rb") as file:
+            content = file.read() if file.read(len(_JPEG_BEGIN)) == _JPEG_BEGIN else b""
+    except OSError as error:
+        raise UnreadableImage(f"{NOW_UNREADABLE}: {error.strerror}") from None
+    if content and (damage := jpeg_damage(_JPEG_BEGIN + content)):
+        raise UnreadableImage(f"broken or truncated: {damage}")
+    return info
 
 
 def _load(path: AnyPath, short_side: int | None) -> tuple[Image.Image, ImageInfo]:
