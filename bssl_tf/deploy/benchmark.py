@@ -13,7 +13,7 @@ from bssl_tf.device.adb import AdbShell
 from bssl_tf.device.machine import Machine
 from bssl_tf.device.ssh import SshShell
 from bssl_tf.device.timing import DeviceReport, time_on
-from bssl_tf.device.tool import ToolMachine, check_tool
+from bssl_tf.device.tool import Shell, ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import fingerprint, write_bytes, write_json, write_text
 from bssl_tf.models.spec import SPEC_FILE
@@ -63,7 +63,7 @@ def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[
 
         return Host(TfliteBackbone), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
     if target == "android":
-        shell = AdbShell(device)
+        shell: Shell = AdbShell(device)
     elif target.startswith("ssh:"):
         shell = SshShell(target.partition(":")[2])
     else:

@@ -8,6 +8,7 @@ If file and Keras network disagree on real test images, nothing is written.
 """
 
 import contextlib
+import functools
 import json
 import os
 import shlex
@@ -130,11 +131,13 @@ def _export(
     centre = None
     if "codes" in outputs:
         centre = code_centre(network, spec, load_source(data, "train", subject.folder.parent))
-    options = dict(input_type=settings.input_type, output=subject.output, code_centre=centre)
+    convert = functools.partial(
+        convert_backbone, network, input_type=settings.input_type, output=subject.output, code_centre=centre
+    )
     folded = fold(network)
-    content = convert_backbone(network, **options, folded=folded if settings.fold else False)
+    content = convert(folded=folded if settings.fold else False)
     # Only the converter can count the operators that folding saves.
-    unfolded = inspect_file(convert_backbone(network, **options, folded=False)) if settings.fold else None
+    unfolded = inspect_file(convert(folded=False)) if settings.fold else None
 
     console.print("comparing with Keras on real test images …")
     with readable_data_errors():

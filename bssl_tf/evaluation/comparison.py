@@ -66,7 +66,8 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
         for protocol in protocols
         for part in protocol.parts()
     ]
-    found, images = {}, {}
+    found: dict[str, Iterable[dict[str, Any]]] = {}
+    images: dict[str, dict[str, Any]] = {}
     for run in dict.fromkeys(runs):
         if not Path(run).is_dir():
             raise ConfigError(f"--compare={run}: there is no such folder.")
@@ -119,7 +120,7 @@ def _named(found: dict[str, Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
     for run, records in found.items():
         for record in records:
             holders[record["network"], record["identity"]].add(run)
-    named = {}
+    named: dict[tuple, dict[str, Any]] = {}
     for run, records in found.items():
         for record in records:
             network = record["network"]

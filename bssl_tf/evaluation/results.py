@@ -66,6 +66,9 @@ class Results:
     def all(self) -> list[dict[str, Any]]:
         return list(self._records.values())
 
+    def __getitem__(self, job: Job) -> dict[str, Any]:
+        return self._records[job.key]
+
     def get(self, job: Job) -> dict[str, Any] | None:
         return self._records.get(job.key)
 
@@ -196,7 +199,7 @@ def with_earlier(result: EvaluationResult, saved: list[dict[str, Any]]) -> Evalu
         for record in sorted(saved, key=lambda record: record["date"])
         if record["identity"] in networks and json.dumps(record["data"], sort_keys=True) in images
     ]
-    settings = {}
+    settings: dict[tuple[str, ...], str] = {}
     for record in [*earlier, *result.records]:
         settings |= {_measure_of(record, score): _settings_of(record) for score in record["scores"]}
     measured = {_measure_of(record, score) for record in result.records for score in record["scores"]}

@@ -87,7 +87,7 @@ def evaluate(
 
         workspace = opened(measured_on, networks, run, folder)
         measure(missing, workspace, results, config.views)
-    result = EvaluationResult.of([results.get(job) for job in jobs], networks, folder)
+    result = EvaluationResult.of([results[job] for job in jobs], networks, folder)
     if folder:
         write_tables(with_earlier(result, results.all()), EvaluationFolder(folder).table)
     if to_draw:
