@@ -88,7 +88,7 @@ class DistributionSettings:
     workers: str = setting(
         "",
         "multi_worker: HOST:PORT of every machine, separated by commas, the same list on each. The first one shows "
-        "and writes all. All need the same --workdir, on a disk that they share. TF_CONFIG can say the same.",
+        "and writes all. All need the same --workdir, on a disk that they share. TF_CONFIG can be used instead.",
         changes_result=False,
     )
     worker_index: int = setting(

@@ -20,7 +20,7 @@ from bssl_tf.methods.registry import unreadable_methods
 
 
 def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> None:
-    """Define one absl flag for every setting of the given groups (dataclasses), among the program's unless told."""
+    """Define one absl flag for every setting of the given groups (dataclasses), in `registry` or as the program's."""
     define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
     registry = flags.FLAGS if registry is None else registry
     for group in groups:
@@ -46,7 +46,7 @@ def group_from_flags(group: type, base: Any = None, registry: flags.FlagValues |
 
 
 def config_from_flags() -> Config:
-    """The configuration that the parsed flags ask for, validated.
+    """The configuration of the parsed flags, validated.
 
     Raises:
         ConfigError: a value is not allowed, or two settings contradict each other.
@@ -59,7 +59,7 @@ def config_from_flags() -> Config:
 
 
 def config_from_recipe(path: Path) -> Config:
-    """The configuration that a recipe (a flagfile such as flags/digits.cfg) asks for, its groups validated.
+    """The configuration of a recipe (a flagfile such as flags/digits.cfg), its groups validated.
 
     Raises:
         ConfigError: the recipe holds a flag or a value that does not exist.

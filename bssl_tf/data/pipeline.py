@@ -80,7 +80,7 @@ def training_views(
         seed: seed of the order.
         batch_size: images in a batch, on all workers together.
         epochs: passes over the source, counted from step 0.
-        start_step: first step wanted; earlier images are passed over without being decoded.
+        start_step: first step; earlier images are skipped without being decoded.
         num_views: views of each image.
         num_local_crops: smaller views that follow them (`augmentation.views.local_crops`).
         view_seed: seed of the views; that of the order by default.
@@ -260,7 +260,7 @@ def pixel_statistics(
 
 
 def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
-    """A uint8 image (height, width, 1 or 3) with as many channels as asked for."""
+    """A uint8 image (height, width, 1 or 3) with the given number of channels."""
     if image.shape[-1] == channels:
         return image
     if channels == 3:

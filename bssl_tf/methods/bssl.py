@@ -172,7 +172,7 @@ def health_signs(target_logits: tf.Tensor, features: tf.Tensor, temperature: flo
     Returns:
         ``target_entropy``: entropy of the target distribution, mean over samples, as a share of log K;
         ``target_batch_entropy``: entropy of the batch's mean target, as a share of log K (bounded by the
-        batch: log batch / log K for one-hot targets); ``feature_std``: see `replicas.feature_std`.
+        batch: log batch / log K for one-hot targets); ``feature_std``: see `distributed.feature_std`.
     """
     logits = tf.stop_gradient(tf.cast(target_logits, tf.float32)) / temperature
     log_classes = math.log(logits.shape[-1])

@@ -17,7 +17,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
 
     TensorFlow writes a checkpoint to temporary files and moves them into place last, so that an
     interruption at any moment leaves the one before it intact. The two latest are kept. A checkpoint does not
-    tell how many devices or workers wrote it: the run may go on with any number of them.
+    depend on how many devices or workers wrote it: the run may go on with any number of them.
 
     The frozen teacher is not part of it: it does not change and is on disk already, and it can be many
     times larger than the student.

@@ -6,7 +6,7 @@ features repeat too. They are computed before a stage begins, and read from then
     WORKDIR_OF_THE_TEACHER/features/KEY/
         about.json          what the key is made of
         cycle-0000.npy      (n, 2, width) float16: views of epoch 0, K, 2·K, …
-        cycle-0001.partial  being written; its .rows file says how much of it is done
+        cycle-0001.partial  being written; its .rows file holds how many rows are done
 
 The key is a hash of all that shapes a feature: teacher, images, views, seed, precision. Runs that share it share the
 features: both stages, and every row of an ablation with the same teacher. A cycle does not depend on K, so a
@@ -107,7 +107,7 @@ class FeatureCache:
                     if not console.is_terminal:
                         console.print(f"{title}: done")
 
-    def _fill_cycle(self, cycle, features, views_from, tell) -> None:
+    def _fill_cycle(self, cycle, features, views_from, advance) -> None:
         partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
         row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
         if row == 0:
@@ -121,7 +121,7 @@ class FeatureCache:
                 batch = _as_float16(np.stack([features(view) for view in views], axis=1))
                 rows[row : row + len(batch)] = batch
                 row += len(batch)
-                tell(row)
+                advance(row)
                 if row - marked >= _ROWS_BETWEEN_MARKS:
                     rows.flush()
                     write_text(mark, str(row))
@@ -174,7 +174,7 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
     """Note in a folder what its key is made of.
 
     Raises:
-        UserError: the note says that it holds something else.
+        UserError: the note in it is of something else.
     """
     note = folder / ABOUT
     if not note.exists():

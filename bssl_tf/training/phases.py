@@ -93,7 +93,7 @@ class Phase:
 
 
 def phases(config: Config) -> tuple[Phase, ...]:
-    """The phases that the configuration asks for, in order, done or not.
+    """The phases of a configuration, in order, done or not.
 
     Raises:
         ConfigError: the teacher is neither an architecture nor a path, or --task cannot be done with it.

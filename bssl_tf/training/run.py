@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def train(config: Config, on_start: Callable[[Config], None] | None = None) -> dict[str, dict[str, Any]]:
-    """Train what the configuration asks for and is not done yet; the same call goes on where it stopped.
+    """Train the phases of a configuration that are not done yet; the same call goes on where it stopped.
 
     Progress goes to the console, results to ``config.run.workdir`` (`bssl_tf.runs` says what it holds). On several
     machines, all of them call it with the same configuration but for ``worker_index``.

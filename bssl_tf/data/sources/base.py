@@ -1,7 +1,7 @@
 """What a data set is to the rest of the package: a `Source` of images in a reproducible order.
 
 A source hands out *records* (an index, a file name, encoded bytes), which are cheap to shuffle and to
-skip, and decodes a record only when asked to. A new kind of data set is a subclass of `Source`.
+skip, and decodes a record only on request. A new kind of data set is a subclass of `Source`.
 """
 
 import abc
@@ -17,7 +17,7 @@ from bssl_tf.errors import UserError
 
 
 class DataError(UserError):
-    """The images asked for cannot be had; the message says which, why, and what to do."""
+    """The requested images cannot be had; the message says which, why, and what to do."""
 
 
 class Source(abc.ABC):

@@ -78,8 +78,8 @@ def scan_folder(root: Path, cache_dir: Path | None = None, progress: bool = True
         else:
             files[path] = stamp_or_reason
     cache_file = None if cache_dir is None else Path(cache_dir) / f"folder_scan_{_digest(root)}.json"
-    known = _read_cache(cache_file)
-    verdicts = {path: verdict for path, (stamp, verdict) in known.items() if files.get(path) == stamp}
+    cached = _read_cache(cache_file)
+    verdicts = {path: verdict for path, (stamp, verdict) in cached.items() if files.get(path) == stamp}
     unknown = [path for path in files if path not in verdicts]
     try:
         verdicts.update(_check_all(root, unknown, progress))  # one by one

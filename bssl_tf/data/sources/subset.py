@@ -22,10 +22,10 @@ class SubsetSource(Source):
         self.name, self.num_examples = source.name, len(self._places)
         self.class_names, self.image_shape = source.class_names, source.image_shape
         self.decodes_batches, self.report = source.decodes_batches, source.report
-        wanted = np.zeros(source.num_examples, bool)
-        wanted[self._places] = True
+        chosen = np.zeros(source.num_examples, bool)
+        chosen[self._places] = True
         examples = list(
-            tf.data.Dataset.zip((source.examples(), tf.data.Dataset.from_tensor_slices(wanted)))
+            tf.data.Dataset.zip((source.examples(), tf.data.Dataset.from_tensor_slices(chosen)))
             .filter(lambda example, is_wanted: is_wanted)
             .map(lambda example, _: example)
             .as_numpy_iterator()

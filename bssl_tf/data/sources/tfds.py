@@ -35,7 +35,7 @@ def load(
     """A split of a prepared TFDS data set; nothing is downloaded.
 
     Args:
-        name: NAME or NAME/CONFIG, with :VERSION where wanted.
+        name: NAME or NAME/CONFIG, with an optional :VERSION.
         split: split, or part of one ("train[:10%]").
         data_dir: where prepared data sets are kept; TFDS's own default if empty.
         max_images: only the first so many; 0: all.
@@ -140,13 +140,13 @@ class StreamingSource(Source):
             images[rows] = batch["image"]
             if has_labels:
                 labels[rows] = batch["label"]
-        known = _labels_or_none(labels) if has_labels else None
-        return ArraySource(self.name, images, known, self.class_names)
+        class_ids = _labels_or_none(labels) if has_labels else None
+        return ArraySource(self.name, images, class_ids, self.class_names)
 
     def _read(
         self, features: dict, decoders: dict | None = None, shuffle_seed: int | tf.Tensor | None = None
     ) -> tf.data.Dataset:
-        """The features wanted and ``tfds_id`` of each example; in the fixed order without a seed.
+        """The requested features and ``tfds_id`` of each example; in the fixed order without a seed.
 
         Whole files are shuffled only where all of them are read: the first ``num_examples`` images
         must be the same ones in every epoch.

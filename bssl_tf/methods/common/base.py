@@ -78,7 +78,7 @@ class Method(tf.keras.Model, abc.ABC):
         """Scalars of one batch: ``loss``, which is minimised, and any other to be shown beside it.
 
         Under a strategy with several replicas `views` is a replica's part of the batch; a scalar that is a mean
-        over images may be that of this part, any other is to be that of the global batch (`methods.common.replicas`).
+        over images may be that of this part, any other that of the global batch (`methods.common.distributed`).
         A method whose dataset holds more than views takes that as further arguments.
         """
 

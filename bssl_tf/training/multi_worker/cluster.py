@@ -35,31 +35,31 @@ def cluster_from(settings: DistributionSettings, environment: Mapping[str, str])
     Raises:
         ConfigError: names the flag or the part of TF_CONFIG that is missing, wrong or contradicts the other.
     """
-    told = _from_tf_config(environment.get("TF_CONFIG", ""))
+    given = _from_tf_config(environment.get("TF_CONFIG", ""))
     if settings.distribution != "multi_worker":
         if settings.workers or settings.worker_index >= 0:
             raise ConfigError(
                 f"--workers and --worker_index are for --distribution=multi_worker, not {settings.distribution}: "
                 "drop them, or change --distribution."
             )
-        if told and len(told.addresses) > 1:
+        if given and len(given.addresses) > 1:
             raise ConfigError(
-                f"TF_CONFIG names {len(told.addresses)} workers, but --distribution={settings.distribution} trains on "
+                f"TF_CONFIG names {len(given.addresses)} workers, but --distribution={settings.distribution} trains on "
                 "this machine alone, as each of them would: give --distribution=multi_worker, or unset TF_CONFIG."
             )
         return None
     if not settings.workers and settings.worker_index < 0:
-        if told:
-            return told
+        if given:
+            return given
         raise ConfigError(
             "--distribution=multi_worker needs to know the workers: give --workers=HOST:PORT,HOST:PORT (the same list "
             "everywhere) and --worker_index (0 on the first, 1 on the second, …), or set TF_CONFIG."
         )
     cluster = _from_flags(settings)
-    if told and told != cluster:
+    if given and given != cluster:
         raise ConfigError(
             f"--workers and --worker_index (worker {cluster.index} of {', '.join(cluster.addresses)}) contradict "
-            f"TF_CONFIG (worker {told.index} of {', '.join(told.addresses)}): drop one of them."
+            f"TF_CONFIG (worker {given.index} of {', '.join(given.addresses)}): drop one of them."
         )
     return cluster
 

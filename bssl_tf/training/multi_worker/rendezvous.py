@@ -1,4 +1,4 @@
-"""Brings the workers of a run together, and tells those that are left when one of them is gone.
+"""Brings the workers of a run together, and notifies those that are left when one of them is gone.
 
 Before TensorFlow starts, every worker opens a connection to the chief, on the chief's own port, and the chief sees
 that all have come, with the same settings and the same workdir. The connections stay open while the run lasts. The
@@ -6,7 +6,7 @@ death of a process closes its connection at once; of one that hangs, or of a mac
 is heard for half a minute. Nobody has to wait for a collective operation to time out.
 
 Who connects and does not give the run's token, which follows from the settings, is no worker, and is ignored. That
-keeps strays out, not attackers: TensorFlow's own connections ask for nothing, so the network has to be a trusted one.
+keeps strays out, not attackers: TensorFlow's own connections need no password, so the network has to be a trusted one.
 """
 
 import contextlib
@@ -85,11 +85,11 @@ class Team:
         """Tell the others that this worker has ended as planned, or else why it stops."""
         if self._leaving.acquire(blocking=False):
             me = self._cluster.name(self._cluster.index)
-            _tell(self._lines.values(), {"stopped": f"{me} stopped: {reason}"} if reason else {})
+            _send_all(self._lines.values(), {"stopped": f"{me} stopped: {reason}"} if reason else {})
 
     def _beat(self) -> None:
         while not self._leaving.locked():
-            _tell(self._lines.values(), {"alive": True})
+            _send_all(self._lines.values(), {"alive": True})
             time.sleep(SECONDS_BETWEEN_BEATS)
 
     def _listen(self, index: int, line: _Line, lost: Callable[[str], None]) -> None:
@@ -102,12 +102,12 @@ class Team:
         except (OSError, ValueError):
             message = {"stopped": f"{who} is gone: its process or its machine has died"}
         if "stopped" in message and self._leaving.acquire(blocking=False):
-            _tell(self._lines.values(), message)
+            _send_all(self._lines.values(), message)
             lost(message["stopped"])
 
 
 def assemble(
-    cluster: Cluster, settings: Mapping[str, Any], workdir: Path, seconds: float, say: Callable[[str], None]
+    cluster: Cluster, settings: Mapping[str, Any], workdir: Path, seconds: float, log: Callable[[str], None]
 ) -> Team:
     """Wait for all workers.
 
@@ -116,7 +116,7 @@ def assemble(
         settings: name → value of what has to be the same everywhere.
         workdir: exists; has to be the same folder everywhere.
         seconds: to wait for the others.
-        say: shows one line about whom this worker waits for.
+        log: prints one line about which workers this one waits for.
 
     Raises:
         UserError: someone has not come in time, or this worker's port is taken.
@@ -125,21 +125,21 @@ def assemble(
     server = _open_port(cluster)
     if cluster.chief:
         with server:
-            return _as_chief(cluster, server, dict(settings), workdir, time.monotonic() + seconds, say)
+            return _as_chief(cluster, server, dict(settings), workdir, time.monotonic() + seconds, log)
     server.close()  # it was free, and TensorFlow will open it
-    return _as_member(cluster, dict(settings), workdir, seconds, say)
+    return _as_member(cluster, dict(settings), workdir, seconds, log)
 
 
-def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
+def _as_chief(cluster, server, settings, workdir, deadline, log) -> Team:
     lines: dict[int, _Line] = {}
     others = [index for index in range(len(cluster.addresses)) if index != cluster.index]
 
     def refuse(error: type[UserError], message: str) -> UserError:
-        _tell(lines.values(), {"refused": message})
+        _send_all(lines.values(), {"refused": message})
         return error(message)
 
     if others:
-        say(f"waiting for {', '.join(map(cluster.name, others))}")
+        log(f"waiting for {', '.join(map(cluster.name, others))}")
     with _greetings(server, run_token(cluster)) as greetings:
         while missing := [index for index in others if index not in lines]:
             try:
@@ -171,7 +171,7 @@ def _as_chief(cluster, server, settings, workdir, deadline, say) -> Team:
                 raise refuse(UserError, f"{cluster.name(index)} is gone before the start ({error}).") from None
             if "stopped" in answer:
                 raise refuse(ConfigError, answer["stopped"])
-    _tell(lines.values(), {"go": True})
+    _send_all(lines.values(), {"go": True})
     return Team(cluster, lines)
 
 
@@ -216,9 +216,9 @@ def _greetings(server: socket.socket, token: str) -> "Iterator[queue.Queue[tuple
         listener.join()
 
 
-def _as_member(cluster, settings, workdir, seconds, say) -> Team:
+def _as_member(cluster, settings, workdir, seconds, log) -> Team:
     chief, deadline = cluster.name(0), time.monotonic() + seconds
-    say(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
+    log(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
     line = _call(cluster, deadline)
 
     def answer_within(seconds: float) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def _as_member(cluster, settings, workdir, seconds, say) -> Team:
     return Team(cluster, {0: line})
 
 
-def _tell(lines: Iterable[_Line], message: Mapping[str, str]) -> None:
+def _send_all(lines: Iterable[_Line], message: Mapping[str, str]) -> None:
     for line in lines:
         try:
             line.send(**message)

@@ -61,7 +61,7 @@ class Distribution:
             )
 
     def anywhere(self, flag: bool) -> bool:
-        """Whether the flag is set on any worker; all have to ask."""
+        """Whether the flag is set on any worker; all workers have to call it."""
         return bool(self._sum(tf.constant(int(flag))) > 0)
 
     def wait_for_all(self) -> None:
@@ -69,7 +69,7 @@ class Distribution:
         self._sum(tf.constant(0))
 
     def check_same(self, value: object, complaint: Callable[[str], str]) -> None:
-        """Compare something, as its text, between the workers; all have to ask, and all get the error.
+        """Compare something, as its text, between the workers; all have to call it, and all get the error.
 
         Args:
             value: what has to be the same.
@@ -94,7 +94,7 @@ class Distribution:
 
     @functools.cached_property
     def _sum_over_workers(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """A graph, because it is asked at every step: half the time of a collective that is set up anew."""
+        """A graph, because it runs at every step: half the time of a collective that is set up anew."""
         return tf.function(
             tf.autograph.experimental.do_not_convert(
                 lambda value: self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)

@@ -23,7 +23,7 @@ def photos(tmp_path_factory):
 
 def kept(source, limit_mb, image_size=32):
     lines = []
-    return keep_decoded(source, image_size=image_size, limit_mb=limit_mb, tell=lines.append), lines
+    return keep_decoded(source, image_size=image_size, limit_mb=limit_mb, log=lines.append), lines
 
 
 def test_views_and_evaluation_are_the_same_to_the_bit(photos):
