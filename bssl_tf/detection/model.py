@@ -26,7 +26,7 @@ from bssl_tf.models import BINARY, BackboneSpec, LearnableBias, build_backbone
 from bssl_tf.models.layers import QuantConv2D, RPReLU
 from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.quantization import Binarisation
-from bssl_tf.models.weights_file import read_weights, write_weights
+from bssl_tf.models.weights_file import memory_as_in, read_weights, write_weights
 
 STRIDES = (8, 16, 32)
 SIDES = 4
@@ -208,7 +208,8 @@ def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
         facts = content.pop("facts")
         content["backbone"] = BackboneSpec(**content["backbone"])
         content["class_names"] = tuple(content["class_names"])
-        detector = build_detector(DetectorSpec(**content))
+        with memory_as_in(folder / DETECTOR_WEIGHTS_FILE, described_in=DETECTOR_FILE):
+            detector = build_detector(DetectorSpec(**content))
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder / DETECTOR_FILE} cannot be used: {error}") from error
     read_weights(detector.model, folder / DETECTOR_WEIGHTS_FILE, described_in=DETECTOR_FILE)

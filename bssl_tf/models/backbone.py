@@ -22,7 +22,7 @@ from bssl_tf.models.quantization import Binarisation
 from bssl_tf.models.reactnet import reactnet_a, reactnet_small
 from bssl_tf.models.resnet import resnet, resnet_small
 from bssl_tf.models.spec import SPEC_FILE, WEIGHTS_FILE, BackboneSpec, read_spec
-from bssl_tf.models.weights_file import read_weights, write_weights
+from bssl_tf.models.weights_file import memory_as_in, read_weights, write_weights
 from bssl_tf.models.zoo import ZOO, ZOO_CLIP, rebuild, zoo_feature_map
 
 
@@ -77,6 +77,8 @@ def load_backbone(folder: str | os.PathLike, **overrides: Any) -> tuple[tf.keras
         UserError: a file is damaged, or the weights are those of another network.
     """
     spec = dataclasses.replace(read_spec(folder), **overrides)
-    model = build_backbone(spec)
-    read_weights(model, Path(folder) / WEIGHTS_FILE, described_in=SPEC_FILE)
+    weights = Path(folder) / WEIGHTS_FILE
+    with memory_as_in(weights, described_in=SPEC_FILE):
+        model = build_backbone(spec)
+    read_weights(model, weights, described_in=SPEC_FILE)
     return model, spec

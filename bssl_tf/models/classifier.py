@@ -21,6 +21,7 @@ import tensorflow as tf
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes, write_json
 from bssl_tf.models.backbone import load_backbone, save_backbone
+from bssl_tf.models.hdf5_files import bytes_of_arrays
 from bssl_tf.models.spec import BackboneSpec
 
 CLASSIFIER_FILE = "classifier.json"
@@ -84,7 +85,9 @@ def load_classifier(folder: Path) -> Classifier:
     try:
         description = json.loads((folder / CLASSIFIER_FILE).read_text())
         classifier = build_classifier(spec, tuple(description["class_names"]), backbone)
-        with h5py.File(folder / CLASSIFIER_WEIGHTS_FILE) as file:
+        weights = folder / CLASSIFIER_WEIGHTS_FILE
+        with h5py.File(weights) as file:
+            bytes_of_arrays(file, weights.stat().st_size)
             classifier.head.set_weights([file["kernel"][()], file["bias"][()]])
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"The classifier in {folder} cannot be used: {error}") from error

@@ -15,7 +15,7 @@ import tensorflow as tf
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_json
 from bssl_tf.models.normalisation import batch_norm
-from bssl_tf.models.weights_file import read_weights, write_weights
+from bssl_tf.models.weights_file import memory_as_in, read_weights, write_weights
 
 HEAD_FILE = "projection.json"
 HEAD_WEIGHTS_FILE = "projection.weights.h5"
@@ -112,7 +112,9 @@ def load_head(folder: str | os.PathLike) -> tf.keras.Model:
             raise FileNotFoundError(f"{folder} holds no projection head: {file} is missing.")
     try:
         content = json.loads((folder / HEAD_FILE).read_text())
-        head = build_head(int(content["input_width"]), [HeadLayer(**layer) for layer in content["layers"]])
+        layers = [HeadLayer(**layer) for layer in content["layers"]]
+        with memory_as_in(folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE):
+            head = build_head(int(content["input_width"]), layers)
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder / HEAD_FILE} cannot be used: {error}") from error
     read_weights(head, folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE)

@@ -17,6 +17,7 @@ from bssl_tf.deploy import TfliteBackbone
 from bssl_tf.deploy.codes import binary_codes
 from bssl_tf.errors import UserError
 from bssl_tf.files import fingerprint, write_bytes
+from bssl_tf.npz_files import read_npz
 
 _FORMAT = 1
 _BATCH = 64
@@ -81,13 +82,16 @@ class PhotoIndex:
             StaleIndex: it is something else, or of another version of this program.
         """
         try:
-            with np.load(path) as content:
-                facts = json.loads(content["facts"].tobytes().decode("utf-8", "surrogateescape"))
-                origin = Origin(**facts["origin"])
-                if origin.format != _FORMAT:
-                    raise ValueError(f"its format is {origin.format}, not {_FORMAT}")
-                return cls(origin, tuple(facts["paths"]), content["features"], content["centre"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            content = read_npz(path)
+            facts = json.loads(content["facts"].tobytes().decode("utf-8", "surrogateescape"))
+            origin, paths = Origin(**facts["origin"]), tuple(facts["paths"])
+            if origin.format != _FORMAT:
+                raise ValueError(f"its format is {origin.format}, not {_FORMAT}")
+            features, centre = content["features"], content["centre"]
+            if features.ndim != 2 or features.shape != (len(paths), *centre.shape):
+                raise ValueError(f"{len(paths)} photos, features of shape {features.shape}")
+            return cls(origin, paths, features, centre)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StaleIndex(f"--index={path} is no index of this program ({error}): add --rebuild.") from error
 
     def check_fresh(self, model: Path, photos: FolderSource) -> None:
@@ -98,7 +102,7 @@ class PhotoIndex:
         """
         if self.origin.model != fingerprint(model):
             raise StaleIndex(f"The index was made with another file than --model={model}: add --rebuild.")
-        if self.origin.photos != photos.fingerprint:
+        if self.origin.photos != photos.fingerprint or self.paths != tuple(photos.paths):
             now, then = set(photos.paths), set(self.paths)
             changes = [f"{len(now - then)} new", f"{len(then - now)} gone"]
             if now == then:

@@ -8,13 +8,11 @@ that the file's own arrays justify. A SavedModel is a program, and so is a file 
 loaded only if the caller trusts them.
 """
 
-import contextlib
 import io
 import json
 import math
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +22,8 @@ import tensorflow as tf
 
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
+from bssl_tf.models.hdf5_files import RefusedFile, bytes_of_arrays, memory_for_weights
 from bssl_tf.models.keras_import.architecture import RefusedArchitecture, checked
-from bssl_tf.models.keras_import.hdf5_files import RefusedFile, bytes_of_arrays
 
 SAVED_MODEL_FILE = "saved_model.pb"
 LARGEST_CONFIGURATION = 2**25
@@ -145,7 +143,7 @@ def _parsed(text: str | bytes) -> Any:
 
 
 def _build(configuration: Any, weight_bytes: int) -> tf.keras.Model:
-    with _memory_for_weights(2 * weight_bytes + _SMALL):
+    with memory_for_weights(weight_bytes):
         model = tf.keras.layers.deserialize(checked(configuration), use_legacy_format=True)
     for layer in model.layers:
         for output in tf.nest.flatten(getattr(layer, "output", ()) if layer.inbound_nodes else ()):
@@ -153,24 +151,6 @@ def _build(configuration: Any, weight_bytes: int) -> tf.keras.Model:
             if elements > LARGEST_FEATURE_MAP:
                 raise RefusedArchitecture(f"its layer {layer.name!r} gives {elements:,} numbers an image")
     return model
-
-
-@contextlib.contextmanager
-def _memory_for_weights(most: int) -> Iterator[None]:
-    """Layers built within it may have variables of so many bytes altogether, found out before they are made."""
-    total = 0
-
-    def create(next_creator, **options):
-        nonlocal total
-        shape = tf.TensorShape(options.get("shape"))
-        if shape.is_fully_defined():
-            total += shape.num_elements() * tf.as_dtype(options.get("dtype") or tf.float32).size
-            if total > most:
-                raise RefusedArchitecture("its layers have far more weights than the file holds")
-        return next_creator(**options)
-
-    with tf.variable_creator_scope(create):
-        yield
 
 
 def _short(error: Exception) -> str:

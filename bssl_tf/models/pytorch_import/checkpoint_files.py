@@ -3,7 +3,6 @@
 import argparse
 import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bssl_tf.errors import UserError
+from bssl_tf.npz_files import ArraysError, read_npz
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
 SUFFIXES = (*PYTORCH_SUFFIXES, ".safetensors", ".npz")
@@ -57,9 +57,8 @@ def _flatten(content: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        return read_npz(path)
+    except (ArraysError, OSError) as error:
         raise UserError(f"--source={path} cannot be read as arrays alone: {error}") from error
 
 

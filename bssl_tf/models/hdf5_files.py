@@ -1,6 +1,10 @@
-"""Looks through an HDF5 file before anybody reads arrays from it."""
+"""Looks through an HDF5 file before anybody reads arrays from it, or builds the network that it should belong to."""
+
+import contextlib
+from collections.abc import Iterator
 
 import h5py
+import tensorflow as tf
 
 MOST_OBJECTS = 200_000
 _LARGEST_RATIO = 16  # Keras does not compress; with compression honest weights stay far below it
@@ -52,3 +56,29 @@ def _bytes_of(array: h5py.Dataset, name: str) -> int:
     if array.dtype.kind not in "biuf" and array.dtype.metadata is None and array.dtype.kind != "S":
         raise RefusedFile(f"its array {name[:100]!r} holds {array.dtype}, not numbers")
     return array.size * array.dtype.itemsize
+
+
+@contextlib.contextmanager
+def memory_for_weights(file_bytes: int) -> Iterator[None]:
+    """Layers built within it may have four times as many bytes of variables as the file has (some networks are built
+    twice), found out before they are made.
+
+    Args:
+        file_bytes: of `bytes_of_arrays`.
+
+    Raises:
+        RefusedFile: they have more.
+    """
+    total = 0
+
+    def create(next_creator, **options):
+        nonlocal total
+        shape = tf.TensorShape(options.get("shape"))
+        if shape.is_fully_defined():
+            total += shape.num_elements() * tf.as_dtype(options.get("dtype") or tf.float32).size
+            if total > 4 * file_bytes + _SMALL:
+                raise RefusedFile("its layers have far more weights than the file holds")
+        return next_creator(**options)
+
+    with tf.variable_creator_scope(create):
+        yield

@@ -1,0 +1,101 @@
+"""Folders with a backbone or a head of somebody else, checkpoints to import, and indices: data, within limits."""
+
+import json
+import pickle
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from bssl_tf.errors import UserError
+from bssl_tf.models import BackboneSpec, build_backbone, load_backbone, load_head, mlp_head, save_backbone, save_head
+from bssl_tf.models.pytorch_import.checkpoint_files import read_checkpoint
+from bssl_tf.search.photo_index import PhotoIndex, StaleIndex
+
+SPEC = BackboneSpec("reactnet_small", 8, 1, mean=(78.0,), std=(96.0,), width=8, stages=1)
+
+
+class Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+
+    def __reduce__(self):
+        return open, (self.marker, "w")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_backbone(build_backbone(SPEC), SPEC, tmp_path)
+    return tmp_path
+
+
+def soon_refused(load, *arguments, match):
+    begin = time.monotonic()
+    with pytest.raises(UserError, match=match):
+        load(*arguments)
+    assert time.monotonic() - begin < 10
+
+
+def test_a_description_of_a_network_far_larger_than_its_weights(folder):
+    facts = json.loads((folder / "backbone.json").read_text())
+    (folder / "backbone.json").write_text(json.dumps({**facts, "width": 2**15}))
+    soon_refused(load_backbone, folder, match="backbone.json describes a far larger network")
+
+
+def test_an_array_that_takes_no_room_in_the_file(folder):
+    with h5py.File(folder / "backbone.weights.h5", "a") as file:
+        file.create_dataset("99999", (10**12,), np.float32)
+    soon_refused(load_backbone, folder, match="unpack to more than")
+
+
+def test_a_link_to_another_file(folder):
+    with h5py.File(folder / "other.h5", "w") as file:
+        file["secret"] = np.zeros(4)
+    with h5py.File(folder / "backbone.weights.h5", "a") as file:
+        file["99999"] = h5py.ExternalLink("other.h5", "secret")
+    soon_refused(load_backbone, folder, match="link to another place or file")
+
+
+def test_a_head_far_larger_than_its_weights(tmp_path):
+    save_head(mlp_head(4, 8, 2, "projection"), tmp_path)
+    facts = json.loads((tmp_path / "projection.json").read_text())
+    (tmp_path / "projection.json").write_text(json.dumps({**facts, "input_width": 10**10}))
+    soon_refused(load_head, tmp_path, match="projection.json describes a far larger network")
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.bin", "weights.npz"])
+def test_a_pickle_in_a_checkpoint_is_not_run(tmp_path, name):
+    pytest.importorskip("torch")
+    path, marker = tmp_path / name, tmp_path / "marker"
+    if name.endswith(".npz"):
+        np.savez(path, weights=np.array([Payload(marker)], dtype=object))
+    else:
+        path.write_bytes(pickle.dumps({"weights": Payload(marker)}))
+    soon_refused(read_checkpoint, path, match="--source=.*(refused|damaged|arrays alone)")
+    assert not marker.exists()
+
+
+def test_an_index_with_a_pickle_is_not_run(tmp_path):
+    marker = tmp_path / "marker"
+    with open(tmp_path / "photos.index", "wb") as file:
+        np.savez(file, facts=np.array([Payload(marker)], dtype=object))
+    soon_refused(PhotoIndex.load, tmp_path / "photos.index", match="is no index of this program")
+    assert not marker.exists()
+    with pytest.raises(StaleIndex):
+        PhotoIndex.load(tmp_path / "photos.index")
+
+
+@pytest.mark.parametrize("read", [read_checkpoint, PhotoIndex.load], ids=["import", "index"])
+def test_a_zip_bomb_is_not_unpacked(tmp_path, read):
+    path = tmp_path / "bomb.npz"
+    header = np.lib.format.magic(1, 0) + b"\x76\x00"
+    described = str({"descr": "<f4", "fortran_order": False, "shape": (2**25,)}).ljust(0x75).encode() + b"\n"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("facts.npy", "w") as member:
+        member.write(header + described)
+        for _ in range(2**5):
+            member.write(bytes(2**22))
+    soon_refused(read, path, match="unpack")
