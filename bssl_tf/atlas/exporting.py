@@ -1,0 +1,84 @@
+"""Labels as files: a CSV table, and a folder tree that ``--dataset=folder:`` reads."""
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bssl_tf.atlas.photos import PhotoFolder
+from bssl_tf.atlas.predicting import LabelledPhotos
+from bssl_tf.atlas.store import Label
+from bssl_tf.data.sources.folder_scan import printable
+from bssl_tf.errors import UserError
+from bssl_tf.files import write_text
+
+FORMS = ("symlinks", "copies")
+_MARK = ".bssl_atlas"
+"""Lies in folders that this program has written, and may therefore replace."""
+_LONGEST_NAME = 255
+"""Bytes of a file name on the usual file systems."""
+
+
+def write_csv(path: Path, labels: Mapping[str, Label], classes: Mapping[int, str]) -> None:
+    """Write all labels, a row each: path, class, source; UTF-8, sorted by path."""
+    table = io.StringIO()
+    rows = csv.writer(table)
+    rows.writerow(("path", "class", "source"))
+    rows.writerows((printable(name), classes[label.class_id], label.source) for name, label in sorted(labels.items()))
+    write_text(path, table.getvalue())
+
+
+def write_tree(
+    folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, classes: Mapping[int, str], form: str = "symlinks"
+) -> int:
+    """Write the labelled photos as CLASS/NAME, or as train/CLASS/NAME and test/CLASS/NAME where labels are held out.
+
+    Args:
+        folder: what this function wrote there before is replaced; anything else is not touched.
+        photos: the photos.
+        labelled: which, and which of them are held out.
+        classes: names by id.
+        form: "symlinks", or "copies" for folders that go to other machines.
+
+    Returns:
+        The number of photos.
+
+    Raises:
+        UserError: `folder` holds something else, or there are fewer than two classes.
+    """
+    if form not in FORMS:
+        raise UserError(f"A tree is of {' or '.join(FORMS)}, not of {form!r}.")
+    if not labelled.enough:
+        raise UserError("A folder of classes needs two classes, each with two labelled photos or more.")
+    _make_room(folder)
+    (folder / _MARK).touch()
+    splits = labelled.held_out.any()
+    for photo, place, held_out in zip(labelled.photos.tolist(), labelled.classes, labelled.held_out):
+        parts = ("test" if held_out else "train",) if splits else ()
+        target = folder.joinpath(*parts, classes[labelled.class_ids[place]], _flat(photos.paths[photo]))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if form == "symlinks":
+            target.symlink_to(photos.file(photo))
+        else:
+            shutil.copyfile(photos.file(photo), target)
+    return len(labelled.photos)
+
+
+def _make_room(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not (folder / _MARK).exists()):
+        raise UserError(f"{folder} was not written by this program: move it away.")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def _flat(path: str) -> str:
+    """One name for a path, so that equal names of different folders stay apart."""
+    name = path.replace("%", "%25").replace("/", "%2F")
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+    return digest + os.path.splitext(path)[1][:16]

@@ -1,0 +1,179 @@
+"""A linear classifier on the features of labelled photos, what it says of all others, and how right it is.
+
+Accuracy is that of a second classifier that has not seen a share of the labels, on that share. Photos that were labelled
+as a random check are held out whole: only they say what to expect of the whole folder, as picked photos are easier and
+suggested ones harder than most.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bssl_tf.atlas.store import Label
+from bssl_tf.evaluation.labelled_data import confusion_of
+from bssl_tf.evaluation.protocols.linear import LinearFit, fit_linear
+
+HELD_OUT = 0.2
+_FEWEST_OF_A_CLASS = 2
+"""Labels that each class needs before there are predictions."""
+_FEWEST_TO_HOLD_OUT = 3
+_Z = 1.959964  # 95 % of a normal distribution
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    """Labels as numbers.
+
+    Attributes:
+        photos: (n,) numbers of photos.
+        classes: (n,) places in `class_ids`.
+        class_ids: of the store, those with enough labels.
+        held_out: (n,) whether a label is for measuring.
+        checks: (n,) whether it is from a random check.
+    """
+
+    photos: np.ndarray
+    classes: np.ndarray
+    class_ids: tuple[int, ...]
+    held_out: np.ndarray
+    checks: np.ndarray
+
+    @property
+    def enough(self) -> bool:
+        return len(self.class_ids) >= 2
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Attributes:
+    classes: (N,) place in `class_ids` of the likeliest class of every photo.
+    probabilities: (N, C).
+    class_ids: C ids of the store.
+    fit: the classifier, of all labels.
+    """
+
+    classes: np.ndarray
+    probabilities: np.ndarray
+    class_ids: tuple[int, ...]
+    fit: LinearFit
+
+    @property
+    def confidence(self) -> np.ndarray:
+        return self.probabilities.max(axis=1)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracy on labels that the measured classifier has not seen.
+
+    Attributes:
+        photos: (m,) held out.
+        true: (m,) places in the class ids.
+        given: (m,) likewise.
+        class_ids: as in `LabelledPhotos`.
+        unbiased: the held-out photos are a random sample of the folder, so this is the accuracy to expect there.
+    """
+
+    photos: np.ndarray
+    true: np.ndarray
+    given: np.ndarray
+    class_ids: tuple[int, ...]
+    unbiased: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: overall and per class a count, right answers, and the 95 % interval; confusion with its photos."""
+        right = self.true == self.given
+        cells: dict[str, list[int]] = {}
+        for photo, true, given in zip(self.photos.tolist(), self.true.tolist(), self.given.tolist()):
+            cells.setdefault(f"{self.class_ids[true]}-{self.class_ids[given]}", []).append(photo)
+        return {
+            "unbiased": self.unbiased,
+            "overall": _share(right),
+            "per_class": {class_id: _share(right[self.true == place]) for place, class_id in enumerate(self.class_ids)},
+            "class_ids": self.class_ids,
+            "confusion": confusion_of(self.true, self.given, len(self.class_ids)),
+            "cells": cells,
+        }
+
+
+def labelled_photos(labels: Mapping[str, Label], numbers: Mapping[str, int]) -> LabelledPhotos:
+    """Take the labels of photos that are there; classes with fewer than two labels are left out.
+
+    Held out are all random checks, and of each class with three other labels or more a fifth of them, at least one:
+    those whose paths have the smallest hash, so the same ones tomorrow.
+    """
+    known = {path: label for path, label in labels.items() if path in numbers}
+    by_class: dict[int, list[str]] = {}
+    for path, label in known.items():
+        by_class.setdefault(label.class_id, []).append(path)
+    class_ids = tuple(sorted(key for key, paths in by_class.items() if _training_labels(paths, known)))
+    held = {path for key in class_ids for path in _held_out(by_class[key], known)}
+    rows = [(path, place) for place, key in enumerate(class_ids) for path in by_class[key]]
+    return LabelledPhotos(
+        photos=np.array([numbers[path] for path, _ in rows], int),
+        classes=np.array([place for _, place in rows], int),
+        class_ids=class_ids,
+        held_out=np.array([path in held for path, _ in rows], bool),
+        checks=np.array([known[path].source == "check" for path, _ in rows], bool),
+    )
+
+
+def predict(features: np.ndarray, labelled: LabelledPhotos) -> Predictions:
+    """Fit all labels and predict all photos, features (N, D). Two classes or more."""
+    fit = fit_linear(features[labelled.photos], labelled.classes, scale_of=features)
+    probabilities = probabilities_of(fit, features, len(labelled.class_ids))
+    return Predictions(probabilities.argmax(axis=1), probabilities, labelled.class_ids, fit)
+
+
+def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
+    """Accuracy on the held-out labels; None as long as there are none, or too few others to fit."""
+    checks = labelled.checks if labelled.checks.any() else labelled.held_out
+    fitted = ~labelled.held_out
+    if not checks.any() or len(np.unique(labelled.classes[fitted])) < len(labelled.class_ids):
+        return None
+    fit = fit_linear(features[labelled.photos[fitted]], labelled.classes[fitted], scale_of=features)
+    photos = labelled.photos[checks]
+    given = probabilities_of(fit, features[photos], len(labelled.class_ids)).argmax(axis=1)
+    return Accuracy(photos, labelled.classes[checks], given, labelled.class_ids, bool(labelled.checks.any()))
+
+
+def probabilities_of(fit: LinearFit, features: np.ndarray, classes: int) -> np.ndarray:
+    """(n, classes) softmax of the dense layer that the classifier becomes in the .tflite file."""
+    kernel, bias = fit.dense(classes)
+    logits = features @ kernel + bias
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (https://doi.org/10.1080/01621459.1927.10502953); good for few photos, too."""
+    if count == 0:
+        return 0.0, 1.0
+    share, spread = right / count, _Z**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _share(right: np.ndarray) -> dict[str, Any]:
+    count, hits = len(right), int(right.sum())
+    return {"right": hits, "count": count, "interval": wilson_interval(hits, count)}
+
+
+def _training_labels(paths: list[str], labels: Mapping[str, Label]) -> bool:
+    return sum(labels[path].source != "check" for path in paths) >= _FEWEST_OF_A_CLASS
+
+
+def _held_out(paths: list[str], labels: Mapping[str, Label]) -> list[str]:
+    checks = [path for path in paths if labels[path].source == "check"]
+    others = sorted((path for path in paths if labels[path].source != "check"), key=_order)
+    count = max(1, round(HELD_OUT * len(others))) if len(others) >= _FEWEST_TO_HOLD_OUT else 0
+    return checks + others[:count]
+
+
+def _order(path: str) -> bytes:
+    return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8, person=b"atlas").digest()

@@ -1,0 +1,305 @@
+"""The session on the disk: classes, labels and every action, in one SQLite file.
+
+An action is one transaction: it is on the disk whole before the browser sees it, or not at all. Every change raises
+the revision. A window sends the revision it has seen; a label that has changed since is a `Conflict`, and nothing is
+written.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bssl_tf.atlas.names import checked_class_name
+from bssl_tf.errors import UserError
+
+SOURCES = ("picked", "region", "neighbours", "suggested", "predicted", "check")
+"""How a photo came to be labelled. ``check``: drawn at random to measure accuracy, and not trained on for that."""
+
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE classes (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, alive INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE labels (
+    path BLOB PRIMARY KEY, class INTEGER REFERENCES classes, source TEXT NOT NULL, revision INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, detail TEXT NOT NULL, window TEXT NOT NULL,
+    run TEXT NOT NULL, at REAL NOT NULL, revision INTEGER NOT NULL, undone INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE changes (
+    action INTEGER NOT NULL REFERENCES actions, path BLOB NOT NULL, before INTEGER, before_source TEXT NOT NULL,
+    after INTEGER, after_source TEXT NOT NULL, PRIMARY KEY (action, path)
+) WITHOUT ROWID;
+CREATE INDEX labels_by_revision ON labels (revision);
+"""
+
+
+class Conflict(UserError):
+    """Another window has changed the same photos meanwhile; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """Class (an id) of a photo, and how the photo was chosen, one of `SOURCES`."""
+
+    class_id: int
+    source: str
+
+
+class SessionStore:
+    """Classes and labels of one folder of photos.
+
+    Args:
+        path: the file; it is made if it does not exist.
+
+    Raises:
+        UserError: the file is no session of this program, or of a newer version.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.run = uuid.uuid4().hex
+        self._lock = threading.RLock()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise UserError(f"{self.path} is no session of this program ({error}): name another --session.") from error
+
+    def _prepare(self) -> None:
+        with self._transaction() as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute("INSERT INTO facts VALUES ('format', ?), ('revision', '0')", (str(_FORMAT),))
+        found = self._fact("format")
+        if found != str(_FORMAT):
+            raise UserError(f"{self.path} has format {found}, this version reads {_FORMAT}: name another --session.")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # What there is
+
+    @property
+    def revision(self) -> int:
+        return int(self._fact("revision"))
+
+    def classes(self) -> dict[int, str]:
+        """Names by id, in the order in which they were made."""
+        return dict(self._rows("SELECT id, name FROM classes WHERE alive ORDER BY id"))
+
+    def labels(self) -> dict[str, Label]:
+        """Labels by path."""
+        rows = self._rows("SELECT path, class, source FROM labels WHERE class IS NOT NULL ORDER BY path")
+        return {_text(path): Label(class_id, source) for path, class_id, source in rows}
+
+    def labels_since(self, revision: int) -> dict[str, Label | None]:
+        """What has changed after a revision; None: no label any more."""
+        rows = self._rows("SELECT path, class, source FROM labels WHERE revision > ?", (revision,))
+        return {_text(path): class_id and Label(class_id, source) for path, class_id, source in rows}
+
+    # Actions
+
+    def add_class(self, name: str, window: str = "") -> int:
+        """The new class's id. Raises UserError for a name that cannot be used."""
+        with self._transaction() as db:
+            name = checked_class_name(name, list(self.classes().values()))
+            class_id = db.execute("INSERT INTO classes (name) VALUES (?)", (name,)).lastrowid
+            self._record("add class", {"class": class_id, "name": name}, window)
+            return class_id
+
+    def rename_class(self, class_id: int, name: str, window: str = "") -> None:
+        with self._transaction() as db:
+            classes = self._require_class(class_id)
+            before = classes.pop(class_id)
+            name = checked_class_name(name, list(classes.values()))
+            db.execute("UPDATE classes SET name = ? WHERE id = ?", (name, class_id))
+            self._record("rename class", {"class": class_id, "before": before, "name": name}, window)
+
+    def remove_class(self, class_id: int, window: str = "") -> None:
+        """The class goes, and its labels with it; undo brings both back."""
+        with self._transaction() as db:
+            name = self._require_class(class_id)[class_id]
+            paths = [path for (path,) in db.execute("SELECT path FROM labels WHERE class = ?", (class_id,))]
+            action = self._record("remove class", {"class": class_id, "name": name}, window)
+            self._change(action, {path: (None, "picked") for path in paths})
+            db.execute("UPDATE classes SET alive = 0 WHERE id = ?", (class_id,))
+
+    def label(
+        self, paths: Iterable[str], class_id: int | None, *, source: str = "picked", seen: int | None = None,
+        window: str = "",
+    ) -> int:  # fmt: skip
+        """Label photos, as one action.
+
+        Args:
+            paths: relative to the folder.
+            class_id: None takes labels away.
+            source: one of `SOURCES`.
+            seen: revision that the window has shown; None: the newest.
+            window: which window acts; undo is by window.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            Conflict: one of the photos has changed after `seen`.
+            UserError: no such class or source.
+        """
+        if source not in SOURCES:
+            raise UserError(f"The source of a label is one of {', '.join(SOURCES)}, not {source!r}.")
+        keys = [_key(path) for path in dict.fromkeys(paths)]
+        with self._transaction():
+            if class_id is not None:
+                self._require_class(class_id)
+            self._check_unchanged(keys, self.revision if seen is None else seen)
+            action = self._record("label", {"class": class_id, "photos": len(keys)}, window)
+            self._change(action, {key: (class_id, source) for key in keys})
+            return self.revision
+
+    def undo(self, window: str = "") -> str:
+        """Take back this window's last action, or one of a window of an earlier run; what it was, in words.
+
+        Raises:
+            UserError: there is none.
+            Conflict: another window has changed the same photos since.
+        """
+        return self._flip(window, undo=True)
+
+    def redo(self, window: str = "") -> str:
+        """Do again what this window undid last. Raises as `undo`."""
+        return self._flip(window, undo=False)
+
+    # Inside
+
+    def _flip(self, window: str, undo: bool) -> str:
+        mine = "(window = ? OR run <> ?)"
+        with self._transaction() as db:
+            last = db.execute(
+                f"SELECT COALESCE(MAX(id), 0) FROM actions WHERE NOT undone AND {mine}", (window, self.run)
+            ).fetchone()[0]
+            which = ("id = ?", "DESC") if undo else ("id > ? AND undone", "ASC")
+            row = db.execute(
+                f"SELECT id, kind, detail, revision FROM actions WHERE {which[0]} AND {mine} ORDER BY id {which[1]}",
+                (last, window, self.run),
+            ).fetchone()
+            if row is None:
+                raise UserError(f"There is nothing to {'undo' if undo else 'redo'}.")
+            action, kind, detail, revision = row[0], row[1], json.loads(row[2]), row[3]
+            end = ("before", "before_source") if undo else ("after", "after_source")
+            changes = {
+                path: (class_id, source)
+                for path, class_id, source in db.execute(
+                    f"SELECT path, {end[0]}, {end[1]} FROM changes WHERE action = ?", (action,)
+                )
+            }
+            self._check_unchanged(list(changes), revision)
+            self._flip_class(kind, detail, undo)
+            for class_id in {class_id for class_id, _ in changes.values()} - {None}:
+                self._require_class(class_id)
+            new = self._raise_revision()
+            self._write(changes, new)
+            db.execute("UPDATE actions SET undone = ?, revision = ? WHERE id = ?", (int(undo), new, action))
+            return self._in_words(kind, detail)
+
+    def _flip_class(self, kind: str, detail: Mapping, undo: bool) -> None:
+        class_id = detail["class"]
+        if kind in ("add class", "remove class"):
+            alive = (kind == "remove class") == undo
+            labelled = self._rows("SELECT COUNT(*) FROM labels WHERE class = ?", (class_id,))[0][0]
+            if not alive and labelled and kind == "add class":
+                raise Conflict(f"The class {detail['name']!r} has {labelled} labels of another window: it stays.")
+            if alive:
+                checked_class_name(detail["name"], list(self.classes().values()))
+            self._db.execute("UPDATE classes SET alive = ? WHERE id = ?", (int(alive), class_id))
+        elif kind == "rename class":
+            name = detail["before"] if undo else detail["name"]
+            others = {key: value for key, value in self.classes().items() if key != class_id}
+            name = checked_class_name(name, list(others.values()))
+            self._db.execute("UPDATE classes SET name = ? WHERE id = ?", (name, class_id))
+
+    def _in_words(self, kind: str, detail: Mapping) -> str:
+        if kind != "label":
+            return f"{kind} “{detail['name']}”"
+        photos = f"{detail['photos']} photo{'s' if detail['photos'] != 1 else ''}"
+        if detail["class"] is None:
+            return f"remove the labels of {photos}"
+        name = self._rows("SELECT name FROM classes WHERE id = ?", (detail["class"],))[0][0]
+        return f"label {photos} as “{name}”"
+
+    def _check_unchanged(self, keys: list[bytes], seen: int) -> None:
+        newer = {path for (path,) in self._rows("SELECT path FROM labels WHERE revision > ?", (seen,))}
+        changed = [key for key in keys if key in newer]
+        if changed:
+            raise Conflict(
+                f"Another window has labelled {len(changed)} of these {len(keys)} photos meanwhile. Nothing was"
+                " changed."
+            )
+
+    def _require_class(self, class_id: int) -> dict[int, str]:
+        classes = self.classes()
+        if class_id not in classes:
+            raise Conflict("This class does not exist any more: another window has removed it.")
+        return classes
+
+    def _record(self, kind: str, detail: Mapping, window: str) -> int:
+        row = (kind, json.dumps(detail, ensure_ascii=False), window, self.run, time.time(), self._raise_revision())
+        return self._db.execute(
+            "INSERT INTO actions (kind, detail, window, run, at, revision) VALUES (?, ?, ?, ?, ?, ?)", row
+        ).lastrowid
+
+    def _change(self, action: int, after: Mapping[bytes, tuple[int | None, str]]) -> None:
+        rows = self._rows("SELECT path, class, source FROM labels")
+        before = {path: (class_id, source) for path, class_id, source in rows}
+        self._db.executemany(
+            "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)",
+            [(action, path, *before.get(path, (None, "picked")), *new) for path, new in after.items()],
+        )
+        self._write(after, self.revision)
+
+    def _write(self, labels: Mapping[bytes, tuple[int | None, str]], revision: int) -> None:
+        self._db.executemany(
+            "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET class = excluded.class,"
+            " source = excluded.source, revision = excluded.revision",
+            [(path, *label, revision) for path, label in labels.items()],
+        )
+
+    def _raise_revision(self) -> int:
+        self._db.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'")
+        return self.revision
+
+    def _fact(self, name: str) -> str:
+        return self._rows("SELECT value FROM facts WHERE name = ?", (name,))[0][0]
+
+    def _rows(self, query: str, values: tuple = ()) -> list[tuple]:
+        with self._lock:
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def _transaction(self):
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def _key(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogateescape")

@@ -1,0 +1,121 @@
+"""The classifier that the labels make, as a .tflite file: by the same export, parity check and report as any network."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bssl_tf.atlas.predicting import Accuracy, LabelledPhotos
+from bssl_tf.config import flags as configuration
+from bssl_tf.config.training import DataSettings
+from bssl_tf.errors import UserError
+from bssl_tf.runs import BACKBONE_FILES
+
+if TYPE_CHECKING:
+    from bssl_tf.deploy.export import Export
+    from bssl_tf.evaluation.protocols.linear import LinearFit
+
+_PARITY_PHOTOS = 64
+
+
+def find_run(model: Path, workdir: str) -> Path | None:
+    """The run whose student is in the model's file, for its Keras network.
+
+    Args:
+        model: the .tflite file.
+        workdir: of the run, as named by the user; "": the folder in which the file lies, if it is a run.
+
+    Raises:
+        UserError: the named run has no student, or other weights than the file.
+    """
+    run = Path(workdir or model.parent)
+    if not all((run / "stage2" / name).exists() for name in BACKBONE_FILES):
+        if workdir:
+            raise UserError(f"--workdir={workdir} holds no finished stage 2: name the run that {model} came from.")
+        return None
+    if _weights_in(model) != _weights_of(run):
+        if workdir:
+            raise UserError(f"{model} did not come from --workdir={workdir}: its weights are others.")
+        return None
+    return run
+
+
+def export_linear(
+    folder: Path,
+    output: Path,
+    run: Path,
+    photos: Path,
+    photo_count: int,
+    fit: "LinearFit",
+    labelled: LabelledPhotos,
+    classes: Mapping[int, str],
+    accuracy: Accuracy | None,
+) -> "Export":
+    """The run's frozen student with the linear classifier on it.
+
+    Args:
+        folder: where the Keras classifier is saved.
+        output: the .tflite file to write; an older one is replaced.
+        run: as `find_run` gives it.
+        photos: the folder of photos; file and Keras network are compared on some of them.
+        photo_count: how many there are.
+        fit: of all labels.
+        labelled: those labels.
+        classes: names by id.
+        accuracy: of the held-out labels, for the report.
+
+    Raises:
+        UserError: the file does not compute what the Keras network computes.
+    """
+    from bssl_tf.config.export import ExportSettings
+    from bssl_tf.deploy.export import export
+    from bssl_tf.models import load_backbone
+    from bssl_tf.models.classifier import build_classifier, save_classifier
+
+    backbone, spec = load_backbone(run / "stage2")
+    names = tuple(classes[class_id] for class_id in labelled.class_ids)
+    classifier = build_classifier(spec, names, backbone)
+    classifier.head.set_weights(fit.dense(len(names)))
+    data = parity_data(run, photos, photo_count)
+    facts = {
+        "network": run.name,
+        "trained by": "logistic regression on frozen features, labels of the photo atlas",
+        "labelled images": len(labelled.photos),
+        "held-out accuracy": _in_words(accuracy),
+        "data": dataclasses.asdict(data),
+    }
+    save_classifier(classifier, folder, facts)
+    return export(folder, output, ExportSettings(overwrite=True), command=["bssl-atlas"])
+
+
+def parity_data(run: Path, photos: Path, count: int) -> DataSettings:
+    """Settings under which the test split is a share of the photos that is large enough to compare on."""
+    trained_on = configuration.load(run / "config.json").data
+    share = min(0.9, max(DataSettings().holdout, _PARITY_PHOTOS / count))
+    return dataclasses.replace(trained_on, dataset=f"folder:{photos}", data_dir="", holdout=share)
+
+
+def _in_words(accuracy: Accuracy | None) -> str:
+    if accuracy is None:
+        return "not measured: too few labels"
+    overall: dict[str, Any] = accuracy.as_dict()["overall"]
+    low, high = overall["interval"]
+    kind = "photos drawn at random" if accuracy.unbiased else "labels held out, not a random sample"
+    return f"{overall['right']} of {overall['count']} (95 % interval {low:.3f} to {high:.3f}; {kind})"
+
+
+def _weights_in(model: Path) -> str | None:
+    """Fingerprint of the weights that a file was made from; None where it does not say."""
+    from bssl_tf.deploy.metadata import MetadataError, read_metadata
+
+    try:
+        return read_metadata(model.read_bytes()).provenance.get("weights")
+    except (MetadataError, json.JSONDecodeError):
+        return None
+
+
+def _weights_of(run: Path) -> str:
+    from bssl_tf.files import fingerprint
+
+    return "-".join(fingerprint(run / "stage2" / name) for name in BACKBONE_FILES)
