@@ -1,6 +1,6 @@
 """Labels spent against accuracy: what the atlas suggests to label beside photos drawn at random.
 
-    python -m benchmarks.labelling --model=runs/demo/digits.tflite --photos=runs/demo/photos --test=runs/demo/photos_test
+    python -m benchmarks.labelling --model=runs/demo/digits.tflite --photos=runs/demo/photos --test=runs/demo/test
 
 Both folders are of `bssl_tf.atlas.demo_photos`, which writes the classes beside them; they answer in place of a person.
 Accuracy is that of the atlas's linear classifier on the test photos. Every rule starts with nothing, and is asked again
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import bssl_tf  # noqa: F401  (before TensorFlow)
 
@@ -91,7 +92,8 @@ def main() -> None:
         test = _read(arguments.test, arguments.model, Path(folder) / "test")
     print(f"{arguments.model.name}: {len(train[1])} photos, {len(test[1])} test photos, {arguments.seeds} seeds")
     rules = arguments.rules.split(",")
-    results = {rule: np.array([accuracies(rule, s, train, test) for s in range(arguments.seeds)]) for rule in rules}
+    with threadpool_limits(1):  # small fits: more threads would wait for each other
+        results = {rule: np.array([accuracies(rule, s, train, test) for s in range(arguments.seeds)]) for rule in rules}
     print(table(results))
 
 

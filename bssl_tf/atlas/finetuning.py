@@ -65,9 +65,7 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict:
         return extract_features(backbone, images, f"{split} photos")
 
     settings = EvaluationSettings(finetune_steps=job.steps, finetune_layers=job.layers)
-    task = Task(
-        network, photos, lambda: backbone, features, config.views.without_colours(), folder, watch.start, print
-    )
+    task = Task(network, photos, lambda: backbone, features, config.views.without_colours(), folder, watch.start, print)
     (score,) = Finetune(settings).run(task, amount="100%", draw=0)
     watch.message("comparing the file with the Keras network", 0.95)
     exported = export(folder / score.details["classifier"], Path(job.output), ExportSettings(overwrite=True))

@@ -1,4 +1,4 @@
-"""Features of all photos, kept between starts; after changes in the folder only what is new goes through the network."""
+"""Features of all photos, kept between starts; after changes in the folder only new photos go through the network."""
 
 import json
 import os

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,22 @@ class FinetuneRunner:
         self._cancelled = False
         self._lock = threading.Lock()
 
-    def start(self, job: FinetuneJob) -> None:
-        """Raises UserError if one is running."""
+    def start(self, job: FinetuneJob, prepare: Callable[[], Any]) -> None:
+        """Start a job.
+
+        Args:
+            job: what to do.
+            prepare: writes what the job reads; called while no job is running.
+
+        Raises:
+            UserError: one is running.
+        """
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 raise UserError("Fine-tuning is running already.")
             self._folder.mkdir(parents=True, exist_ok=True)
             self._state_file.unlink(missing_ok=True)
+            prepare()
             write_json(self._folder / "job.json", asdict(job))
             self._cancelled = False
             with open(self._folder / "log.txt", "wb") as log:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
@@ -64,7 +65,8 @@ def open_layout(path: Path, features: np.ndarray, progress: Callable[[float], No
 def lay_out(features: np.ndarray, progress: Callable[[float], None] = lambda share: None) -> Layout:
     """Compute a layout of features (n, D); the same features give the same layout."""
     neighbours, cosines = nearest_others(features, NEIGHBOURS)
-    clusters = _clusters(features)
+    with threadpool_limits(1):
+        clusters = _clusters(features)
     progress(0.1)
     if len(features) < _FEWEST:
         positions = np.stack([np.linspace(0, 1, len(features)), np.full(len(features), 0.5)], axis=1)

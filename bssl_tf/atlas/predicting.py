@@ -1,8 +1,8 @@
 """A linear classifier on the features of labelled photos, what it says of all others, and how right it is.
 
-Accuracy is that of a second classifier that has not seen a share of the labels, on that share. Photos that were labelled
-as a random check are held out whole: only they say what to expect of the whole folder, as picked photos are easier and
-suggested ones harder than most.
+Accuracy is that of a second classifier that has not seen a share of the labels, on that share. Photos that were
+labelled as a random check are held out whole: only they say what to expect of the whole folder, as picked photos are
+easier and suggested ones harder than most.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bssl_tf.atlas.store import Label
 from bssl_tf.evaluation.labelled_data import confusion_of
@@ -124,7 +125,7 @@ def labelled_photos(labels: Mapping[str, Label], numbers: Mapping[str, int]) -> 
 
 def predict(features: np.ndarray, labelled: LabelledPhotos) -> Predictions:
     """Fit all labels and predict all photos, features (N, D). Two classes or more."""
-    fit = fit_linear(features[labelled.photos], labelled.classes, scale_of=features)
+    fit = _fit(features, labelled, slice(None))
     probabilities = probabilities_of(fit, features, len(labelled.class_ids))
     return Predictions(probabilities.argmax(axis=1), probabilities, labelled.class_ids, fit)
 
@@ -135,10 +136,15 @@ def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
     fitted = ~labelled.held_out
     if not checks.any() or len(np.unique(labelled.classes[fitted])) < len(labelled.class_ids):
         return None
-    fit = fit_linear(features[labelled.photos[fitted]], labelled.classes[fitted], scale_of=features)
+    fit = _fit(features, labelled, fitted)
     photos = labelled.photos[checks]
     given = probabilities_of(fit, features[photos], len(labelled.class_ids)).argmax(axis=1)
     return Accuracy(photos, labelled.classes[checks], given, labelled.class_ids, bool(labelled.checks.any()))
+
+
+def _fit(features: np.ndarray, labelled: LabelledPhotos, places) -> LinearFit:
+    with threadpool_limits(1):  # so little work that a second thread costs more than it brings: 20 times the time
+        return fit_linear(features[labelled.photos[places]], labelled.classes[places], scale_of=features)
 
 
 def probabilities_of(fit: LinearFit, features: np.ndarray, classes: int) -> np.ndarray:

@@ -7,8 +7,6 @@ loss are large (it is uncertain) and point in different directions (they differ)
 `margin_clusters` (https://arxiv.org/abs/1901.05954) is there to compare with: the photos of smallest margin, clustered.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from bssl_tf.atlas.layout import unit
@@ -136,7 +134,6 @@ def suggested(
     Returns:
         Numbers of photos, and the name of the rule.
     """
-    rule: Callable[..., np.ndarray]
     if probabilities is None or len(labelled) < TYPICAL_UNTIL * classes:
         return typiclust(coarse, labelled, count, seed), "typiclust"
     return badge(features, probabilities, labelled, count, seed), "badge"

@@ -1,4 +1,4 @@
-"""The classifier that the labels make, as a .tflite file: by the same export, parity check and report as any network."""
+"""The classifier that the labels make, as a .tflite file: same export, parity check and report as any network."""
 
 import dataclasses
 import json
