@@ -1,4 +1,5 @@
 # make demo      trains, converts and evaluates a network on real data, offline, in minutes
+# make atlas     opens the demo's images in the photo atlas: see, find, label, take home a classifier
 # make test      the tests
 # make check     style, types, import directions, documentation
 # make docs      the documentation as a site, in site/
@@ -10,17 +11,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 INSTALLED := $(VENV)/.installed
+VISUAL := $(VENV)/.visual
 TESTABLE := $(VENV)/.testable
 DEVELOPABLE := $(VENV)/.developable
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check style types imports docs build install develop clean
+.PHONY: demo atlas test check style types imports docs build install develop clean
 .DEFAULT_GOAL := demo
 
 demo: install
 	@$(BIN)/bssl-train --recipe=digits --workdir=$(DEMO)
 	@$(BIN)/bssl-convert --workdir=$(DEMO) --output=$(DEMO)/digits.tflite
 	@$(BIN)/bssl-evaluate --workdir=$(DEMO)
+
+atlas: demo $(VISUAL)
+	@$(BIN)/python -m bssl_tf.atlas.demo_photos $(DEMO)/photos
+	@$(BIN)/bssl-atlas --model=$(DEMO)/digits.tflite --photos=$(DEMO)/photos --session=$(DEMO)/atlas
 
 test: $(TESTABLE)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
@@ -65,6 +71,10 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	"$$python" -m venv --clear $(VENV)
 	$(PIP_INSTALL) --editable .
 	@touch $(INSTALLED)
+
+$(VISUAL): $(INSTALLED)
+	$(PIP_INSTALL) --editable ".[atlas]"
+	@touch $(VISUAL)
 
 # PyTorch, against which the tests compare imported teachers, is large: only the tests bring it.
 $(TESTABLE): $(INSTALLED)

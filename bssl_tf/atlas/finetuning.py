@@ -40,7 +40,7 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict:
     """Train, measure on the held-out photos, export; facts of the result."""
     import numpy as np
 
-    from bssl_tf.config import flags as configuration
+    from bssl_tf.config import saved as configuration
     from bssl_tf.config.evaluation import EvaluationSettings
     from bssl_tf.config.export import ExportSettings
     from bssl_tf.data import evaluation_images, load_source

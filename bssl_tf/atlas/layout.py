@@ -25,6 +25,7 @@ _FEWEST = 5
 """Fewer photos than that have no neighbourhoods to lay out: they lie on a line."""
 _DIMENSIONS = 32
 _SILHOUETTE_PHOTOS = 1500
+_LEAST_SPREAD = 1e-6
 _EARLY, _LATE = 200, 300
 _STEPS_AT_ONCE = 50
 _INTERPOLATED_FROM = 4000
@@ -93,8 +94,11 @@ def reduced(features: np.ndarray, dimensions: int = _DIMENSIONS) -> np.ndarray:
     """Unit features in their first principal components, (n, d)."""
     from sklearn.decomposition import PCA
 
-    dimensions = min(dimensions, *features.shape)
-    return PCA(dimensions, svd_solver="randomized", random_state=0).fit_transform(unit(features)).astype(np.float32)
+    points = unit(features)
+    if points.std(axis=0).max() < _LEAST_SPREAD:
+        return np.zeros((len(points), min(dimensions, *points.shape)), np.float32)
+    projection = PCA(min(dimensions, *points.shape), svd_solver="randomized", random_state=0)
+    return projection.fit_transform(points).astype(np.float32)
 
 
 def _clusters(features: np.ndarray) -> np.ndarray:
@@ -131,7 +135,10 @@ def _t_sne(
     distances = np.sqrt(np.maximum(0, 2 - 2 * cosines))  # of unit vectors
     knn = t_sne.nearest_neighbors.PrecomputedNeighbors(neighbours, distances)
     affinities = t_sne.affinity.PerplexityBasedNN(knn_index=knn, perplexity=neighbours.shape[1] / 3)
-    start = t_sne.initialization.rescale(reduced(features, 2))
+    start = reduced(features, 2)
+    if start.std() < _LEAST_SPREAD:  # all photos are alike: any start will do, but a single point
+        start = np.random.default_rng(0).normal(size=(len(features), 2))
+    start = t_sne.initialization.rescale(start)
     # One thread: where the processor is busy with other work, openTSNE's threads wait for each other.
     embedding = t_sne.TSNEEmbedding(
         start,

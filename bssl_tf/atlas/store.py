@@ -6,38 +6,18 @@ written.
 """
 
 import json
-import sqlite3
-import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bssl_tf.atlas.database import Database
 from bssl_tf.atlas.names import checked_class_name
 from bssl_tf.errors import UserError
 
 SOURCES = ("picked", "region", "neighbours", "suggested", "predicted", "check")
 """How a photo came to be labelled. ``check``: drawn at random to measure accuracy, and not trained on for that."""
-
-_FORMAT = 1
-_SCHEMA = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE classes (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, alive INTEGER NOT NULL DEFAULT 1);
-CREATE TABLE labels (
-    path BLOB PRIMARY KEY, class INTEGER REFERENCES classes, source TEXT NOT NULL, revision INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE actions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, detail TEXT NOT NULL, window TEXT NOT NULL,
-    run TEXT NOT NULL, at REAL NOT NULL, revision INTEGER NOT NULL, undone INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE changes (
-    action INTEGER NOT NULL REFERENCES actions, path BLOB NOT NULL, before INTEGER, before_source TEXT NOT NULL,
-    after INTEGER, after_source TEXT NOT NULL, PRIMARY KEY (action, path)
-) WITHOUT ROWID;
-CREATE INDEX labels_by_revision ON labels (revision);
-"""
 
 
 class Conflict(UserError):
@@ -63,64 +43,45 @@ class SessionStore:
     """
 
     def __init__(self, path: Path):
-        self.path = Path(path)
+        self._database = Database(path)
+        self.path = self._database.path
         self.run = uuid.uuid4().hex
-        self._lock = threading.RLock()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise UserError(f"{self.path} is no session of this program ({error}): name another --session.") from error
-
-    def _prepare(self) -> None:
-        with self._transaction() as db:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute("INSERT INTO facts VALUES ('format', ?), ('revision', '0')", (str(_FORMAT),))
-        found = self._fact("format")
-        if found != str(_FORMAT):
-            raise UserError(f"{self.path} has format {found}, this version reads {_FORMAT}: name another --session.")
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._database.close()
 
     # What there is
 
     @property
     def revision(self) -> int:
-        return int(self._fact("revision"))
+        return self._database.revision
 
     def classes(self) -> dict[int, str]:
         """Names by id, in the order in which they were made."""
-        return dict(self._rows("SELECT id, name FROM classes WHERE alive ORDER BY id"))
+        return dict(self._database.rows("SELECT id, name FROM classes WHERE alive ORDER BY id"))
 
     def labels(self) -> dict[str, Label]:
         """Labels by path."""
-        rows = self._rows("SELECT path, class, source FROM labels WHERE class IS NOT NULL ORDER BY path")
+        rows = self._database.rows("SELECT path, class, source FROM labels WHERE class IS NOT NULL ORDER BY path")
         return {_text(path): Label(class_id, source) for path, class_id, source in rows}
 
     def labels_since(self, revision: int) -> dict[str, Label | None]:
         """What has changed after a revision; None: no label any more."""
-        rows = self._rows("SELECT path, class, source FROM labels WHERE revision > ?", (revision,))
+        rows = self._database.rows("SELECT path, class, source FROM labels WHERE revision > ?", (revision,))
         return {_text(path): class_id and Label(class_id, source) for path, class_id, source in rows}
 
     # Actions
 
     def add_class(self, name: str, window: str = "") -> int:
         """The new class's id. Raises UserError for a name that cannot be used."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             name = checked_class_name(name, list(self.classes().values()))
             class_id = db.execute("INSERT INTO classes (name) VALUES (?)", (name,)).lastrowid
             self._record("add class", {"class": class_id, "name": name}, window)
             return class_id
 
     def rename_class(self, class_id: int, name: str, window: str = "") -> None:
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             classes = self._require_class(class_id)
             before = classes.pop(class_id)
             name = checked_class_name(name, list(classes.values()))
@@ -129,7 +90,7 @@ class SessionStore:
 
     def remove_class(self, class_id: int, window: str = "") -> None:
         """The class goes, and its labels with it; undo brings both back."""
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             name = self._require_class(class_id)[class_id]
             paths = [path for (path,) in db.execute("SELECT path FROM labels WHERE class = ?", (class_id,))]
             action = self._record("remove class", {"class": class_id, "name": name}, window)
@@ -159,7 +120,7 @@ class SessionStore:
         if source not in SOURCES:
             raise UserError(f"The source of a label is one of {', '.join(SOURCES)}, not {source!r}.")
         keys = [_key(path) for path in dict.fromkeys(paths)]
-        with self._transaction():
+        with self._database.transaction():
             if class_id is not None:
                 self._require_class(class_id)
             self._check_unchanged(keys, self.revision if seen is None else seen)
@@ -184,18 +145,18 @@ class SessionStore:
 
     def _flip(self, window: str, undo: bool) -> str:
         mine = "(window = ? OR run <> ?)"
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             last = db.execute(
                 f"SELECT COALESCE(MAX(id), 0) FROM actions WHERE NOT undone AND {mine}", (window, self.run)
             ).fetchone()[0]
             which = ("id = ?", "DESC") if undo else ("id > ? AND undone", "ASC")
             row = db.execute(
-                f"SELECT id, kind, detail, revision FROM actions WHERE {which[0]} AND {mine} ORDER BY id {which[1]}",
+                f"SELECT id, kind, detail FROM actions WHERE {which[0]} AND {mine} ORDER BY id {which[1]}",
                 (last, window, self.run),
             ).fetchone()
             if row is None:
                 raise UserError(f"There is nothing to {'undo' if undo else 'redo'}.")
-            action, kind, detail, revision = row[0], row[1], json.loads(row[2]), row[3]
+            action, kind, detail = row[0], row[1], json.loads(row[2])
             end = ("before", "before_source") if undo else ("after", "after_source")
             changes = {
                 path: (class_id, source)
@@ -203,30 +164,30 @@ class SessionStore:
                     f"SELECT path, {end[0]}, {end[1]} FROM changes WHERE action = ?", (action,)
                 )
             }
-            self._check_unchanged(list(changes), revision)
+            self._check_newest(action)
             self._flip_class(kind, detail, undo)
             for class_id in {class_id for class_id, _ in changes.values()} - {None}:
                 self._require_class(class_id)
-            new = self._raise_revision()
+            new = self._database.raise_revision()
             self._write(changes, new)
-            db.execute("UPDATE actions SET undone = ?, revision = ? WHERE id = ?", (int(undo), new, action))
+            db.execute("UPDATE actions SET undone = ? WHERE id = ?", (int(undo), action))
             return self._in_words(kind, detail)
 
     def _flip_class(self, kind: str, detail: Mapping, undo: bool) -> None:
         class_id = detail["class"]
         if kind in ("add class", "remove class"):
             alive = (kind == "remove class") == undo
-            labelled = self._rows("SELECT COUNT(*) FROM labels WHERE class = ?", (class_id,))[0][0]
+            labelled = self._database.rows("SELECT COUNT(*) FROM labels WHERE class = ?", (class_id,))[0][0]
             if not alive and labelled and kind == "add class":
                 raise Conflict(f"The class {detail['name']!r} has {labelled} labels of another window: it stays.")
             if alive:
                 checked_class_name(detail["name"], list(self.classes().values()))
-            self._db.execute("UPDATE classes SET alive = ? WHERE id = ?", (int(alive), class_id))
+            self._database.execute("UPDATE classes SET alive = ? WHERE id = ?", (int(alive), class_id))
         elif kind == "rename class":
             name = detail["before"] if undo else detail["name"]
             others = {key: value for key, value in self.classes().items() if key != class_id}
             name = checked_class_name(name, list(others.values()))
-            self._db.execute("UPDATE classes SET name = ? WHERE id = ?", (name, class_id))
+            self._database.execute("UPDATE classes SET name = ? WHERE id = ?", (name, class_id))
 
     def _in_words(self, kind: str, detail: Mapping) -> str:
         if kind != "label":
@@ -234,17 +195,28 @@ class SessionStore:
         photos = f"{detail['photos']} photo{'s' if detail['photos'] != 1 else ''}"
         if detail["class"] is None:
             return f"remove the labels of {photos}"
-        name = self._rows("SELECT name FROM classes WHERE id = ?", (detail["class"],))[0][0]
+        name = self._database.rows("SELECT name FROM classes WHERE id = ?", (detail["class"],))[0][0]
         return f"label {photos} as “{name}”"
 
     def _check_unchanged(self, keys: list[bytes], seen: int) -> None:
-        newer = {path for (path,) in self._rows("SELECT path FROM labels WHERE revision > ?", (seen,))}
+        newer = {path for (path,) in self._database.rows("SELECT path FROM labels WHERE revision > ?", (seen,))}
         changed = [key for key in keys if key in newer]
         if changed:
             raise Conflict(
                 f"Another window has labelled {len(changed)} of these {len(keys)} photos meanwhile. Nothing was"
                 " changed."
             )
+
+    def _check_newest(self, action: int) -> None:
+        """No later action that still holds has changed the same photos."""
+        later = self._database.rows(
+            "SELECT COUNT(DISTINCT mine.path) FROM changes AS mine JOIN changes AS theirs ON theirs.path = mine.path"
+            " JOIN actions ON actions.id = theirs.action"
+            " WHERE mine.action = ? AND theirs.action > mine.action AND NOT actions.undone",
+            (action,),
+        )[0][0]
+        if later:
+            raise Conflict(f"Another window has labelled {later} of these photos since. Nothing was changed.")
 
     def _require_class(self, class_id: int) -> dict[int, str]:
         classes = self.classes()
@@ -253,48 +225,27 @@ class SessionStore:
         return classes
 
     def _record(self, kind: str, detail: Mapping, window: str) -> int:
-        row = (kind, json.dumps(detail, ensure_ascii=False), window, self.run, time.time(), self._raise_revision())
-        return self._db.execute(
-            "INSERT INTO actions (kind, detail, window, run, at, revision) VALUES (?, ?, ?, ?, ?, ?)", row
+        self._database.raise_revision()
+        row = (kind, json.dumps(detail, ensure_ascii=False), window, self.run, time.time())
+        return self._database.execute(
+            "INSERT INTO actions (kind, detail, window, run, at) VALUES (?, ?, ?, ?, ?)", row
         ).lastrowid
 
     def _change(self, action: int, after: Mapping[bytes, tuple[int | None, str]]) -> None:
-        rows = self._rows("SELECT path, class, source FROM labels")
+        rows = self._database.rows("SELECT path, class, source FROM labels")
         before = {path: (class_id, source) for path, class_id, source in rows}
-        self._db.executemany(
+        self._database.execute_many(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)",
             [(action, path, *before.get(path, (None, "picked")), *new) for path, new in after.items()],
         )
         self._write(after, self.revision)
 
     def _write(self, labels: Mapping[bytes, tuple[int | None, str]], revision: int) -> None:
-        self._db.executemany(
+        self._database.execute_many(
             "INSERT INTO labels VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET class = excluded.class,"
             " source = excluded.source, revision = excluded.revision",
             [(path, *label, revision) for path, label in labels.items()],
         )
-
-    def _raise_revision(self) -> int:
-        self._db.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'")
-        return self.revision
-
-    def _fact(self, name: str) -> str:
-        return self._rows("SELECT value FROM facts WHERE name = ?", (name,))[0][0]
-
-    def _rows(self, query: str, values: tuple = ()) -> list[tuple]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _transaction(self):
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
 
 
 def _key(path: str) -> bytes:

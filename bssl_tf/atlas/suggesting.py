@@ -2,9 +2,10 @@
 
 `typiclust` (https://arxiv.org/abs/2202.02794) for the first labels: typical photos of clusters without a label. With so
 few labels a classifier does not know what it does not know.
-`badge` (https://arxiv.org/abs/1906.03671) as soon as there is a classifier: photos whose gradients of the classifier's
-loss are large (it is uncertain) and point in different directions (they differ), drawn by k-means++.
-`margin_clusters` (https://arxiv.org/abs/1901.05954) is there to compare with: the photos of smallest margin, clustered.
+`margin_clusters` (https://arxiv.org/abs/1901.05954) as soon as there is a classifier: photos between two classes
+(it is uncertain), one of each of their clusters (they differ).
+`badge` (https://arxiv.org/abs/1906.03671) is there to compare with: photos whose gradients of the classifier's loss are
+large and point in different directions, drawn by k-means++. `python -m benchmarks.labelling` compares them.
 """
 
 import numpy as np
@@ -136,7 +137,7 @@ def suggested(
     """
     if probabilities is None or len(labelled) < TYPICAL_UNTIL * classes:
         return typiclust(coarse, labelled, count, seed), "typiclust"
-    return badge(features, probabilities, labelled, count, seed), "badge"
+    return margin_clusters(features, probabilities, labelled, count, seed), "margin_clusters"
 
 
 def _typicality(points: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bssl_tf.atlas.predicting import Accuracy, LabelledPhotos
-from bssl_tf.config import flags as configuration
+from bssl_tf.config import saved as configuration
 from bssl_tf.config.training import DataSettings
 from bssl_tf.errors import UserError
 from bssl_tf.runs import BACKBONE_FILES

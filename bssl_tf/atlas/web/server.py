@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from bssl_tf.atlas.progress import Progress
-from bssl_tf.atlas.web.application import Pages, application
+from bssl_tf.atlas.web.application import application
+from bssl_tf.atlas.web.pages import Pages
 from bssl_tf.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -136,12 +136,15 @@ export function setFocus(photo) {
   emit("focus");
 }
 
+// Few pixels are shown as squares, as they are.
+const coarse = (event) => event.target.classList.toggle("coarse", event.target.naturalWidth < 64);
+
 // The photo in focus, large, with what there is to say of it.
 export function focusCard(photo) {
   const name = element("strong", {}, names.get(photo) ?? "…"), label = model.labels[photo], found = predictionOf(photo);
   namesOf([photo]).then(([text]) => (name.textContent = text), () => null);
   return element("div", { class: "focus" },
-    element("span", { class: "frame" }, element("img", { src: picture(photo), alt: "The photo in focus", width: 136, height: 136 })),
+    element("span", { class: "frame" }, element("img", { src: picture(photo), alt: "The photo in focus", width: 136, height: 136, onload: coarse })),
     element("div", { class: "facts" }, name,
       element("span", {}, label == null ? "no label" : `label: ${className(label)}`),
       element("span", { class: "quiet" }, found ? `predicted: ${className(found.id)}, ${found.confidence} %` : "no prediction yet")));

@@ -7,6 +7,8 @@ import { attempt, model, show } from "./model.js";
 const said = new Map();
 let busy = null;
 
+const command = (text) => element("code", { class: "block" }, text);
+
 function step(name, title, text, ...actions) {
   const result = element("div", { class: "result", role: "status" });
   result.append(...(said.get(name) ?? []));
@@ -26,9 +28,9 @@ async function run(name, path, values, describe) {
   home();
 }
 
-const tree = (form) => run("tree", "export/tree", { form }, (done) => [
-  line(`${plural(done.photos, "photo")} in `, element("code", {}, done.folder)),
-  line("Read it with ", element("code", {}, `--dataset=folder:${done.folder}`)),
+const tree = (form) => run("labels", "export/tree", { form }, (done) => [
+  line(`${plural(done.photos, "photo")} in a folder of classes. Train or evaluate on it with`),
+  command(`--dataset=folder:${done.folder}`),
 ]);
 
 function fineTuning(ready) {
@@ -51,7 +53,7 @@ function fineTuning(ready) {
   if (job.phase === "failed") result.append(line(element("span", { class: "bad" }, job.message)));
   if (job.phase === "cancelled") result.append(line("Cancelled."));
   if (job.phase === "done") {
-    result.append(line(`${job.result.right} of ${job.result.count} held-out photos right.`), line(download("finetuned.tflite")), line(element("small", { class: "quiet" }, job.result.parity)));
+    result.append(line(`${job.result.right} of ${job.result.count} held-out photos right.`), line(download("finetuned.tflite")), element("details", {}, element("summary", {}, "Parity"), job.result.parity));
   }
   return made;
 }
@@ -63,14 +65,15 @@ export function home() {
   const canExport = model.state?.can_export === true;
   const missing = canExport ? "" : " Needs the run that the model came from: start bssl-atlas with --workdir=RUN.";
   byId("controls").replaceChildren(
-    step("csv", "Labels", `${plural(labels, "label")}, as a table or as a folder of classes for train.py and evaluate.py.`,
-      button("CSV", () => run("csv", "export/csv", {}, (done) => [line(`${plural(done.photos, "label")} in `, element("code", {}, done.file)), line(download("labels.csv"))]), { disabled: !labels || busy !== null }),
+    step("labels", "Labels", `${plural(labels, "label")}, as a table or as a folder of classes for train.py and evaluate.py.`,
+      button("CSV", () => run("labels", "export/csv", {}, (done) => [line(`${plural(done.photos, "label")} in`), command(done.file), line(download("labels.csv"))]), { disabled: !labels || busy !== null }),
       button("Folder of links", () => tree("symlinks"), { disabled: !ready || busy !== null }),
       button("Folder of copies", () => tree("copies"), { disabled: !ready || busy !== null })),
-    said.has("tree") ? element("div", { class: "step result" }, ...said.get("tree")) : "",
     step("classifier", "Linear classifier", `The network as it is, with a linear layer that your labels made: a .tflite file, with names of classes, parity check and report.${missing}`,
       button("Make classifier.tflite", () => run("classifier", "export/classifier", {}, (done) => [
-        line(`${Math.round(done.bytes / 1024)} KiB: `, element("code", {}, done.file)), line(download("classifier.tflite")), line(element("small", { class: "quiet" }, done.parity)),
+        line(`${Math.round(done.bytes / 1024)} KiB; the file computes what the network computes.`), command(done.file),
+        line(download("classifier.tflite")), line(download("classifier.md")),
+        element("details", {}, element("summary", {}, "Parity"), done.parity),
       ]), { class: "primary", disabled: !ready || !canExport || busy !== null })),
     fineTuning(ready && canExport));
   for (const [name, value] of Object.entries(kept)) if (value) byId(name).value = value;

@@ -66,7 +66,7 @@ function drawClasses() {
   byId("class-list").replaceChildren(...model.classes.map(({ id, name }, place) => {
     const dot = element("span", { class: "dot", style: { background: colourOf(place) } });
     const label = element("button", { type: "button", "data-class": id, title: `Label the selection as ${name}`, onclick: () => assign(id) },
-      dot, element("span", { class: "name" }, name), element("span", { class: "count" }, String(counts.get(id) ?? 0)), place < 9 ? element("kbd", {}, String(place + 1)) : null);
+      place < 9 && element("kbd", {}, String(place + 1)), dot, element("span", { class: "name" }, name), element("span", { class: "count" }, String(counts.get(id) ?? 0)));
     const edit = element("button", { type: "button", "aria-label": `Change the class ${name}`, title: "Rename or remove", onclick: () => editClass(id, name, counts.get(id) ?? 0) }, "⋯");
     return element("li", { class: "class" }, label, edit);
   }));
@@ -100,7 +100,8 @@ function drawLegend() {
   const items = [];
   if (model.colours === "clusters" && model.count) {
     const clusters = Math.max(...model.clusters) + 1;
-    for (let cluster = 0; cluster < clusters; cluster++) items.push(item(colourOf(cluster), `cluster ${cluster + 1}`));
+    for (let cluster = 0; cluster < clusters; cluster++) items.push(item(colourOf(cluster), ""));
+    items.push(element("li", {}, `${plural(clusters, "cluster")}, found without labels`));
   } else if (model.colours === "classes") {
     model.classes.forEach(({ name }, place) => items.push(item(colourOf(place), name)));
     items.push(item(UNKNOWN, "unknown"));

@@ -6,7 +6,8 @@ import { classPlace, emit, model, on, select } from "./model.js";
 import { Points } from "./points.js";
 
 const THUMBNAILS_FROM = 3, MOST_THUMBNAILS = 160, MOST_IN_MEMORY = 800, LARGEST_ZOOM = 200;
-const MARGIN = 28, CLICK_DISTANCE = 14, RATIO = Math.min(2, window.devicePixelRatio || 1);
+const MOST_RINGED = 49;
+const MARGIN = 24, LEGEND = 34, CLICK_DISTANCE = 14, RATIO = Math.min(2, window.devicePixelRatio || 1);
 
 export class PhotoMap {
   constructor(canvas, { pick, hover }) {
@@ -23,7 +24,7 @@ export class PhotoMap {
     this.drawTimes = [];
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.listen();
-    for (const name of ["map", "labels", "predictions", "selection", "focus", "colours", "theme"]) on(name, () => this.redraw());
+    for (const name of ["map", "labels", "predictions", "selection", "list", "focus", "colours", "theme"]) on(name, () => this.redraw());
     on("map", () => this.fit());
   }
 
@@ -43,12 +44,12 @@ export class PhotoMap {
   }
 
   get scale() {
-    return (Math.min(this.canvas.width, this.canvas.height) - 2 * MARGIN * RATIO) * this.view.zoom;
+    return (Math.min(this.canvas.width, this.canvas.height - LEGEND * RATIO) - 2 * MARGIN * RATIO) * this.view.zoom;
   }
   toScreen(photo) {
     return [
       (model.x[photo] / 65535 - this.view.x) * this.scale + this.canvas.width / 2,
-      (model.y[photo] / 65535 - this.view.y) * this.scale + this.canvas.height / 2,
+      (model.y[photo] / 65535 - this.view.y) * this.scale + (this.canvas.height - LEGEND * RATIO) / 2,
     ];
   }
 
@@ -140,6 +141,9 @@ export class PhotoMap {
       }
       if (model.selection.has(photo)) ring(photo, 3, 2.5, accent);
     }
+    if (model.list.photos.length <= MOST_RINGED) {
+      for (const photo of model.list.photos) if (!model.selection.has(photo)) ring(photo, 3, 1.25, ink);
+    }
     if (model.focus !== null) {
       ring(model.focus, 6, 2, ink);
       ring(model.focus, 8.5, 2, accent);
@@ -187,7 +191,7 @@ export class PhotoMap {
 
   zoomBy(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
     const zoom = Math.min(LARGEST_ZOOM, Math.max(0.7, this.view.zoom * factor)), before = this.scale;
-    const offset = [x * RATIO - this.canvas.width / 2, y * RATIO - this.canvas.height / 2];
+    const offset = [x * RATIO - this.canvas.width / 2, y * RATIO - (this.canvas.height - LEGEND * RATIO) / 2];
     this.view.zoom = zoom;
     this.view.x += offset[0] / before - offset[0] / this.scale;
     this.view.y += offset[1] / before - offset[1] / this.scale;

@@ -7,7 +7,7 @@ import { attempt, className, emit, model, show, similarTo, similarToFile } from 
 
 const RULES = {
   typiclust: "Typical photos of groups that have no label yet (TypiClust, arXiv 2202.02794): best for the first labels.",
-  badge: "Photos of which the classifier is unsure, each in another way (BADGE, arXiv 1906.03671).",
+  margin_clusters: "Photos between two classes, no two of them alike (diverse mini-batch active learning, arXiv 1901.05954).",
 };
 let measure = "cosine", queue = "next", cleaning = "duplicates", query = null, turn = 0;
 
@@ -62,7 +62,7 @@ export function refreshFocus() {
 }
 
 export async function suggest() {
-  const kinds = [["next", "What to label next"], ["check", "Random check"], ["class", "Predicted"]];
+  const kinds = [["next", "Label next"], ["check", "Random check"], ["class", "Predicted"]];
   const choose = segments("List", kinds, queue, (value) => {
     queue = value;
     suggest();

@@ -1,0 +1,141 @@
+"""The session: nothing lost, nothing overwritten."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from bssl_tf.atlas.names import checked_class_name
+from bssl_tf.atlas.store import Conflict, Label, SessionStore
+from bssl_tf.errors import UserError
+
+
+@pytest.fixture
+def store(tmp_path):
+    return SessionStore(tmp_path / "session.sqlite")
+
+
+def classes_of(store):
+    names = store.classes()
+    return {path: names[label.class_id] for path, label in store.labels().items()}
+
+
+def test_labels_are_there_after_a_restart(store):
+    cat = store.add_class("cat")
+    store.label(["a.png", "b\udcff.png"], cat, source="region")
+    again = SessionStore(store.path)
+    assert again.labels() == {"a.png": Label(cat, "region"), "b\udcff.png": Label(cat, "region")}
+    assert again.classes() == {cat: "cat"} and again.revision == store.revision
+
+
+def test_killed_while_labelling_what_was_answered_is_kept(tmp_path):
+    script = (
+        "import sys; from pathlib import Path; from bssl_tf.atlas.store import SessionStore\n"
+        "store = SessionStore(Path(sys.argv[1])); cat = store.add_class('cat')\n"
+        "for number in range(100000): store.label([f'{number}.png'], cat); print(number, flush=True)"
+    )
+    path = tmp_path / "session.sqlite"
+    writer = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, text=True)
+    answered = [writer.stdout.readline() for _ in range(20)]
+    os.kill(writer.pid, signal.SIGKILL)
+    answered += writer.stdout.readlines()
+    writer.wait()
+    kept = SessionStore(path).labels()
+    complete = [int(line) for line in answered if line.endswith("\n")]
+    assert len(complete) >= 20 and all(f"{number}.png" in kept for number in complete)
+    assert len(kept) <= len(complete) + 2
+
+
+def test_two_windows_do_not_overwrite_each_other(store):
+    cat, dog = store.add_class("cat"), store.add_class("dog")
+    seen = store.revision
+    store.label(["a.png", "b.png"], cat, seen=seen, window="one")
+    with pytest.raises(Conflict, match="1 of these 2 photos"):
+        store.label(["b.png", "c.png"], dog, seen=seen, window="two")
+    assert classes_of(store) == {"a.png": "cat", "b.png": "cat"}
+    store.label(["c.png"], dog, seen=seen, window="two")  # other photos: no conflict
+    assert set(store.labels_since(seen)) == {"a.png", "b.png", "c.png"}
+
+
+def test_two_processes_on_one_session_see_each_other(store):
+    other = SessionStore(store.path)
+    cat = store.add_class("cat")
+    other.label(["a.png"], cat, window="other")
+    with pytest.raises(Conflict):
+        store.label(["a.png"], cat, seen=other.revision - 1)
+
+
+def test_undo_and_redo_go_through_all_actions_of_a_window(store):
+    cat = store.add_class("cat", "one")
+    store.label(["a.png"], cat, window="one")
+    store.label(["a.png", "b.png"], None, window="one")
+    store.rename_class(cat, "tiger", "one")
+    store.remove_class(cat, "one")
+    states = []
+    for _ in range(5):
+        store.undo("one")
+        states.append((list(store.classes().values()), classes_of(store)))
+    assert states == [(["tiger"], {}), (["cat"], {}), (["cat"], {"a.png": "cat"}), (["cat"], {}), ([], {})]
+    with pytest.raises(UserError, match="nothing to undo"):
+        store.undo("one")
+    assert store.redo("one") == "add class “cat”"
+    assert store.redo("one") == "label 1 photo as “cat”"
+    assert classes_of(store) == {"a.png": "cat"}
+
+
+def test_a_new_action_ends_what_can_be_redone(store):
+    cat = store.add_class("cat", "one")
+    store.label(["a.png"], cat, window="one")
+    store.undo("one")
+    store.label(["b.png"], cat, window="one")
+    with pytest.raises(UserError, match="nothing to redo"):
+        store.redo("one")
+    assert classes_of(store) == {"b.png": "cat"}
+
+
+def test_undo_is_of_the_own_window_and_stops_at_the_work_of_others(store):
+    cat, dog = store.add_class("cat", "one"), store.add_class("dog", "two")
+    store.label(["a.png"], cat, window="one")
+    store.label(["b.png"], dog, window="two")
+    store.undo("one")
+    assert classes_of(store) == {"b.png": "dog"}
+    store.redo("one")
+    store.label(["a.png"], dog, window="two")
+    with pytest.raises(Conflict):
+        store.undo("one")
+    assert classes_of(store) == {"a.png": "dog", "b.png": "dog"}
+
+
+def test_undo_does_not_take_away_a_class_that_another_window_uses(store):
+    cat = store.add_class("cat", "one")
+    store.label(["a.png"], cat, window="two")
+    with pytest.raises(Conflict, match="1 labels of another window"):
+        store.undo("one")
+
+
+def test_undo_reaches_back_over_a_restart(store):
+    cat = store.add_class("cat", "closed window")
+    store.label(["a.png"], cat, window="closed window")
+    again = SessionStore(store.path)
+    assert again.undo("new window") == "label 1 photo as “cat”"
+
+
+def test_another_file_is_not_taken_for_a_session(tmp_path):
+    (tmp_path / "session.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(UserError, match="no session of this program"):
+        SessionStore(tmp_path / "session.sqlite")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a/b", "a\\b", "..", ".hidden", "a\nb", "a\x00b", "train", "Test", "x" * 61, "Cat", "end."]
+)
+def test_class_names_that_cannot_be_folders_are_refused(name):
+    with pytest.raises(UserError):
+        checked_class_name(name, ["cat"])
+
+
+@pytest.mark.parametrize("name", ["& 'quoted' onerror=alert(1)", "Straße 5", "日本", "a'b", "100 %", "-rf", "=1+1"])
+def test_other_names_are_fine(name):
+    assert checked_class_name(f" {name} ", ["cat"]) == name
