@@ -73,6 +73,33 @@ def nt_xent(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tenso
     return tf.nn.sparse_softmax_cross_entropy_with_logits(partner, similarity)
 
 
+def matching(first: tf.Tensor, second: tf.Tensor, temperature: float) -> tf.Tensor:
+    """Every row has to find its partner among all rows of the other side, both ways: InfoNCE, made symmetric.
+
+    L_i = -½·log softmax_j(<a_i, b_j> / T)[i] - ½·log softmax_j(<a_j, b_i> / T)[i],  a and b of unit length
+
+    (https://arxiv.org/abs/2103.00020, figure 3). The gradient flows into both sides. Rows that are all alike on one
+    side give log batch.
+
+    Args:
+        first: (batch, width); brought to unit length here, as is `second`.
+        second: (batch, width), in the same order.
+        temperature: T > 0, divides the cosine similarities.
+
+    Returns:
+        (batch,) float32 in nats.
+
+    Raises:
+        ValueError: the shapes differ or the temperature is not positive.
+    """
+    _check_pair(first, second, "first", "second")
+    _check_positive(temperature)
+    first, second = (tf.math.l2_normalize(tf.cast(rows, tf.float32), axis=-1) for rows in (first, second))
+    similarity = tf.matmul(first, second, transpose_b=True) / temperature
+    both_ways = tf.reduce_logsumexp(similarity, axis=1) + tf.reduce_logsumexp(similarity, axis=0)
+    return both_ways / 2.0 - tf.linalg.diag_part(similarity)
+
+
 def info_nce(queries: tf.Tensor, keys: tf.Tensor, queue: tf.Tensor, temperature: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Contrastive loss of a query's own key among the keys of a queue (https://arxiv.org/abs/1911.05722, equation 1).
 

@@ -13,7 +13,8 @@ def test_every_saved_result_says_where_it_comes_from():
     results = [Result.load(path) for path in RESULTS.glob("*.json")]
     assert results
     for result in results:
-        assert (RESULTS.parent / f"{result.name}.py").exists()
+        module = RESULTS.parent / result.name
+        assert module.with_suffix(".py").exists() or (module / "__main__.py").exists()
         assert result.command.startswith(f"python -m benchmarks.{result.name}")
         assert "cores" in result.hardware and "tensorflow" in result.versions and result.date
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.losses import cross_entropy, feature_similarity, info_nce, kl_divergence, nt_xent, sinkhorn
+from bssl_tf.losses import cross_entropy, feature_similarity, info_nce, kl_divergence, matching, nt_xent, sinkhorn
 
 SHAPES = [(1, 2), (3, 7), (16, 256), (5, 2000)]
 
@@ -72,6 +72,18 @@ def test_nt_xent_against_loops(batch):
         expected.append(-np.log(np.exp(views[i] @ views[(i + batch) % (2 * batch)] / 0.3) / sum(others)))
     value = nt_xent(tf.constant(first, tf.float32), tf.constant(second, tf.float32), 0.3)
     np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 9])
+def test_matching_is_the_cross_entropy_of_rows_and_of_columns(batch):
+    random = np.random.default_rng(batch)
+    a, b = random.normal(size=(2, batch, 6))
+    scores = (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T / 0.1
+    expected = [
+        -np.log(naive_softmax(scores)[i, i]) / 2 - np.log(naive_softmax(scores.T)[i, i]) / 2 for i in range(batch)
+    ]
+    value = matching(tf.constant(a, tf.float32), tf.constant(b, tf.float32), 0.1)
+    np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_losses_compute_in_float32_under_half_precision():

@@ -10,38 +10,80 @@ from bssl_tf.errors import ConfigError
 
 @dataclass(frozen=True)
 class BsslSettings:
-    METHOD: ClassVar[str] = "bssl"
-    compares_images: ClassVar[bool] = False
+    """Settings that are auto (a temperature of 0) follow from `target`: `resolved` replaces them."""
 
+    METHOD: ClassVar[str] = "bssl"
+
+    target: str = setting(
+        "balanced",
+        "What the student learns from the target's classifier g_θ, and how θ learns. balanced: pseudo-classes, each "
+        "used equally often; contrast: which image of the batch it is; joint: the paper's letter (θ follows the "
+        "gradient of the KL loss, and may collapse); frozen: the same, but θ stays random.",
+        choices=("joint", "frozen", "contrast", "balanced"),
+    )
     ablation: str = setting(
         "full",
-        "Row of the paper's ablation. joint: ① KL alone; similarity: ①+② with a constant balance; balancing: ①+②+③; "
-        "all three in a single stage; full: ①+②+③+④, two stages.",
+        "Row of the paper's ablation. joint: ① the target's loss alone; similarity: ①+② with a constant balance; "
+        "balancing: ①+②+③; all three in a single stage; full: ①+②+③+④, two stages.",
         choices=("joint", "similarity", "balancing", "full"),
     )
     similarity: str = setting("features", "What the feature similarity loss compares.", choices=("features", "logits"))
+    similarity_map: str = setting(
+        "auto",
+        "Map from the student's features to the teacher's width in the feature similarity loss, dropped after "
+        "training. mlp: with a hidden layer; auto: mlp; with --target=joint or frozen linear where the widths differ.",
+        choices=("auto", "identity", "linear", "mlp"),
+    )
+    standardise: str = setting(
+        "auto",
+        "Bring every teacher feature to mean 0 and deviation 1 over the batch. auto: yes; with --target=joint or "
+        "frozen no, as in the paper.",
+        choices=("auto", "yes", "no"),
+    )
     balance: str = setting(
         "auto",
-        "Weight λ of the similarity loss over the steps of a stage: cosine, constant, or auto: as --ablation says.",
-        choices=("auto", "cosine", "constant"),
+        "Weight λ of the similarity loss over the steps of a stage, 1 - λ being the target's. cosine: from "
+        "--balance_start to --balance_end; constant: --balance_start; equal: 0.5; auto: equal; with --target=joint or "
+        "frozen as --ablation says.",
+        choices=("auto", "cosine", "constant", "equal"),
     )
     balance_start: float = setting(0.9, "λ at the first step; the λ of a constant balance.", low=0.0, high=1.0)
     balance_end: float = setting(0.7, "λ at the last step.", low=0.0, high=1.0)
-    temperature: float = setting(0.2, "Softmax temperature T of the KL loss.", low=1e-3)
+    temperature: float = setting(
+        0.0,
+        "Softmax temperature T of the student (and of its target, but for --target=balanced). 0: 0.2 with "
+        "--target=joint or frozen, else 0.1.",
+        low=0.0,
+    )
+    target_temperature: float = setting(
+        0.07, "Softmax temperature of the target that the student learns from; of --target=balanced.", low=1e-3
+    )
     pseudo_classes: int = setting(2000, "K: outputs and hidden units of both classifiers.", low=2)
     views: str = setting(
         "swapped", "Views that student and target see: the same one, or each other's.", choices=("swapped", "same")
     )
-    train_target: bool = setting(True, "Train the target's classifier g_θ with the student; off: it stays random.")
     target_learning_rate_multiplier: float = setting(1.0, "Learning rate of g_θ relative to the student's.", low=0.0)
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether the loss compares the images of a batch, which then cannot be split."""
+        return self.target in ("contrast", "balanced")
 
     @property
     def balance_ends(self) -> tuple[float, float]:
         """(λ_0, λ_T): equal where λ is constant, both 0 where there is no similarity loss."""
         if self.ablation == "joint":
             return 0.0, 0.0
-        constant = self.balance == "constant" or (self.balance == "auto" and self.ablation == "similarity")
-        return self.balance_start, self.balance_start if constant else self.balance_end
+        kind = self.balance
+        if kind == "auto" and self.compares_images and self.ablation != "balancing":
+            kind = "equal"
+        elif kind == "auto":
+            kind = "constant" if self.ablation == "similarity" else "cosine"
+        return {
+            "equal": (0.5, 0.5),
+            "constant": (self.balance_start, self.balance_start),
+            "cosine": (self.balance_start, self.balance_end),
+        }[kind]
 
     @property
     def default_stages(self) -> str:
@@ -51,13 +93,22 @@ class BsslSettings:
     def optimizer_multipliers(self) -> dict[str, float]:
         """g_θ has an optimizer of its own only where its learning rate is another one."""
         multiplier = self.target_learning_rate_multiplier
-        return {"target_optimizer": multiplier} if self.train_target and multiplier != 1.0 else {}
+        return {"target_optimizer": multiplier} if self.target != "frozen" and multiplier != 1.0 else {}
 
     def resolved(self) -> dict[str, Any]:
-        """Name → value of all that shapes the result; `ablation` and `balance` replaced by what they stand for."""
+        """Name → value of all that shapes the method, each auto replaced by what it stands for."""
+        papers = not self.compares_images
         values = dataclasses.asdict(self)
-        del values["ablation"], values["balance"]
+        for shorthand in ("ablation", "balance"):
+            del values[shorthand]
         values["balance_start"], values["balance_end"] = self.balance_ends
+        values["temperature"] = self.temperature or (0.2 if papers else 0.1)
+        if self.standardise == "auto":
+            values["standardise"] = "no" if papers else "yes"
+        if self.similarity_map == "auto" and not papers:
+            values["similarity_map"] = "mlp"
+        if self.target != "balanced":
+            del values["target_temperature"]
         return values
 
     def options(self, total_steps: int) -> dict[str, Any]:
@@ -67,6 +118,7 @@ class BsslSettings:
         values = self.resolved()
         ends = values.pop("balance_start"), values.pop("balance_end")
         del values["target_learning_rate_multiplier"]
+        values["standardise"] = values["standardise"] == "yes"
         return values | {"balance": CosineBalance(total_steps, *ends)}
 
     def for_dry_run(self) -> "BsslSettings":
@@ -86,6 +138,11 @@ class BsslSettings:
             raise ConfigError(
                 f"--balance={self.balance} contradicts --ablation=joint, which has no similarity loss: drop one of "
                 "them."
+            )
+        if self.similarity == "logits" and self.similarity_map != "auto":
+            raise ConfigError(
+                f"--similarity_map={self.similarity_map} maps features, but --similarity=logits compares none: drop "
+                "one of them."
             )
         if self.ablation == "similarity" and self.balance == "cosine":
             raise ConfigError(

@@ -5,7 +5,7 @@ the new ones, and are written with the new ones.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
@@ -30,3 +30,12 @@ def with_new_names(values: Mapping[str, Value], renamed: Mapping[str, str]) -> d
 def old_name(name: str) -> str | None:
     """What a setting was called before; None if it has its first name."""
     return next((old for old, new in SETTINGS.items() if new == name), None)
+
+
+def with_target(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings saved before there was ``target``: ``train_target`` chose between two of its values."""
+    others = {name: value for name, value in saved.items() if name != "train_target"}
+    if "train_target" not in saved:
+        return others
+    target = "joint" if saved["train_target"] else "frozen"
+    return {"similarity_map": "auto", "standardise": "no", **others, "target": target}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config import renamed
-from bssl_tf.config.renamed import with_new_names
+from bssl_tf.config.renamed import with_new_names, with_target
 from bssl_tf.config.training import Config
 from bssl_tf.files import write_json
 
@@ -28,7 +28,7 @@ def settings_that_differ(saved: dict[str, Any], current: dict[str, Any]) -> dict
     A setting that is younger than what was saved had its default then.
     """
     defaults = result_settings(*(getattr(Config(), group.name) for group in fields(Config)))
-    saved = with_new_names(saved, renamed.SETTINGS)
+    saved = with_target(with_new_names(saved, renamed.SETTINGS))
     before = {name: saved.get(name, defaults.get(name)) for name in [*saved, *current]}
     return {name: (value, current.get(name)) for name, value in before.items() if value != current.get(name)}
 
@@ -44,7 +44,7 @@ def load(path: Path) -> Config:
     Settings younger than the file have their defaults, settings that no longer exist are skipped.
     """
     saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
-    saved = with_new_names(saved, renamed.SETTINGS)
+    saved = with_target(with_new_names(saved, renamed.SETTINGS))
     groups = {}
     for group in fields(Config):
         names = [field.name for field in fields(group.type) if field.name in saved]

@@ -9,9 +9,10 @@ prototypes. Multi-crop: ``--local_crops``.
 
 import tensorflow as tf
 
-from bssl_tf.losses import cross_entropy, sinkhorn
+from bssl_tf.losses import cross_entropy
+from bssl_tf.methods.common.assignments import balanced_assignments
 from bssl_tf.methods.common.base import Method
-from bssl_tf.methods.common.distributed import batch_mean, feature_std, global_batch, own_rows
+from bssl_tf.methods.common.distributed import batch_mean, feature_std
 from bssl_tf.methods.common.momentum import assign
 from bssl_tf.models import at_size, mlp_head
 
@@ -67,7 +68,7 @@ class Swav(Method):
             features.append(self._backbone_for(local)(local, training=training))
         projected = _unit(self.head(tf.concat(features, axis=0), training=training))
         scores = tf.split(tf.matmul(projected, self._trained_prototypes(), transpose_b=True), len(views))
-        assigned = [self._assignments(score) for score in scores[:2]]
+        assigned = [balanced_assignments(score, self.epsilon, self.iterations) for score in scores[:2]]
         losses = [
             tf.reduce_mean(cross_entropy(assignment, score / self.temperature))
             for number, assignment in enumerate(assigned)
@@ -84,10 +85,6 @@ class Swav(Method):
     def after_step(self) -> None:
         """Prototypes are directions: back to unit length."""
         assign([self.prototypes], [_unit(self.prototypes)])
-
-    def _assignments(self, scores: tf.Tensor) -> tf.Tensor:
-        everyones = sinkhorn(global_batch(tf.stop_gradient(scores)), self.epsilon, self.iterations)
-        return own_rows(everyones)
 
     def _trained_prototypes(self) -> tf.Tensor:
         frozen = (self.optimizer.iterations if self.optimizer else 0) < self.frozen_steps

@@ -16,7 +16,7 @@ IMAGES = dict(image_size=8, channels=1)
 VIEWS = ViewSettings(flip=False, crop_min=0.5, brightness=0.2, contrast=0.2, local_crops=2, local_crop_max=0.4)
 BATCH, EPOCHS = 64, 2
 OPTIONS = {
-    "bssl": dict(pseudo_classes=64, train_target=False),
+    "bssl": dict(pseudo_classes=64),
     "byol": dict(hidden_size=64, projection_size=32, momentum=0.9),
     "moco_v2": dict(queue_size=512, momentum=0.9),
     "swav": dict(prototypes=32),

@@ -118,7 +118,7 @@ def test_stage_2_starts_from_all_three_networks_of_stage_1(run, tmp_path, monkey
 
 
 def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tmp_path):
-    config = config_for(tmp_path / "run", micro_batches=2, ablation="joint")
+    config = config_for(tmp_path / "run", micro_batches=2, ablation="joint", target="joint")
     run(config)
     checkpoint = tf.train.latest_checkpoint(str(tmp_path / "run" / "stage2" / "checkpoints"))
     names = [name for name, _ in tf.train.list_variables(checkpoint)]

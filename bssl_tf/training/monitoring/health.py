@@ -30,7 +30,7 @@ HEALTH_CHECKS = (
     HealthCheck(
         "the target is nearly uniform: it tells the student nothing",
         _at_least("target_entropy", 0.98),
-        "lower --temperature, or lower --target_learning_rate_multiplier (0.1, say), or use --train_target=false",
+        "lower --temperature (--target_temperature with --target=balanced), or use --target=balanced or contrast",
     ),
     HealthCheck(
         "the target gives all images the same pseudo-classes: it has collapsed",
@@ -38,13 +38,23 @@ HEALTH_CHECKS = (
             metrics.get("target_batch_entropy", np.inf) - metrics.get("target_entropy", 0.0) < 0.01
             and metrics.get("target_entropy", 1.0) < 0.98
         ),
-        "freeze the target (--train_target=false) or slow it down (--target_learning_rate_multiplier=0.1), keep "
-        "--similarity=features, and raise --balance_end",
+        "use --target=balanced or contrast, which do not let it; or freeze it (--target=frozen), or slow it down "
+        "(--target_learning_rate_multiplier=0.1)",
+    ),
+    HealthCheck(
+        "the target gives all images nearly the same output: it has collapsed",
+        _below("target_std", 0.05),
+        "lower --target_learning_rate_multiplier (0.1, say) or --learning_rate, and check --preview_views",
+    ),
+    HealthCheck(
+        "the balanced target uses few of its pseudo-classes",
+        lambda metrics: "target_loss" in metrics and metrics["target_batch_entropy"] < 0.3,
+        "lower --pseudo_classes, raise --batch_size, or lower --target_learning_rate_multiplier",
     ),
     HealthCheck(
         "the student gives all images nearly the same feature: it has collapsed",
         _below("feature_std", 0.02),
-        "lower --learning_rate, check --preview_views; of bssl, raise --balance_end (more feature similarity)",
+        "lower --learning_rate, check --preview_views; of bssl, give feature similarity more weight (--balance=cosine)",
     ),
     HealthCheck(
         "almost half of the binary weights flip between two reports: training is not settling",

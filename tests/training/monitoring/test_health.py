@@ -23,8 +23,10 @@ HEALTHY = {
     "signs, words, knob",
     [
         ({"target_entropy": 0.999, "target_batch_entropy": 1.0}, "nearly uniform", "--temperature"),
-        ({"target_entropy": 0.001, "target_batch_entropy": 0.002}, "same pseudo-classes", "--train_target=false"),
-        ({"feature_std": 0.001}, "nearly the same feature", "--balance_end"),
+        ({"target_entropy": 0.001, "target_batch_entropy": 0.002}, "same pseudo-classes", "--target=balanced"),
+        ({"target_std": 0.01}, "nearly the same output", "--target_learning_rate_multiplier"),
+        ({"target_loss": 4.0, "target_entropy": 0.1, "target_batch_entropy": 0.2}, "few", "--pseudo_classes"),
+        ({"feature_std": 0.001}, "nearly the same feature", "--balance=cosine"),
         ({"flip_ratio": 0.5}, "not settling", "--learning_rate"),
         ({"flip_ratio": 0.0}, "hardly any binary weight flips", "--learning_rate"),
         ({"dead_channels": 0.7}, "never change sign", "--learning_rate"),

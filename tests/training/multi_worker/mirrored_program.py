@@ -159,9 +159,31 @@ def compare_baselines():
         FOUND[f"losses of {name}"] = deviation(losses[1], losses[0])
 
 
+def compare_targets_of_bssl():
+    """Losses that compare all images, and what they leave in the target's classifier, after three steps."""
+
+    def dense(units):
+        layers = [tf.keras.Input((8, 8, 1)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(units)]
+        return tf.keras.Sequential(layers)
+
+    for target in ("contrast", "balanced"):
+        found = []
+        for distribution in (ONE_DEVICE, TWO):
+            with distribution.scope():
+                tf.keras.utils.set_random_seed(0)
+                options = dict(target=target, pseudo_classes=5)
+                method = create("bssl", options, backbone=dense(6), teacher=dense(4))
+                method.compile(tf.keras.optimizers.SGD(0.01))
+                losses = train(distribution, method, 0, 3)
+                found.append((losses, method.target_classifier.get_weights()[0]))
+        FOUND[f"losses of bssl, {target}"] = deviation(found[1][0], found[0][0])
+        FOUND[f"target of bssl, {target}"] = deviation(found[1][1], found[0][1])
+
+
 compare_batch_norm()
 compare_contrastive_loss()
 compare_baselines()
+compare_targets_of_bssl()
 with tempfile.TemporaryDirectory() as temporary:
     compare_runs(Path(temporary))
 try:

@@ -1,0 +1,132 @@
+"""Trains and measures one run."""
+
+import functools
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.methods.plan import SETTINGS, Run, teacher_run
+from benchmarks.methods.records import Record, fingerprint
+from benchmarks.report import hardware
+from bssl_tf.errors import UserError
+from bssl_tf.files import write_json
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPT = ["train.py"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are, and their data.
+
+    Args:
+        workdir: folder of all runs.
+        data_dir: where TFDS keeps fashion_mnist.
+    """
+
+    workdir: Path
+    data_dir: str
+
+    def folder(self, run: Run) -> Path:
+        if run.key == "teacher":
+            shared = self.workdir / run.setting / "teacher"
+            return shared if SETTINGS[run.setting].shared_teacher else shared / f"seed{run.seed}"
+        return self.workdir / run.setting / f"{run.key}-{fingerprint(run)}"
+
+
+def execute(run: Run, place: Place) -> Record:
+    """Train (going on where an earlier attempt stopped) and measure.
+
+    Raises:
+        UserError: train.py ended with an error; names its log.
+    """
+    if run.arguments:
+        _train(run, place)
+    cost = _cost(place.folder(run))
+    phases = [path.parent for path in sorted(place.folder(run).glob("*/summary.json"))]
+    summaries = {phase.name: json.loads((phase / "summary.json").read_text()) for phase in phases}
+    return Record(
+        arguments=run.arguments,
+        seed=run.seed,
+        accuracies={} if run.key == "features" else _accuracies(run, place),
+        **cost,
+        final={name: summary["final"] for name, summary in summaries.items()},
+        warnings=[warning for summary in summaries.values() for warning in summary["warnings"]],
+        hardware=hardware(),
+        date=time.strftime("%Y-%m-%d"),
+    )
+
+
+def _train(run: Run, place: Place) -> None:
+    """Run train.py (or what fills the feature cache), and add its time to what earlier attempts took."""
+    folder = place.folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = ["-m", "benchmarks.methods.fill_features"] if run.key == "features" else SCRIPT
+    command = [sys.executable, *script, *run.arguments, f"--data_dir={place.data_dir}", f"--workdir={folder}"]
+    if run.key != "teacher":
+        command.append(f"--teacher={place.folder(teacher_run(run.setting, run.seed))}")
+    before, start = _children(), time.monotonic()
+    log = folder / "log.txt"
+    try:
+        with log.open("a") as output:
+            code = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode
+    finally:
+        cost = _cost(folder)
+        cost["wall_seconds"] += round(time.monotonic() - start, 1)
+        cost["processor_seconds"] += round(_children() - before, 1)
+        write_json(folder / "cost.json", cost)
+    if code:
+        raise UserError(f"{run.name} ended with an error, see {log}:\n{log.read_text()[-1000:]}")
+
+
+def _cost(folder: Path) -> dict[str, float]:
+    path = folder / "cost.json"
+    return json.loads(path.read_text()) if path.exists() else {"wall_seconds": 0.0, "processor_seconds": 0.0}
+
+
+def _children() -> float:
+    """Processor seconds of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _accuracies(run: Run, place: Place) -> dict[str, float]:
+    from bssl_tf.native_logs import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow as tf
+
+    from bssl_tf.evaluation.features import extract_features
+    from bssl_tf.evaluation.protocols.knn import knn_accuracy
+    from bssl_tf.evaluation.protocols.linear import linear_accuracy
+    from bssl_tf.models import build_backbone, load_backbone
+
+    if run.key == "random":
+        trained = next((place.workdir / run.setting).glob("*/stage2/backbone.json"), None)
+        if trained is None:
+            raise UserError("the random network is measured after the first student: put it later in --forms.")
+        _, spec = load_backbone(trained.parent)
+        tf.keras.utils.set_random_seed(run.seed)
+        backbone = build_backbone(spec)
+    else:
+        backbone, _ = load_backbone(place.folder(run) / ("teacher" if run.key == "teacher" else "stage2"))
+    setting = SETTINGS[run.setting]
+    train, test = _labelled(place.data_dir, setting.images, "train"), _labelled(place.data_dir, 0, setting.test_split)
+    features = [extract_features(backbone, images, f"features of {run.name}") for images, _ in (train, test)]
+    labelled = (features[0], train[1], features[1], test[1])
+    return {"knn": knn_accuracy(*labelled), "linear": linear_accuracy(*labelled).accuracy}
+
+
+@functools.cache
+def _labelled(data_dir: str, images: int, split: str):
+    """Batches of images in fixed order, and their labels."""
+    from bssl_tf.config.training import DataSettings
+    from bssl_tf.data import evaluation_images, load_source
+
+    settings = DataSettings("tfds:fashion_mnist", data_dir, train_split=split, max_train_images=images)
+    source = load_source(settings, "train")
+    return evaluation_images(source, image_size=28, channels=1), source.labels

@@ -1,0 +1,144 @@
+"""Finished runs as tables, and as a plot of accuracy against processor time."""
+
+import io
+import statistics
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from benchmarks.methods import records
+from benchmarks.methods.differences import mean_and_deviation, paired_difference
+from benchmarks.methods.plan import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS, SETTINGS, run_of, teacher_run
+from benchmarks.methods.records import Record
+from benchmarks.report import Table
+
+SEEDS = range(10)
+SCORES = {"knn": "20-NN %", "linear": "linear %"}
+PARTS = {
+    "methods": "",
+    "ablation": " Ablation of the balanced form",
+    "further": " What else was tried with the balanced form",
+}
+
+
+def finished(setting: str, key: str, chosen: dict, epochs: int = 0, folder: Path = records.FOLDER) -> dict[int, Record]:
+    """Seed → record of a form's finished runs, or of its teachers."""
+    runs = {
+        seed: teacher_run(setting, seed) if key == "teacher" else run_of(setting, key, seed, chosen, epochs)
+        for seed in SEEDS
+    }
+    if key == "teacher" and SETTINGS[setting].shared_teacher:
+        runs = {0: runs[0]}
+    found = {seed: records.load(run, folder) for seed, run in runs.items()}
+    return {seed: record for seed, record in found.items() if record is not None}
+
+
+def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
+    """Mean ± deviation of each form, its paired difference to BSSL's default form, its cost; None: nothing finished."""
+    reference = finished(setting, DEFAULT_FORM, chosen, folder=folder)
+    rows = []
+    for key in [key for key, form in FORMS.items() if form.part == part or key == DEFAULT_FORM] + ["teacher"]:
+        of_form = finished(setting, key, chosen, folder=folder)
+        if not of_form or (key == "teacher" and part != "methods"):
+            continue
+        scores = [{seed: record.accuracies[score] for seed, record in of_form.items()} for score in SCORES]
+        references = [{seed: record.accuracies[score] for seed, record in reference.items()} for score in SCORES]
+        compared = key not in (DEFAULT_FORM, "teacher") and of_form.keys() & reference.keys()
+        rows.append(
+            (
+                FORMS[key].title if key in FORMS else "teacher, float (SimCLR)",
+                ", ".join(map(str, of_form)),
+                *(_accuracy(values) for values in scores),
+                *(
+                    _difference(values, of_default) if compared else ""
+                    for values, of_default in zip(scores, references, strict=True)
+                ),
+                *_cost(of_form),
+            )
+        )
+    if not rows:
+        return None
+    return Table(
+        f"{SETTINGS[setting].title}.{PARTS[part]}",
+        ("", "seeds", *SCORES.values(), "20-NN, to BSSL", "linear, to BSSL", "wall s", "processor s"),
+        rows,
+        notes=(_note(setting, chosen),) if part == "methods" else (),
+    )
+
+
+def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
+    """Accuracy after so many epochs a stage, one seed."""
+    rows = []
+    for key in LENGTH_FORMS:
+        cells = []
+        for epochs in LENGTHS:
+            record = finished(setting, key, chosen, epochs, folder).get(0)
+            cells.append(record and " / ".join(f"{100 * record.accuracies[score]:.1f}" for score in SCORES))
+        if any(cells):
+            rows.append((FORMS[key].title, *(cell or "" for cell in cells)))
+    if not rows:
+        return None
+    columns = ("20-NN / linear % after", *(f"2 × {epochs} epochs" for epochs in LENGTHS))
+    return Table("Length of training (10 000 images, the teacher of all 60 000, seed 0)", columns, rows)
+
+
+def plot(setting: str, chosen: dict, folder: Path = records.FOLDER) -> bytes | None:
+    """A PNG: accuracy against processor seconds, mean and deviation of each form."""
+    found = {
+        key: finished(setting, key, chosen, folder=folder)
+        for key, form in FORMS.items()
+        if form.part == "methods" and form.arguments
+    }
+    found = {key: of_form for key, of_form in found.items() if of_form}
+    if not found:
+        return None
+    figure, picture = Figure(figsize=(10, 4.2), layout="constrained"), io.BytesIO()
+    for place, (score, label) in enumerate(SCORES.items(), start=1):
+        axes = figure.add_subplot(1, 2, place, xlabel="processor seconds of training", ylabel=label)
+        for key, of_form in found.items():
+            mean, deviation = mean_and_deviation([100 * record.accuracies[score] for record in of_form.values()])
+            seconds = statistics.fmean(record.processor_seconds for record in of_form.values())
+            marker = "o" if key in (DEFAULT_FORM, "contrast") else "s" if FORMS[key].distils else "^"
+            axes.errorbar(seconds, mean, yerr=deviation, marker=marker, capsize=3, label=FORMS[key].title)
+        axes.grid(alpha=0.3)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+    figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()
+
+
+def _accuracy(values: dict[int, float]) -> str:
+    mean, deviation = mean_and_deviation([100 * value for value in values.values()])
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+
+
+def _difference(values: dict[int, float], reference: dict[int, float]) -> str:
+    mean, half = paired_difference(values, reference)
+    text = f"{100 * mean:+.1f}"
+    return text if half is None else f"{text} [{100 * (mean - half):+.1f}, {100 * (mean + half):+.1f}]"
+
+
+def _cost(of_form: dict[int, Record]) -> tuple[str, str]:
+    if not any(record.processor_seconds for record in of_form.values()):
+        return "", ""
+    means = (statistics.fmean(getattr(record, cost) for record in of_form.values()) for cost in COSTS)
+    return tuple(f"{mean:.0f}" for mean in means)
+
+
+COSTS = ("wall_seconds", "processor_seconds")
+
+
+def _note(setting: str, chosen: dict) -> str:
+    grid = (
+        "learning rate and temperature of each form chosen on held-out training images"
+        if chosen
+        else "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
+    )
+    return (
+        "Binary student reactnet_small (256 features), batch 128, views and schedule of flags/fashion_mnist.cfg, "
+        f"bfloat16; {grid}. Mean ± deviation over seeds; differences to BSSL's default are paired by seed, with "
+        "Student's 95 % interval. 20 neighbours among, and logistic regression on, the student's training images; all "
+        f"10 000 test images. supervised learns with the labels. Views repeat after {SETTINGS[setting].epochs} epochs, "
+        "for all; the teacher's features of them are computed once a seed, and their time is not in the columns of "
+        "cost. The machine did other work at the same time, so wall seconds say less than "
+        "processor seconds."
+    )

@@ -1,0 +1,99 @@
+"""The plan of the comparison, its statistics, and what it knows of finished runs."""
+
+import numpy as np
+import pytest
+from absl import flags
+
+from benchmarks.methods import execution, records, tables
+from benchmarks.methods.differences import mean_and_deviation, paired_difference
+from benchmarks.methods.plan import FORMS, SETTINGS, features_run, queue, run_of, selection_queue
+from benchmarks.methods.selection import choose
+from bssl_tf.config.flags import define_flags
+from bssl_tf.config.training import Config
+
+
+def record(run, knn, linear=0.8, seconds=100.0):
+    return records.Record(
+        *(run.arguments, run.seed, {"knn": knn, "linear": linear}, seconds, seconds * 1.5, {}, [], "a machine", "today")
+    )
+
+
+def test_the_interval_holds_the_true_difference_in_19_of_20_cases():
+    random, inside = np.random.default_rng(0), 0
+    for _ in range(2000):
+        seeds = random.normal(0.8, 0.05, 3)  # what both methods share
+        ours, theirs = seeds + 0.02 + random.normal(0, 0.01, 3), seeds + random.normal(0, 0.01, 3)
+        mean, half = paired_difference(dict(enumerate(ours)), dict(enumerate(theirs)))
+        inside += abs(mean - 0.02) <= half
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_differences_are_paired_by_seed():
+    mean, half = paired_difference({0: 0.5, 1: 0.9, 7: 0.0}, {0: 0.4, 1: 0.8, 2: 0.1})
+    assert (mean, half) == pytest.approx((0.1, 0.0), abs=1e-6)
+    assert paired_difference({0: 0.5}, {0: 0.4})[1] is None
+    assert mean_and_deviation([1.0]) == (1.0, None)
+    with pytest.raises(ValueError, match="no common seed"):
+        paired_difference({0: 0.5}, {1: 0.4})
+
+
+def test_all_flags_of_the_plan_are_flags_of_train():
+    for key in FORMS:
+        registry = flags.FlagValues()
+        define_flags(*(type(getattr(Config(), name)) for name in vars(Config())), registry=registry)
+        registry(["train.py", *run_of("strong", key, 0, {key: {"learning_rate": 2e-3, "temperature": 0.3}}).arguments])
+        if key == "s2bnn_contrastive":
+            assert registry["method_options"].value == "contrastive=1.0,temperature=0.3,contrastive_temperature=0.3"
+    assert registry["learning_rate"].value == 1e-3  # a further form has the hyperparameters of the default one
+
+
+def test_seeds_come_one_after_the_other_and_share_the_strong_teacher():
+    runs = queue("strong", ["balanced", "simclr"], [0, 1], {})
+    assert [(run.key, run.seed) for run in runs] == [
+        *(("teacher", 0), ("features", 0), ("balanced", 0), ("simclr", 0)),
+        *(("features", 1), ("balanced", 1), ("simclr", 1)),
+    ]
+    assert [run.seed for run in queue("weak", ["simclr"], [0, 1], {}) if run.key == "teacher"] == [0, 1]
+    assert features_run("strong", 1).arguments[-1] == "--seed=1"
+
+
+def test_a_record_counts_only_for_the_same_arguments(tmp_path):
+    run = run_of("strong", "balanced", 0, {})
+    assert records.load(run, tmp_path) is None
+    records.save(run, record(run, 0.8), tmp_path)
+    assert records.load(run, tmp_path) == record(run, 0.8)
+    assert records.load(run_of("strong", "balanced", 0, {"balanced": {"learning_rate": 2e-3}}), tmp_path) is None
+
+
+def test_hyperparameters_come_from_the_whole_grid_on_held_out_training_images(tmp_path):
+    assert SETTINGS["selection"].test_split.startswith("train[")
+    runs = [run for run in selection_queue(["simclr", "byol"]) if run.key not in ("teacher", "features")]
+    assert len(runs) == 6 + 3
+    for number, run in enumerate(runs):
+        if "byol" not in run.key or "0.002" not in run.key:
+            records.save(run, record(run, 0.5 + 0.01 * number), tmp_path)
+    assert choose(runs, tmp_path) == {"simclr": {"learning_rate": 2e-3, "temperature": 0.2}}
+    assert records.chosen(tmp_path)["simclr"]["temperature"] == 0.2
+
+
+def test_the_table_shows_means_deviations_differences_and_cost(tmp_path):
+    for seed, (ours, theirs) in enumerate([(0.80, 0.78), (0.82, 0.81)]):
+        for key, knn, seconds in (("balanced", ours, 100.0), ("simclr", theirs, 120.0)):
+            run = run_of("strong", key, seed, {})
+            records.save(run, record(run, knn, seconds=seconds), tmp_path)
+    table = tables.comparison("strong", "methods", {}, tmp_path)
+    rows = {row[0]: row for row in table.rows}
+    assert rows["BSSL, balanced"][1:5] == ("0, 1", "81.0 ± 1.4", "80.0 ± 0.0", "")
+    # differences of -2 and -1 points: mean -1.5, deviation 0.71, t(0.975, 1) = 12.7
+    assert rows["SimCLR"][4] == "-1.5 [-7.9, +4.9]" and rows["SimCLR"][6:] == ("120", "180")
+    assert tables.comparison("weak", "methods", {}, tmp_path) is None
+    assert tables.plot("strong", {}, tmp_path)[:4] == b"\x89PNG"
+
+
+def test_an_interrupted_run_adds_up_its_time_and_a_failure_shows_its_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(execution, "SCRIPT", ["-c", "import time; time.sleep(0.2); print('boom'); raise SystemExit(3)"])
+    place, run = execution.Place(tmp_path, "DATA"), run_of("strong", "simclr", 0, {})
+    for attempt in (1, 2):
+        with pytest.raises(execution.UserError, match="boom"):
+            execution.execute(run, place)
+        assert execution._cost(place.folder(run))["wall_seconds"] >= 0.2 * attempt
