@@ -23,7 +23,7 @@ excluded, since every pseudo-class gets its share of each batch. Both compare th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import tensorflow as tf
@@ -34,6 +34,8 @@ from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import batch_mean, batch_variance, feature_std, global_batch
 from bssl_tf.methods.common.frozen_teacher import FrozenTeacher, swap_views
 from bssl_tf.models import mlp_head
+
+Terms = tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]
 
 REPORTED = {
     "joint": ("kl", "target_entropy", "target_batch_entropy"),
@@ -146,8 +148,8 @@ class Bssl(Method):
 
     @property
     def optimizers(self) -> dict[str, tf.keras.optimizers.Optimizer]:
-        target = {"target_optimizer": self.target_optimizer} if self.target_optimizer is not None else {}
-        return super().optimizers | target
+        own = self.target_optimizer
+        return super().optimizers | ({"target_optimizer": own} if own is not None else {})
 
     def optimizer_groups(self):
         student = [
@@ -193,17 +195,17 @@ class Bssl(Method):
 
     # Each gives L_target, L_θ, and what to report; the logits are (views·batch, K), one view after the other.
 
-    def _classify(self, target, student, views):
+    def _classify(self, target: tf.Tensor, student: tf.Tensor, views: int) -> Terms:
         kl = tf.reduce_mean(kl_divergence(target, student, self.temperature))
         return kl, 0.0, {"kl": kl, **entropies(target, self.temperature)}
 
-    def _contrast(self, target, student, views):
+    def _contrast(self, target: tf.Tensor, student: tf.Tensor, views: int) -> Terms:
         pairs = zip(tf.split(student, views), tf.split(target, views), strict=True)
         losses = [matching(global_batch(s), global_batch(t), self.temperature) for s, t in pairs]
         loss = tf.reduce_mean(losses)
         return loss, 0.0, {"matching": loss, "target_std": feature_std(target)}
 
-    def _balanced(self, target, student, views):
+    def _balanced(self, target: tf.Tensor, student: tf.Tensor, views: int) -> Terms:
         target, student = (tf.math.l2_normalize(logits, axis=-1) for logits in (target, student))
         assigned = [balanced_assignments(t, self.epsilon, self.iterations) for t in tf.split(target, views)]
         others = swap_views(tf.concat(assigned, axis=0), views)
@@ -263,6 +265,6 @@ def _map(kind: str, width: int, teacher_width: int) -> tf.keras.Model | None:
     return tf.keras.Sequential([tf.keras.Input((width,)), linear], name="feature_map")
 
 
-def _check_choice(name: str, value: str, choices) -> None:
+def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}.")
