@@ -22,7 +22,9 @@ def networks_of_run(workdir: Path, config: Config) -> list[Network]:
         ConfigError: a stage holds half a checkpoint, or one of another student.
     """
     found = []
-    method = description(config.method.method).title
+    method = config.method.method
+    if "." not in method:  # else it is of another package, which a run of somebody else must not get imported
+        method = description(method).title
     labels = {1: "stage 1: binary activations", 2: f"{method} student, binary"}
     stages = [number for number in STAGES if Workdir(workdir).stage(number).has_backbone]
     for number in stages:

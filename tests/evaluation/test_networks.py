@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bssl_tf.config.training import Config
+from bssl_tf.config.training import Config, MethodSettings
 from bssl_tf.evaluation.networks import named_networks, networks_of_run
 
 SPEC = {"name": "reactnet_small", "mode": "binary_activations", "image_size": 8, "channels": 1}
@@ -40,3 +40,15 @@ def test_checkpoints_that_do_not_belong_are_refused(tmp_path):
         networks_of_run(tmp_path / "half", Config())
     with pytest.raises(ValueError, match="neither a .tflite file nor a folder"):
         named_networks([str(tmp_path)])
+
+
+def test_a_run_of_somebody_else_gets_no_package_imported(tmp_path, monkeypatch):
+    package = tmp_path / "payload_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()")
+    (package / "method.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    checkpoint(tmp_path / "stage2")
+    config = Config(method=MethodSettings(method="payload_package.method"))
+    assert networks_of_run(tmp_path, config)[1].name == "payload_package.method student, binary"
+    assert not (tmp_path / "marker").exists()

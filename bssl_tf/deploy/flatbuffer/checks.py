@@ -44,6 +44,28 @@ _LCE_OPTIONS = {
 }
 """Options of each operator of Larq Compute Engine 0.16, and the smallest value of each."""
 
+_STRIDES = ("stride_w", "stride_h")
+_BUILTIN_OPTIONS = {
+    "CONV_2D": (schema.BuiltinOptions.Conv2DOptions, _STRIDES),
+    "DEPTHWISE_CONV_2D": (schema.BuiltinOptions.DepthwiseConv2DOptions, _STRIDES),
+    "TRANSPOSE_CONV": (schema.BuiltinOptions.TransposeConvOptions, _STRIDES),
+    **dict.fromkeys(
+        ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"),
+        (schema.BuiltinOptions.Pool2DOptions, (*_STRIDES, "filter_width", "filter_height")),
+    ),
+}
+"""Operators by whose options something is divided: the kind of the options, and which have to be above 0."""
+
+_BITS_TYPE = ("INT32",)
+_VALUES = ("FLOAT32", "INT8")
+_LCE_TYPES = {
+    "LceBconv2d": ((_BITS_TYPE, _BITS_TYPE, ("FLOAT32",), ("FLOAT32",), _BITS_TYPE), (*_VALUES, *_BITS_TYPE)),
+    "LceBMaxPool2d": ((_BITS_TYPE,), _BITS_TYPE),
+    "LceQuantize": (((*_VALUES, "BOOL"),), _BITS_TYPE),
+    "LceDequantize": ((_BITS_TYPE,), _VALUES),
+}
+"""Types that the inputs and the output of an operator may have; INT32 holds 32 bits."""
+
 
 class FileCheckError(ValueError):
     """Parts of a file contradict each other; the message says which."""
@@ -145,6 +167,8 @@ def _check_graph(graph: dict[str, Any], names: list[str], buffers: list[dict[str
         if constants.intersection(outputs):
             raise FileCheckError(f"{where} writes over a constant")
         there.update(outputs)
+        if name in _LCE_TYPES:
+            _check_types(where, name, [tensors[i] if i != _ABSENT else None for i in (*inputs, *outputs)])
     missing = [index for index in _indices(graph, "outputs") if index not in there]
     if missing:
         raise FileCheckError(f"the output, tensor {missing[0]}, is computed by nothing")
@@ -155,6 +179,11 @@ def _check_operator(where: str, name: str, operator: dict[str, Any], inputs: lis
         raise FileCheckError(f"{where} keeps its options behind the flatbuffer")
     if not outputs:
         raise FileCheckError(f"{where} computes nothing")
+    if name in _BUILTIN_OPTIONS:
+        kind, above_zero = _BUILTIN_OPTIONS[name]
+        found, options = operator.get("builtin_options", (0, {}))
+        if found != kind or any(not 0 < options.get(key, 0) <= _LARGEST_OPTION for key in above_zero):
+            raise FileCheckError(f"{where} has the options {options}")
     if name not in _LCE_INPUTS:
         return
     if len(inputs) not in _LCE_INPUTS[name] or len(outputs) != 1 or _ABSENT in inputs[:2]:
@@ -164,6 +193,18 @@ def _check_operator(where: str, name: str, operator: dict[str, Any], inputs: lis
     smallest = _LCE_OPTIONS.get(name, {})
     if smallest:
         _check_options(where, operator.get("custom_options", np.zeros(0, np.uint8)).tobytes(), smallest)
+
+
+def _check_types(where: str, name: str, ends: list[dict[str, Any] | None]) -> None:
+    of_inputs, of_output = _LCE_TYPES[name]
+    types = [None if tensor is None else TYPE_NAMES[tensor.get("type", 0)] for tensor in ends]
+    fits = types[-1] in of_output and all(
+        kind in (None, *may) for kind, may in zip(types[:-1], of_inputs, strict=False)
+    )
+    if name == "LceBconv2d":
+        fits = fits and (types[-1] in _BITS_TYPE) == (len(types) == 6 and types[4] is not None)  # with thresholds
+    if not fits:
+        raise FileCheckError(f"{where} has tensors of type {', '.join(map(str, types))}")
 
 
 def _check_options(where: str, content: bytes, smallest: dict[str, int]) -> None:

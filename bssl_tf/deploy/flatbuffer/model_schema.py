@@ -1,5 +1,7 @@
 """TensorFlow Lite's file format as far as it is read here: tables and fields of schema.fbs, version 3."""
 
+from tensorflow.lite.python.schema_py_generated import BuiltinOptions as _OPTIONS
+
 MODEL_SCHEMA = {
     "Model": (
         "version:uint",
@@ -56,4 +58,14 @@ MODEL_SCHEMA = {
         "subgraph_index:uint",
     ),
     "TensorMap": ("name:string", "tensor_index:uint"),
+    f"options:{_OPTIONS.Conv2DOptions}": ("padding:byte", "stride_w:int", "stride_h:int"),
+    f"options:{_OPTIONS.DepthwiseConv2DOptions}": ("padding:byte", "stride_w:int", "stride_h:int"),
+    f"options:{_OPTIONS.TransposeConvOptions}": ("padding:byte", "stride_w:int", "stride_h:int"),
+    f"options:{_OPTIONS.Pool2DOptions}": (
+        "padding:byte",
+        "stride_w:int",
+        "stride_h:int",
+        "filter_width:int",
+        "filter_height:int",
+    ),
 }

@@ -4,8 +4,8 @@
 
 Every offset is checked before it is followed, and together the tables, lists and texts may take no more room than the
 file has, so that lists that share their members (n lists of the same n tables of …) cost nothing. Beyond the kinds of
-`tables` there are bool, long, ulong, [ubyte] (bytes), [int], [long], [bool], and ``options``: a union whose members are
-checked as tables but not read.
+`tables` there are bool, long, ulong, [ubyte] (bytes), [int], [long], [bool], and ``options``: a union whose value is
+the pair of its member's number and the member's fields, where the schema has a table ``options:NUMBER``, else none.
 """
 
 import struct
@@ -85,7 +85,8 @@ class _Reader:
     def _union(self, kind: str, member: int, position: int) -> Any:
         if kind == _OPTIONS:
             self._vtable(position)
-            return member
+            name = f"{_OPTIONS}:{member}"
+            return member, self.table(name, position) if name in self._fields else {}
         members = kind.split("|")
         if not 0 < member <= len(members):
             raise TableError(f"the union at byte {position} has a member of number {member}, of {len(members)}")
