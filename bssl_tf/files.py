@@ -65,6 +65,15 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def size_text(count: float) -> str:
+    """A number of bytes for people: '3.1 MB'."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def _add_file(digest, path: Path) -> None:
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

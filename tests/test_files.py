@@ -32,3 +32,9 @@ def test_fingerprint_of_a_folder_covers_all_of_its_files(tmp_path):
     before = files.fingerprint(tmp_path / "model")
     files.write_text(tmp_path / "model" / "assets" / "labels", "2")
     assert files.fingerprint(tmp_path / "model") != before
+
+
+def test_sizes_are_told_in_units_of_people():
+    assert [files.size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
+        "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
+    ]  # fmt: skip

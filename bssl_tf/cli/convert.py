@@ -38,7 +38,7 @@ def main() -> None:
             return
     settings = configuration.group_from_flags(ExportSettings)
     subject = _subject()
-    data = configuration.group_from_flags(DataSettings, base=subject.data)
+    data = configuration.data_from_flags(subject.data, _idle(settings))
     exported = export(subject, flags.FLAGS.output, settings, data=data, command=["python", *sys.argv])
 
     output, report = exported.path, exported.path.with_suffix(".md")
@@ -51,6 +51,15 @@ def main() -> None:
         console.print(f"next: python evaluate.py --model={output} --dataset={data.dataset}")
     elif output.parent != Path(flags.FLAGS.workdir) and "features" in settings.backbone_outputs:
         console.print(f"next: python evaluate.py --workdir={flags.FLAGS.workdir} --model={output}")
+
+
+def _idle(settings: ExportSettings) -> dict[str, str]:
+    """Data settings without effect here, and why."""
+    idle = dict.fromkeys(("image_size", "channels"), "is that of the network")
+    idle["decoded_cache_mb"] = "is for training"
+    if "codes" not in settings.backbone_outputs:
+        idle |= dict.fromkeys(("train_split", "max_train_images"), "needs --outputs=codes")
+    return idle
 
 
 def _subject() -> Subject:

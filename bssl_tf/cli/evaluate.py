@@ -29,13 +29,16 @@ def main() -> None:
     if arguments.compare:
         result = compare_runs(_items(arguments.compare), settings, output=arguments.output)
     else:
-        base = run_config(Path(arguments.workdir) if arguments.workdir else None)
+        base, transfer = run_config(Path(arguments.workdir) if arguments.workdir else None), _items(arguments.transfer)
+        idle = dict.fromkeys(("image_size", "channels"), "is that of each network")
+        idle["decoded_cache_mb"] = "is for training"
+        used = ["data_dir"] if any(name.startswith("tfds:") for name in transfer) else []
         result = evaluate(
             arguments.workdir,
             arguments.model,
             settings,
-            data=configuration.group_from_flags(DataSettings, base=base.data),
-            transfer=_items(arguments.transfer),
+            data=configuration.data_from_flags(base.data, idle, used),
+            transfer=transfer,
             output=arguments.output,
             plots=arguments.plots,
         )

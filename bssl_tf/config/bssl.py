@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from bssl_tf.config.setting import setting
 from bssl_tf.errors import ConfigError
 
+_LOWEST_TEMPERATURE = 1e-3
+
 
 @dataclass(frozen=True)
 class BsslSettings:
@@ -54,15 +56,21 @@ class BsslSettings:
         "Softmax temperature T of the student (and of its target, but for --target=balanced). 0: 0.2 with "
         "--target=joint or frozen, else 0.1.",
         low=0.0,
+        high=100.0,
     )
     target_temperature: float = setting(
-        0.07, "Softmax temperature of the target that the student learns from; of --target=balanced.", low=1e-3
+        0.07,
+        "Softmax temperature of the target that the student learns from; of --target=balanced.",
+        low=_LOWEST_TEMPERATURE,
+        high=100.0,
     )
-    pseudo_classes: int = setting(2000, "K: outputs and hidden units of both classifiers.", low=2)
+    pseudo_classes: int = setting(2000, "K: outputs and hidden units of both classifiers.", low=2, high=1_000_000)
     views: str = setting(
         "swapped", "Views that student and target see: the same one, or each other's.", choices=("swapped", "same")
     )
-    target_learning_rate_multiplier: float = setting(1.0, "Learning rate of g_θ relative to the student's.", low=0.0)
+    target_learning_rate_multiplier: float = setting(
+        1.0, "Learning rate of g_θ relative to the student's.", low=0.0, high=1000.0
+    )
 
     @property
     def compares_images(self) -> bool:
@@ -129,6 +137,10 @@ class BsslSettings:
         """Raises:
         ConfigError: `ablation` and `balance` contradict each other, or `ablation` is set for another method.
         """
+        if 0 < self.temperature < _LOWEST_TEMPERATURE:
+            raise ConfigError(
+                f"--temperature={self.temperature}: give 0 for the usual one, or at least {_LOWEST_TEMPERATURE}."
+            )
         if not chosen and self.ablation != "full":
             raise ConfigError(
                 f"--ablation={self.ablation} is a row of BSSL's ablation, but --method is another one: drop one of "

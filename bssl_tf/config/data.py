@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from bssl_tf.config.setting import setting
+from bssl_tf.config.setting import MOST_COUNTED, setting
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,19 @@ class DataSettings:
         high=0.9,
     )
     image_size: int = setting(
-        0, "Height and width the networks see, in pixels; 0: the data set's own size, 224 for photos.", low=0
+        0, "Height and width the networks see, in pixels; 0: the data set's own size, 224 for photos.", low=0, high=2048
     )
     channels: int = setting(0, "1 (grey) or 3 (RGB); 0: as the data set has them.", choices=(0, 1, 3))
-    max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0)
-    max_test_images: int = setting(0, "Use only the first so many test images; 0: all.", low=0, changes_result=False)
+    max_train_images: int = setting(0, "Use only the first so many training images; 0: all.", low=0, high=MOST_COUNTED)
+    max_test_images: int = setting(
+        0, "Use only the first so many test images; 0: all.", low=0, high=MOST_COUNTED, changes_result=False
+    )
     decoded_cache_mb: int = setting(
         2048,
         "Keep the training images decoded in memory if they take at most so many MiB (up to three times that while "
         "they are being decoded); 0: never.",
         low=0,
+        high=MOST_COUNTED,
         changes_result=False,
     )
 
@@ -50,11 +53,13 @@ class ViewSettings:
     grey_probability: float = setting(0.2, "Share of views turned grey.", low=0.0, high=1.0)
     blur_probability: float = setting(0.2, "Share of views with Gaussian blur.", low=0.0, high=1.0)
     blur_sigma: float = setting(
-        2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1
+        2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1, high=100.0
     )
-    local_crops: int = setting(0, "Local crops of each image beside the two large ones (multi-crop); for swav.", low=0)
+    local_crops: int = setting(
+        0, "Local crops of each image beside the two large ones (multi-crop); for swav.", low=0, high=64
+    )
     local_crop_size: int = setting(
-        0, "Height and width of the local crops; 0: 3/7 of --image_size, as 96 is of 224.", low=0
+        0, "Height and width of the local crops; 0: 3/7 of --image_size, as 96 is of 224.", low=0, high=2048
     )
     local_crop_max: float = setting(
         0.14, "Largest local crop, as a share of the image's area; the smallest is 0.05.", low=0.05, high=1.0

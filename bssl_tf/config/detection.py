@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bssl_tf.config.learning import OPTIMIZERS
-from bssl_tf.config.setting import setting
+from bssl_tf.config.setting import LARGEST_LEARNING_RATE, MOST_EPOCHS, MOST_IN_A_BATCH, setting
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,12 @@ class DetectorSettings:
         "", "backbone=random: workdir or folder whose backbone.json describes the network; empty: --workdir."
     )
     neck_channels: int = setting(
-        128, "Channels of the neck and the head. Multiples of 128 suit LCE's kernels, 32 is the least.", low=32
+        128,
+        "Channels of the neck and the head. Multiples of 128 suit LCE's kernels, 32 is the least.",
+        low=32,
+        high=4096,
     )
-    head_depth: int = setting(2, "Binary 3×3 convolutions of the head, shared by all levels.", low=1)
+    head_depth: int = setting(2, "Binary 3×3 convolutions of the head, shared by all levels.", low=1, high=32)
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,12 @@ class DetectionTrainingSettings:
         low=0.0,
         high=1.0,
     )
-    epochs: int = setting(40, "Passes over the training images.", low=1)
-    batch_size: int = setting(32, "Images in a step.", low=1)
+    epochs: int = setting(40, "Passes over the training images.", low=1, high=MOST_EPOCHS)
+    batch_size: int = setting(32, "Images in a step.", low=1, high=MOST_IN_A_BATCH)
     optimizer: str = setting("adam", "Optimizer.", choices=OPTIMIZERS)
-    learning_rate: float = setting(1e-3, "Peak learning rate; falls to 0 as a cosine.", low=0.0)
-    weight_decay: float = setting(0.0, "Weight decay of kernels (not with adam).", low=0.0)
+    learning_rate: float = setting(
+        1e-3, "Peak learning rate; falls to 0 as a cosine.", low=0.0, high=LARGEST_LEARNING_RATE
+    )
+    weight_decay: float = setting(0.0, "Weight decay of kernels (not with adam).", low=0.0, high=10.0)
     momentum: float = setting(0.9, "Momentum of sgd and lars.", low=0.0, high=1.0)
-    warmup_epochs: int = setting(1, "Epochs of linear warm-up of the learning rate.", low=0)
+    warmup_epochs: int = setting(1, "Epochs of linear warm-up of the learning rate.", low=0, high=MOST_EPOCHS)

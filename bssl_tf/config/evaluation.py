@@ -3,7 +3,14 @@
 import math
 from dataclasses import dataclass
 
-from bssl_tf.config.setting import setting
+from bssl_tf.config.setting import (
+    LARGEST_LEARNING_RATE,
+    LARGEST_SEED,
+    MOST_COUNTED,
+    MOST_EPOCHS,
+    MOST_IN_A_BATCH,
+    setting,
+)
 from bssl_tf.errors import ConfigError
 
 PROTOCOLS = ("knn", "linear", "linear_sgd", "svm", "finetune", "scratch")
@@ -23,14 +30,18 @@ class EvaluationSettings:
         "Labelled training images that linear, finetune and scratch see: shares (1%) or numbers (500), separated by "
         "commas. Subsets are balanced by class and saved.",
     )
-    draws: int = setting(5, "Subsets that linear and low-shot SVM are measured on: mean and deviation.", low=1)
+    draws: int = setting(
+        5, "Subsets that linear and low-shot SVM are measured on: mean and deviation.", low=1, high=1000
+    )
     knn_k: str = setting("", "Neighbours, such as 1,5,20. Empty: 1, 5, 20, 200, as far as there are so many images.")
-    knn_temperature: float = setting(0.07, "Temperature of the votes of weighted k-NN.", low=1e-3)
+    knn_temperature: float = setting(0.07, "Temperature of the votes of weighted k-NN.", low=1e-3, high=100.0)
     svm_shots: str = setting("1,2,4,8,16,32,64,96", "Training images of each class for low-shot SVM; empty: none.")
-    sgd_epochs: int = setting(100, "linear_sgd: epochs.", low=1)
+    sgd_epochs: int = setting(100, "linear_sgd: epochs.", low=1, high=MOST_EPOCHS)
     sgd_milestones: str = setting("60,80", "linear_sgd: epochs after which the learning rate is divided by 10.")
-    sgd_learning_rate: float = setting(0.01, "linear_sgd: learning rate at the start.", low=0.0)
-    sgd_batch_size: int = setting(256, "linear_sgd: images in a step.", low=1)
+    sgd_learning_rate: float = setting(
+        0.01, "linear_sgd: learning rate at the start.", low=0.0, high=LARGEST_LEARNING_RATE
+    )
+    sgd_batch_size: int = setting(256, "linear_sgd: images in a step.", low=1, high=MOST_IN_A_BATCH)
     finetune_layers: str = setting(
         "whole",
         "finetune: head: a classifier on the frozen network; whole: all layers at one learning rate; layerwise: "
@@ -58,13 +69,22 @@ class EvaluationSettings:
         low=0.0,
         high=1.0,
     )
-    finetune_draws: int = setting(1, "Subsets (the first of --draws) that finetune and scratch train on.", low=1)
-    finetune_steps: int = setting(1000, "finetune, scratch: training steps, however many labels there are.", low=1)
-    finetune_batch_size: int = setting(128, "finetune, scratch: images in a step, or all if there are fewer.", low=1)
-    finetune_learning_rate: float = setting(
-        1e-3, "finetune, scratch: Adam's learning rate at the start; it falls to 0 as a cosine.", low=0.0
+    finetune_draws: int = setting(
+        1, "Subsets (the first of --draws) that finetune and scratch train on.", low=1, high=1000
     )
-    seed: int = setting(0, "Seed of subsets, draws and of what is trained on them.", low=0)
+    finetune_steps: int = setting(
+        1000, "finetune, scratch: training steps, however many labels there are.", low=1, high=MOST_COUNTED
+    )
+    finetune_batch_size: int = setting(
+        128, "finetune, scratch: images in a step, or all if there are fewer.", low=1, high=MOST_IN_A_BATCH
+    )
+    finetune_learning_rate: float = setting(
+        1e-3,
+        "finetune, scratch: Adam's learning rate at the start; it falls to 0 as a cosine.",
+        low=0.0,
+        high=LARGEST_LEARNING_RATE,
+    )
+    seed: int = setting(0, "Seed of subsets, draws and of what is trained on them.", low=0, high=LARGEST_SEED)
 
     @property
     def protocol_names(self) -> tuple[str, ...]:
@@ -126,6 +146,6 @@ def _number(text: str) -> float:
 
 def _whole_numbers(text: str, flag: str) -> tuple[int, ...]:
     for item in _items(text):
-        if not item.isdecimal() or int(item) < 1:
-            raise ConfigError(f"{flag}={text}: {item!r} is no whole number of 1 or more.")
+        if not (item.isascii() and item.isdecimal() and len(item) < 10) or int(item) < 1:
+            raise ConfigError(f"{flag}={text}: {item!r} is no whole number of 1 or more, with at most 9 digits.")
     return tuple(sorted(int(item) for item in _items(text)))

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from bssl_tf.config.setting import setting
+from bssl_tf.config.setting import (
+    LARGEST_SEED,
+    MINUTES_OF_A_YEAR,
+    MOST_COUNTED,
+    MOST_EPOCHS,
+    SECONDS_OF_A_WEEK,
+    setting,
+)
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -14,6 +21,7 @@ class FeatureCacheSettings:
         "Epochs after which a student's views repeat, in both stages; the teacher's features are then computed once "
         "and kept on disk. 0: new views at every epoch. What it costs in accuracy: docs/results.md.",
         low=0,
+        high=MOST_EPOCHS,
     )
     feature_cache: bool = setting(
         True,
@@ -57,7 +65,7 @@ class RunSettings:
         choices=("all", "teacher", "student"),
         changes_result=False,
     )
-    seed: int = setting(0, "Seed of weights, data order and views.", low=0)
+    seed: int = setting(0, "Seed of weights, data order and views.", low=0, high=LARGEST_SEED)
     dry_run: bool = setting(
         False,
         "Run everything on 32 images, in WORKDIR/dry_run: seconds a phase for small networks.",
@@ -66,12 +74,22 @@ class RunSettings:
     preview_views: bool = setting(
         False, "Write a picture of what the networks will see to the workdir, and stop.", changes_result=False
     )
-    log_every: int = setting(50, "Steps between two rows of the metrics.", low=1, changes_result=False)
+    log_every: int = setting(
+        50, "Steps between two rows of the metrics.", low=1, high=MOST_COUNTED, changes_result=False
+    )
     checkpoint_minutes: float = setting(
-        5.0, "Minutes between two checkpoints within an epoch's run.", low=0.0, changes_result=False
+        5.0,
+        "Minutes between two checkpoints within an epoch's run.",
+        low=0.0,
+        high=MINUTES_OF_A_YEAR,
+        changes_result=False,
     )
     knn_every: int = setting(
-        5, "Epochs between two online 20-NN accuracies (where labels exist); 0: never.", low=0, changes_result=False
+        5,
+        "Epochs between two online 20-NN accuracies (where labels exist); 0: never.",
+        low=0,
+        high=MOST_EPOCHS,
+        changes_result=False,
     )
 
 
@@ -92,8 +110,16 @@ class DistributionSettings:
         changes_result=False,
     )
     worker_index: int = setting(
-        -1, "multi_worker: place of this machine in --workers: 0 for the first, 1, …", low=-1, changes_result=False
+        -1,
+        "multi_worker: place of this machine in --workers: 0 for the first, 1, …",
+        low=-1,
+        high=9999,
+        changes_result=False,
     )
     worker_timeout: float = setting(
-        300.0, "multi_worker: seconds to wait at the start until all workers are there.", low=1.0, changes_result=False
+        300.0,
+        "multi_worker: seconds to wait at the start until all workers are there.",
+        low=1.0,
+        high=SECONDS_OF_A_WEEK,
+        changes_result=False,
     )

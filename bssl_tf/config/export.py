@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bssl_tf.config.setting import setting
+from bssl_tf.config.setting import MOST_COUNTED, setting
 from bssl_tf.errors import ConfigError
 
 OUTPUTS = ("features", "codes")
@@ -26,7 +26,7 @@ class ExportSettings:
         "How kernels of float layers are stored. The report says by how much rounding them moves the features.",
         choices=FLOAT_WEIGHTS,
     )
-    parity_images: int = setting(2000, "Test images to compare file and Keras network on.", low=16)
+    parity_images: int = setting(2000, "Test images to compare file and Keras network on.", low=16, high=MOST_COUNTED)
     overwrite: bool = setting(False, "Replace a file that came from other weights or options.")
 
     @property

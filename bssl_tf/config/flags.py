@@ -5,6 +5,7 @@ them reads a flag.
 """
 
 import dataclasses
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 from absl import flags
 
 from bssl_tf.config.renamed import old_name
-from bssl_tf.config.training import Config
+from bssl_tf.config.training import Config, DataSettings
 from bssl_tf.config.validation import validate, validate_group
+from bssl_tf.config.without_effect import data_without_effect
 from bssl_tf.console import print_warning
 from bssl_tf.errors import ConfigError
 from bssl_tf.methods.registry import unreadable_methods
@@ -43,6 +45,25 @@ def group_from_flags(group: type, base: Any = None, registry: flags.FlagValues |
         field.name: parsed[field.name].value for field in fields(group) if base is None or parsed[field.name].present
     }
     return dataclasses.replace(base, **values) if base is not None else group(**values)
+
+
+def data_from_flags(base: DataSettings, idle: Mapping[str, str], used: Collection[str] = ()) -> DataSettings:
+    """The images that the parsed flags ask for, of a program that works on networks that are trained already.
+
+    Args:
+        base: what flags left alone stand for.
+        idle: name → why, of data settings that do nothing in this program.
+        used: names of those that do something whatever the data set.
+
+    Raises:
+        ConfigError: a value is not allowed, or a flag is given that does nothing.
+    """
+    data = group_from_flags(DataSettings, base=base)
+    validate_group(data)
+    for name, why in {**data_without_effect(data), **idle}.items():
+        if name not in used and flags.FLAGS[name].present:
+            raise ConfigError(f"--{name}={getattr(data, name)} does nothing here: it {why}. Leave it out.")
+    return data
 
 
 def config_from_flags() -> Config:

@@ -10,12 +10,20 @@ from bssl_tf.models.choices import QUANTIZERS, STUDENTS, TEACHERS
 class StudentSettings:
     student: str = setting("reactnet_small", "Binary network to train.", choices=STUDENTS)
     student_width: int = setting(
-        32, "reactnet_small: channels of the stem; every stage doubles them. Multiples of 32 suit LCE.", low=8
+        32,
+        "reactnet_small: channels of the stem; every stage doubles them. Multiples of 32 suit LCE.",
+        low=8,
+        high=4096,
     )
-    student_depth: int = setting(1, "reactnet_small: blocks in each stage.", low=1)
-    student_stages: int = setting(3, "reactnet_small: stages, each of twice the channels of the one before.", low=1)
+    student_depth: int = setting(1, "reactnet_small: blocks in each stage.", low=1, high=64)
+    student_stages: int = setting(
+        3, "reactnet_small: stages, each of twice the channels of the one before.", low=1, high=8
+    )
     student_dense: int = setting(
-        0, "Width of a dense layer with ReLU that ends the backbone; 0: none. The paper has 1024 on ReActNet-A.", low=0
+        0,
+        "Width of a dense layer with ReLU that ends the backbone; 0: none. The paper has 1024 on ReActNet-A.",
+        low=0,
+        high=65536,
     )
     quantizer: str = setting("ste_sign", "Larq quantizer of activations and weights.", choices=QUANTIZERS)
 
@@ -28,9 +36,9 @@ class TeacherSettings:
         "the workdir of an earlier run; or a folder that bssl_tf.cli.import_teacher wrote; or a saved Keras model that "
         "gives a feature vector.",
     )
-    teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8)
-    teacher_depth: int = setting(1, "resnet_small: blocks in each stage.", low=1)
-    teacher_stages: int = setting(3, "resnet_small: stages.", low=1)
+    teacher_width: int = setting(32, "resnet_small: channels of the stem; every stage doubles them.", low=8, high=4096)
+    teacher_depth: int = setting(1, "resnet_small: blocks in each stage.", low=1, high=64)
+    teacher_stages: int = setting(3, "resnet_small: stages.", low=1, high=8)
     teacher_pixels: str = setting(
         "0..255",
         "Pixel range that a saved Keras model given as --teacher expects: 0..255, 0..1, -1..1, imagenet "

@@ -11,7 +11,7 @@ from bssl_tf.models.choices import TEACHERS
 
 
 def validate_group(group: Any) -> None:
-    """Check every setting of a group against its choices and bounds.
+    """Check every setting of a group: its type, and its value against choices and bounds. No number is nan or infinite.
 
     Raises:
         ConfigError: names the flag, its value and what to do.
@@ -19,12 +19,27 @@ def validate_group(group: Any) -> None:
     for field in fields(group):
         value, limits = getattr(group, field.name), field.metadata
         flag = f"--{field.name}={value}"
+        if not _has_type(value, field.type):
+            raise ConfigError(f"{flag}: give {_TYPES[field.type]}, not {value!r}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{flag}: give a finite number.")
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"--{field.name}={value!r}: leave out the null character.")
         if limits["choices"] and value not in limits["choices"]:
             raise ConfigError(f"{flag}: choose one of {', '.join(map(str, limits['choices']))}.")
         if limits["low"] is not None and value < limits["low"]:
             raise ConfigError(f"{flag}: give at least {limits['low']}.")
         if limits["high"] is not None and value > limits["high"]:
             raise ConfigError(f"{flag}: give at most {limits['high']}.")
+
+
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _has_type(value: Any, wanted: type) -> bool:
+    if isinstance(value, bool) or wanted is bool:
+        return isinstance(value, bool) and wanted is bool
+    return isinstance(value, int | float if wanted is float else wanted)
 
 
 def validate(config: Config) -> None:

@@ -5,6 +5,8 @@ Constants of the reference: hidden 4 096, projection 256, momentum from 0.996 to
 128, momentum from 0.99, and the optimizer that is asked for.
 """
 
+from typing import Annotated
+
 import tensorflow as tf
 
 from bssl_tf.balancing import cosine_balance
@@ -12,6 +14,7 @@ from bssl_tf.losses import feature_similarity
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import feature_std
 from bssl_tf.methods.common.frozen_teacher import swap_views
+from bssl_tf.methods.common.limits import Limits
 from bssl_tf.methods.common.momentum import follow, momentum_copy
 from bssl_tf.models import mlp_head
 
@@ -34,9 +37,9 @@ class Byol(Method):
         backbone: tf.keras.Model,
         *,
         total_steps: int,
-        momentum: float = 0.99,
-        hidden_size: int = 512,
-        projection_size: int = 128,
+        momentum: Annotated[float, Limits(0.0, 1.0)] = 0.99,
+        hidden_size: Annotated[int, Limits(1, 65_536)] = 512,
+        projection_size: Annotated[int, Limits(1, 65_536)] = 128,
         name: str = "byol",
     ):
         super().__init__(name=name)

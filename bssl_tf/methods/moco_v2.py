@@ -9,12 +9,15 @@ sees the whole batch, and the key encoder runs in inference mode instead, on mov
 statistics (https://arxiv.org/abs/2101.08482).
 """
 
+from typing import Annotated
+
 import tensorflow as tf
 
 from bssl_tf.losses import info_nce
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import feature_std, global_batch
 from bssl_tf.methods.common.frozen_teacher import swap_views
+from bssl_tf.methods.common.limits import Limits
 from bssl_tf.methods.common.momentum import assign, follow, momentum_copy
 from bssl_tf.models import mlp_head
 
@@ -39,10 +42,10 @@ class MocoV2(Method):
         self,
         backbone: tf.keras.Model,
         *,
-        queue_size: int = 4096,
-        momentum: float = 0.99,
-        temperature: float = 0.2,
-        projection_size: int = 128,
+        queue_size: Annotated[int, Limits(1, 1_000_000)] = 4096,
+        momentum: Annotated[float, Limits(0.0, 1.0)] = 0.99,
+        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
+        projection_size: Annotated[int, Limits(1, 65_536)] = 128,
         symmetric: bool = True,
         name: str = "moco_v2",
     ):

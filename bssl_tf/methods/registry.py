@@ -5,7 +5,8 @@ its name on the command line, or a module of anybody's package, named in full (`
 constructor says what it needs:
 
 - without a default, one or more of `INGREDIENTS`, which the training code provides;
-- keyword arguments with a default: its options, settable by ``--method_options=name=value,…``.
+- keyword arguments with a default: its options, settable by ``--method_options=name=value,…``, with their limits
+  (`methods.common.limits`).
 
 All of that is read from the source, without running it (`methods.source`): to say that an option is unknown takes no
 TensorFlow.
@@ -16,6 +17,7 @@ TensorFlow.
 
 import functools
 import importlib
+import math
 import pkgutil
 from dataclasses import dataclass
 from typing import Any
@@ -168,7 +170,7 @@ def _files() -> tuple[str, ...]:
 
 
 def _value(argument: Argument, text: str, flag: str) -> Any:
-    """A value of an option from its text. (A check of limits belongs here, too, once options have them.)"""
+    """A value of an option from its text, within its limits."""
     if argument.kind is bool:
         if text.lower() not in ("true", "false"):
             raise ConfigError(f"{flag}: {text!r} must be true or false.")
@@ -176,6 +178,14 @@ def _value(argument: Argument, text: str, flag: str) -> Any:
     if argument.kind not in (int, float, str):
         raise ConfigError(f"{flag}: an option of type {argument.kind.__name__} cannot be set here.")
     try:
-        return argument.kind(text)
+        value = argument.kind(text)
     except ValueError:
         raise ConfigError(f"{flag}: {text!r} is no {argument.kind.__name__}.") from None
+    if argument.choices and value not in argument.choices:
+        raise ConfigError(f"{flag}: {text!r}: choose one of {', '.join(map(str, argument.choices))}.")
+    if argument.kind is float and not math.isfinite(value):
+        raise ConfigError(f"{flag}: {text!r} is no finite number.")
+    if argument.limits is not None and not argument.limits[0] <= value <= argument.limits[1]:
+        low, high = argument.limits
+        raise ConfigError(f"{flag}: {text!r} is out of range: give {low:g} to {high:g}.")
+    return value

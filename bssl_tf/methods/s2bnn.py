@@ -5,12 +5,15 @@ MoCo v2 (128 outputs), lighter augmentation; distillation alone did best there, 
 Here that term compares the two views within a batch (SimCLR's loss) instead of against a queue.
 """
 
+from typing import Annotated, Literal
+
 import tensorflow as tf
 
 from bssl_tf.losses import kl_divergence, nt_xent
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import feature_std, global_batch
 from bssl_tf.methods.common.frozen_teacher import FrozenTeacher, swap_views
+from bssl_tf.methods.common.limits import Limits
 from bssl_tf.models import mlp_head
 
 
@@ -42,10 +45,10 @@ class S2bnn(Method):
         teacher_head: tf.keras.Model,
         backbone: tf.keras.Model,
         *,
-        temperature: float = 0.2,
-        contrastive: float = 0.0,
-        contrastive_temperature: float = 0.2,
-        views: str = "swapped",
+        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
+        contrastive: Annotated[float, Limits(0.0, 1000.0)] = 0.0,
+        contrastive_temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
+        views: Literal["swapped", "same"] = "swapped",
         name: str = "s2bnn",
     ):
         super().__init__(name=name)

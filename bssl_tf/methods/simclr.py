@@ -4,11 +4,14 @@ Constants of the reference that differ here, for small data on few cores: Adam i
 of hundreds instead of thousands, a projection of two layers without a last batch norm.
 """
 
+from typing import Annotated
+
 import tensorflow as tf
 
 from bssl_tf.losses import nt_xent
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import feature_std, global_batch
+from bssl_tf.methods.common.limits import Limits
 from bssl_tf.models import mlp_head
 
 
@@ -25,7 +28,12 @@ class SimClr(Method):
     compares_images = True
 
     def __init__(
-        self, backbone: tf.keras.Model, *, projection_size: int = 128, temperature: float = 0.2, name: str = "simclr"
+        self,
+        backbone: tf.keras.Model,
+        *,
+        projection_size: Annotated[int, Limits(1, 65_536)] = 128,
+        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
+        name: str = "simclr",
     ):
         super().__init__(name=name)
         width = backbone.output_shape[-1]

@@ -37,10 +37,14 @@ class Argument:
     Attributes:
         default: its value.
         kind: the type of its values: bool, int, float or str.
+        limits: smallest and largest allowed value, of ``Annotated[int, Limits(1, 10)]``; None: none are declared.
+        choices: the allowed values, of ``Literal["one", "another"]``; empty: any.
     """
 
     default: Any
     kind: type
+    limits: tuple[float, float] | None = None
+    choices: tuple[Any, ...] = ()
 
 
 class Module:
@@ -219,7 +223,7 @@ class MethodClass:
                     needs.append(argument.arg)
                 else:
                     value = module.value(default)
-                    options[argument.arg] = Argument(value, _kind(argument.annotation, value))
+                    options[argument.arg] = _argument(module, argument.annotation, value)
             if given.kwarg is None:
                 return tuple(needs), options
         if not needs:
@@ -257,6 +261,25 @@ def assignments(body: list[ast.stmt]) -> list[tuple[str, ast.expr]]:
             if isinstance(statement.target, ast.Name):
                 pairs.append((statement.target.id, statement.value))
     return pairs
+
+
+def _argument(module: Module, annotation: ast.expr | None, default: Any) -> Argument:
+    """An option from its annotation: ``int``, ``Annotated[int, Limits(1, 10)]``, or ``Literal["one", "another"]``."""
+    if not isinstance(annotation, ast.Subscript):
+        return Argument(default, _kind(annotation, default))
+    written = ast.unparse(annotation.value).rpartition(".")[2]
+    parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+    if written == "Literal":
+        return Argument(default, type(default), choices=tuple(module.value(part) for part in parts))
+    if written != "Annotated":
+        return Argument(default, type(default))
+    limits = None
+    for part in parts[1:]:
+        if isinstance(part, ast.Call) and ast.unparse(part.func).rpartition(".")[2] == "Limits":
+            if len(part.args) != 2 or part.keywords:
+                raise module.error(part, f"{ast.unparse(part)} must be Limits(LOW, HIGH)")
+            limits = module.value(part.args[0]), module.value(part.args[1])
+    return Argument(default, _kind(parts[0], default), limits)
 
 
 def _kind(annotation: ast.expr | None, default: Any) -> type:

@@ -4,10 +4,13 @@ The paper's supervised ReActNet-A is trained with the recipe of https://arxiv.or
 views, optimizer and epochs as every other method.
 """
 
+from typing import Annotated
+
 import tensorflow as tf
 
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import feature_std
+from bssl_tf.methods.common.limits import Limits
 
 
 class Supervised(Method):
@@ -22,7 +25,12 @@ class Supervised(Method):
     reported = ("loss", "accuracy", "feature_std")
 
     def __init__(
-        self, backbone: tf.keras.Model, *, num_classes: int, label_smoothing: float = 0.0, name: str = "supervised"
+        self,
+        backbone: tf.keras.Model,
+        *,
+        num_classes: int,
+        label_smoothing: Annotated[float, Limits(0.0, 1.0)] = 0.0,
+        name: str = "supervised",
     ):
         super().__init__(name=name)
         self.num_classes, self.label_smoothing = num_classes, label_smoothing

@@ -7,12 +7,15 @@ for the first hundredth of the steps, and no queue of earlier features, which is
 prototypes. Multi-crop: ``--local_crops``.
 """
 
+from typing import Annotated
+
 import tensorflow as tf
 
 from bssl_tf.losses import cross_entropy
 from bssl_tf.methods.common.assignments import balanced_assignments
 from bssl_tf.methods.common.base import Method
 from bssl_tf.methods.common.distributed import batch_mean, feature_std
+from bssl_tf.methods.common.limits import Limits
 from bssl_tf.methods.common.momentum import assign
 from bssl_tf.models import at_size, mlp_head
 
@@ -40,12 +43,12 @@ class Swav(Method):
         backbone: tf.keras.Model,
         *,
         total_steps: int,
-        prototypes: int = 128,
-        temperature: float = 0.1,
-        epsilon: float = 0.05,
-        iterations: int = 3,
-        projection_size: int = 128,
-        frozen_share: float = 0.01,
+        prototypes: Annotated[int, Limits(2, 1_000_000)] = 128,
+        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.1,
+        epsilon: Annotated[float, Limits(1e-3, 100.0)] = 0.05,
+        iterations: Annotated[int, Limits(1, 1000)] = 3,
+        projection_size: Annotated[int, Limits(1, 65_536)] = 128,
+        frozen_share: Annotated[float, Limits(0.0, 1.0)] = 0.01,
         name: str = "swav",
     ):
         super().__init__(name=name)

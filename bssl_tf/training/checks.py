@@ -1,14 +1,40 @@
 """What is found out before the first phase, not after hours: that later phases work with these images and settings."""
 
+from pathlib import Path
+
 from bssl_tf.config.chosen_method import ChosenMethod
 from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
-from bssl_tf.data import steps_per_epoch
+from bssl_tf.config.training import Config
+from bssl_tf.data import load_source, steps_per_epoch
 from bssl_tf.errors import ConfigError
 from bssl_tf.models import build_backbone
+from bssl_tf.models.choices import TEACHERS
+from bssl_tf.training.memory import check_memory
 from bssl_tf.training.multi_worker.strategy import Distribution
 from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
 from bssl_tf.training.stages import STAGE_MODES, FrozenTeacher
+
+
+def check_requested(config: Config, image_size: int, workdir: Path, distribution: Distribution) -> None:
+    """What a dry run, on few images and in small batches, would not find out; with all images it is as good.
+
+    Args:
+        config: the settings as requested.
+        image_size: that the networks see.
+        workdir: where a folder's checked files are remembered.
+        distribution: the devices.
+
+    Raises:
+        UserError: the run would not fit into the memory, or has fewer images than a batch.
+    """
+    check_memory(config, image_size, distribution.replicas)
+    if config.run.dry_run:
+        source = load_source(config.data, "train", workdir)
+        if config.run.task != "student" and config.teacher.teacher in TEACHERS:
+            steps_per_epoch(source, config.pretraining.teacher_batch_size, "--teacher_batch_size")
+        if config.run.task != "teacher":
+            steps_per_epoch(source, config.optimizer.batch_size)
 
 
 def check_same_data(dataset: str, data: RunData, distribution: Distribution) -> None:

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bssl_tf.errors import ConfigError, Interrupted, UserError
-from bssl_tf.files import write_json, write_text
+from bssl_tf.files import size_text, write_json, write_text
 
 ABOUT = "about.json"
 VIEWS = 2
@@ -219,15 +219,6 @@ def others_text(folder: Path) -> str | None:
         f"{folder.parent} also holds {size_text(size)} of features for other settings (about.json in each folder says "
         "for which): delete what you no longer need"
     )
-
-
-def size_text(count: float) -> str:
-    """A number of bytes for people: '3.1 MB'."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 @contextlib.contextmanager

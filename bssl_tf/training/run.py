@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bssl_tf.config import saved
 from bssl_tf.config.training import Config, for_dry_run
 from bssl_tf.config.validation import validate
-from bssl_tf.console import console
+from bssl_tf.config.without_effect import without_effect
+from bssl_tf.console import console, print_warning
 from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow, start_xla
 from bssl_tf.runs import Workdir, teacher_files
@@ -50,6 +51,7 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     validate(config)
     cluster = cluster_from(config.distribution, os.environ)
     chief = cluster is None or cluster.chief
+    requested = config
     if config.run.dry_run:
         config = for_dry_run(config)
         if chief:
@@ -61,19 +63,35 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     if all(phase.done for phase in planned) and not config.run.preview_views and not config.run.dry_run:
         _report_finished(workdir, planned)
         return _summaries(planned)
-    if chief and on_start is not None:
-        on_start(config)
+    if chief:
+        if on_start is not None:
+            on_start(config)
+        if idle := without_effect(requested):
+            reasons = ", ".join(f"--{name} ({why})" for name, why in idle.items())
+            print_warning(f"without effect in this run: {reasons}.")
     _check_writable(workdir)
     import_tensorflow()
     with _precision_policy(config.compute.precision):
         shared = _shared_settings(config, cluster) if cluster else {}
         with together(config.distribution, cluster, workdir.path, shared) as distribution:
-            _train_phases(config, planned, workdir, distribution)
+            _train_phases(config, requested, planned, workdir, distribution)
     return {} if config.run.preview_views else _summaries(planned)
 
 
-def _train_phases(config: Config, planned: tuple[Phase, ...], workdir: Workdir, distribution: "Distribution") -> None:
+def _train_phases(
+    config: Config, requested: Config, planned: tuple[Phase, ...], workdir: Workdir, distribution: "Distribution"
+) -> None:
+    """Train phases.
+
+    Args:
+        config: of the run.
+        requested: the same, but for a dry run: the settings that it tries out on few images.
+        planned: the phases.
+        workdir: the run's.
+        distribution: the devices.
+    """
     from bssl_tf.data import readable_data_errors
+    from bssl_tf.training.checks import check_requested
     from bssl_tf.training.run_report import report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
 
@@ -82,6 +100,7 @@ def _train_phases(config: Config, planned: tuple[Phase, ...], workdir: Workdir, 
     if config.run.preview_views:
         _preview(config, data, workdir)
         return
+    check_requested(requested, data.image_size, workdir.path, distribution)
     teacher = _frozen_teacher(config, data)
     _check(config, planned, data, teacher, distribution)
 

@@ -132,7 +132,7 @@ def train_stage(
         teacher: for methods that need one.
         view_cycle: epochs after which views repeat; 0: never.
     """
-    tf.keras.utils.set_random_seed(session.run.seed + phase.stage)
+    tf.keras.utils.set_random_seed((session.run.seed + phase.stage) % 2**32)  # NumPy takes no larger one
     ingredients: dict[str, Any] = {"num_classes": session.data.num_classes}
     targets = label_lookup(session.data) if method.needs("num_classes") else None
     if teacher is not None:

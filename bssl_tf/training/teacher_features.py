@@ -13,7 +13,7 @@ from bssl_tf.config.data import ViewSettings
 from bssl_tf.data import views_in_order
 from bssl_tf.data.augmentation.views import VIEWS_VERSION
 from bssl_tf.errors import ConfigError, UserError
-from bssl_tf.files import appears
+from bssl_tf.files import appears, size_text
 from bssl_tf.runs import TeacherFiles, Workdir
 from bssl_tf.training.feature_cache import (
     ABOUT,
@@ -21,7 +21,6 @@ from bssl_tf.training.feature_cache import (
     check_space,
     folder_of,
     others_text,
-    size_text,
     write_about,
 )
 from bssl_tf.training.multi_worker.strategy import Distribution

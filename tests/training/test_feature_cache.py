@@ -15,7 +15,7 @@ from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.models import BackboneSpec, build_backbone
 from bssl_tf.training import feature_cache
-from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, size_text, write_about
+from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, write_about
 from bssl_tf.training.training_data import LocalFeatures
 
 SPEC = dict(image_size=8, channels=1, mean=(100.0,), std=(60.0,), stages=1)
@@ -156,12 +156,6 @@ def test_a_disk_too_small_is_refused_with_the_sizes(tmp_path, monkeypatch):
     check_space(tmp_path, int(0.9e9), 10)
     with pytest.raises(ConfigError, match="--view_cycle=10 needs 1.2 GB .* 1 GB are free"):
         check_space(tmp_path, int(1.2e9), 10)
-
-
-def test_sizes_are_told_in_units_of_people():
-    assert [size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
-        "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
-    ]  # fmt: skip
 
 
 def test_sources_know_their_ids_and_when_they_change(source):

@@ -1,0 +1,82 @@
+"""Settings that were set but change nothing, given the others: they are named to the user, or refused."""
+
+from dataclasses import fields
+from typing import Any
+
+from bssl_tf.config.data import DataSettings
+from bssl_tf.config.training import Config
+from bssl_tf.models.choices import TEACHERS
+
+
+def data_without_effect(data: DataSettings) -> dict[str, str]:
+    """Name → why, of settings that do nothing for this data set, set or not."""
+    kind, found = data.dataset.partition(":")[0], {}
+    if kind != "tfds":
+        found |= dict.fromkeys(("train_split", "test_split", "data_dir"), "is for --dataset=tfds:NAME")
+    if kind not in ("folder", "coco"):
+        found["holdout"] = "is for --dataset=folder:PATH"
+    return found
+
+
+def without_effect(config: Config) -> dict[str, str]:
+    """Name → why, of settings that are not the default and yet do nothing in this run."""
+    found = data_without_effect(config.data)
+    student, teacher = config.student, config.teacher
+    pretrained_here = teacher.teacher in TEACHERS and config.run.task != "student"
+    if student.student != "reactnet_small":
+        found |= _named("is for --student=reactnet_small", "student_width", "student_depth", "student_stages")
+    if teacher.teacher != "resnet_small":
+        found |= _named("is for --teacher=resnet_small", "teacher_width", "teacher_depth", "teacher_stages")
+    if not pretrained_here:
+        names = [field.name for field in fields(config.pretraining)]
+        found |= _named("is for a teacher that is pretrained here", *names)
+    if not config.views.local_crops:
+        found |= _named("needs --local_crops", "local_crop_size", "local_crop_max")
+    if not config.views.jitter_probability:
+        found |= _named("needs --jitter_probability", "brightness", "contrast", "saturation", "hue")
+    if not config.views.blur_probability:
+        found |= _named("needs --blur_probability", "blur_sigma")
+    if not config.cache.view_cycle:
+        found |= _named("needs --view_cycle", "feature_cache")
+    optimizers = [config.optimizer.optimizer] + ([config.pretraining.teacher_optimizer] if pretrained_here else [])
+    if not {"sgd", "lars"} & {*optimizers}:
+        found |= _named("is for sgd and lars", "momentum")
+    if config.distribution.distribution != "multi_worker":
+        found |= _named("is for --distribution=multi_worker", "workers", "worker_index", "worker_timeout")
+    for name, group in config.method_groups.items():
+        if name != config.method.method:
+            found |= _named(f"is for --method={name}", *(field.name for field in fields(group)))
+    if config.method.method == "bssl":
+        found |= _of_bssl(config)
+    changed = _changed(config)
+    return {name: why for name, why in found.items() if name in changed}
+
+
+def _of_bssl(config: Config) -> dict[str, str]:
+    bssl = config.bssl
+    found = {}
+    if bssl.target == "frozen":
+        found |= _named("is for a target that is trained", "target_learning_rate_multiplier")
+    if bssl.target != "balanced":
+        found |= _named("is for --target=balanced", "target_temperature")
+    if bssl.ablation == "joint":
+        found |= _named("has no loss to act on with --ablation=joint", "similarity", "similarity_map")
+    for name in ("balance_start", "balance_end"):
+        if getattr(bssl, name) not in bssl.balance_ends:
+            found |= _named(f"is not used with --balance={bssl.balance} and --target={bssl.target}", name)
+    return found
+
+
+def _named(why: str, *names: str) -> dict[str, str]:
+    return dict.fromkeys(names, why)
+
+
+def _changed(config: Config) -> set[str]:
+    """Names of all settings that are not the default."""
+    usual: Any = Config()
+    return {
+        field.name
+        for group in fields(Config)
+        for field in fields(group.type)
+        if getattr(getattr(config, group.name), field.name) != getattr(getattr(usual, group.name), field.name)
+    }
