@@ -42,11 +42,11 @@ class CosineBalance:
     start: float = 0.9
     end: float = 0.7
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.total_steps <= 0:
             raise ValueError(f"total_steps must be at least 1, got {self.total_steps}.")
         if not (0 <= self.start <= 1 and 0 <= self.end <= 1):
             raise ValueError(f"start and end must lie in 0..1, got {self.start} and {self.end}.")
 
-    def __call__(self, step) -> tf.Tensor:
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
         return cosine_balance(step, self.total_steps, self.start, self.end)

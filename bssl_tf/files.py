@@ -74,7 +74,7 @@ def size_text(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def _add_file(digest, path: Path) -> None:
+def _add_file(digest: Any, path: Path) -> None:
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)

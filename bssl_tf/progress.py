@@ -22,7 +22,9 @@ class TrainingProgress:
         console: where to write.
     """
 
-    def __init__(self, title, *, total_steps, start_step, steps_per_epoch, batch_size, console: Console):
+    def __init__(
+        self, title: str, *, total_steps: int, start_step: int, steps_per_epoch: int, batch_size: int, console: Console
+    ) -> None:
         self._title, self._total = title, total_steps
         self._steps_per_epoch, self._batch_size, self._console = steps_per_epoch, batch_size, console
         self._numbers: dict[str, float] = {}

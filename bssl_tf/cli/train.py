@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.recipes import define_recipe_flag, expand_recipes
-from bssl_tf.config.training import Config
+from bssl_tf.config.training import Config, config_groups
 from bssl_tf.console import console, printable, run_entry_point
 from bssl_tf.errors import Interrupted
 from bssl_tf.training.run import train
@@ -41,7 +41,7 @@ def print_settings(config: Config) -> None:
 
 def run() -> None:
     """Console script ``bssl-train``."""
-    configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
+    configuration.define_flags(*config_groups().values())
     define_recipe_flag()
     run_entry_point(main, __doc__, expand_recipes)
 

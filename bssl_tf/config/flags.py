@@ -5,7 +5,7 @@ them reads a flag.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from bssl_tf.config.renamed import old_name
-from bssl_tf.config.training import Config, DataSettings
+from bssl_tf.config.training import Config, DataSettings, config_groups
 from bssl_tf.config.validation import validate, validate_group
 from bssl_tf.config.without_effect import data_without_effect
 from bssl_tf.console import print_warning
@@ -72,7 +72,7 @@ def config_from_flags() -> Config:
     Raises:
         ConfigError: a value is not allowed, or two settings contradict each other.
     """
-    config = Config(**{group.name: group_from_flags(group.type) for group in fields(Config)})
+    config = Config(**{name: group_from_flags(group) for name, group in config_groups().items()})
     validate(config)
     for name, problem in unreadable_methods().items():
         print_warning(f"the method {name} is left out: {problem}")
@@ -86,12 +86,12 @@ def config_from_recipe(path: Path) -> Config:
         ConfigError: the recipe holds a flag or a value that does not exist.
     """
     registry = flags.FlagValues()
-    define_flags(*(group.type for group in fields(Config)), registry=registry)
+    define_flags(*config_groups().values(), registry=registry)
     try:
         registry(["recipe", f"--flagfile={path}"])
     except flags.Error as error:
         raise ConfigError(f"{path} is no recipe for train.py: {error}") from None
-    groups = {group.name: group_from_flags(group.type, registry=registry) for group in fields(Config)}
+    groups = {name: group_from_flags(group, registry=registry) for name, group in config_groups().items()}
     for group in groups.values():
         validate_group(group)
     return Config(**groups)

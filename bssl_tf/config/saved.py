@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def result_settings(*groups: Any) -> dict[str, Any]:
     }
 
 
-def settings_that_differ(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def settings_that_differ(saved: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Name → (saved value, current value) of all settings that are not the same.
 
     A setting that is younger than what was saved had its default then.
@@ -46,7 +47,7 @@ def load(path: Path) -> Config:
     saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
     saved = with_target(with_new_names(saved, renamed.SETTINGS))
     groups = {}
-    for group in fields(Config):
-        names = [field.name for field in fields(group.type) if field.name in saved]
-        groups[group.name] = group.type(**{name: saved[name] for name in names})
+    for group, settings in config_groups().items():
+        names = [field.name for field in fields(settings) if field.name in saved]
+        groups[group] = settings(**{name: saved[name] for name in names})
     return Config(**groups)

@@ -8,6 +8,7 @@ import dataclasses
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from bssl_tf.config.bssl import BsslSettings
 from bssl_tf.config.chosen_method import ChosenMethod, MethodGroup
@@ -30,6 +31,7 @@ __all__ = [
     "StudentSettings",
     "TeacherSettings",
     "ViewSettings",
+    "config_groups",
     "for_dry_run",
 ]
 
@@ -74,6 +76,11 @@ class Config:
         """The student's stages to run, in order."""
         stages = self.method.stages if self.method.stages != "auto" else self.student_method.default_stages
         return tuple(int(stage) for stage in stages.split(","))
+
+
+def config_groups() -> dict[str, type[Any]]:
+    """Name → class of every group of `Config`."""
+    return {field.name: type(field.default) for field in fields(Config)}
 
 
 def for_dry_run(config: Config) -> Config:

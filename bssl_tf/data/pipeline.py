@@ -10,6 +10,7 @@ uninterrupted run would have seen, on one machine or on several, each of which t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -114,7 +115,7 @@ def training_views(
     view_seed = seed if view_seed is None else view_seed
 
     @tf.autograph.experimental.do_not_convert
-    def batches_of_epoch(epoch):
+    def batches_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         skipped = tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
         examples = source.examples(epoch, seed).take(steps * batch_size).skip(skipped)
         examples = examples.shard(workers, worker)  # every batch starts at a multiple of `workers`
@@ -122,7 +123,7 @@ def training_views(
         return examples.map(lambda example: (example["record"], example["id"], key, epoch))
 
     @tf.autograph.experimental.do_not_convert
-    def add_targets(made, ids, epochs_of_images):
+    def add_targets(made: Any, ids: tf.Tensor, epochs_of_images: tf.Tensor) -> tuple[Any, ...]:
         return (made,) if targets is None else (made, targets(epochs_of_images[0], ids))
 
     examples = tf.data.Dataset.range(first_epoch, epochs).flat_map(batches_of_epoch)
@@ -175,7 +176,9 @@ class _ViewMaker:
         return examples.map(self._of_image, **parallel).batch(**batched, **parallel)
 
     @tf.autograph.experimental.do_not_convert
-    def _of_image(self, record, image_id, key, epoch):
+    def _of_image(
+        self, record: Any, image_id: tf.Tensor, key: tf.Tensor, epoch: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
         image = self.source.decode(record, short_side=DECODED_PER_SIZE * self.image_size)
         image = to_channels(image, self.channels)
         draws = self._draws(key, image_id)
@@ -185,7 +188,9 @@ class _ViewMaker:
         return sum(made, ()), image_id, epoch
 
     @tf.autograph.experimental.do_not_convert
-    def _of_batch(self, records, image_ids, keys, epochs):
+    def _of_batch(
+        self, records: Any, image_ids: tf.Tensor, keys: tf.Tensor, epochs: tf.Tensor
+    ) -> tuple[Any, tf.Tensor, tf.Tensor]:
         images = to_channels(self.source.decode(records), self.channels)
         draws = tf.map_fn(lambda each: self._draws(keys[0], each), image_ids, fn_output_signature=tf.float32)
         if not self.finish:
@@ -227,7 +232,7 @@ def evaluation_images(
     """
 
     @tf.autograph.experimental.do_not_convert
-    def load(example):
+    def load(example: dict[str, Any]) -> tf.Tensor:
         image = source.decode(example["record"], short_side=DECODED_PER_SIZE * image_size)
         return centre(to_channels(image, channels), image_size)
 

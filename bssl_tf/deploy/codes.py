@@ -37,7 +37,7 @@ def codes_in_graph(features: tf.Tensor, centre: np.ndarray) -> tf.Tensor:
 
 def feature_centre(backbone: tf.keras.Model, images: tf.data.Dataset) -> np.ndarray:
     """Mean feature (D,) float32 over batches of uint8 images."""
-    total, count = 0.0, 0
+    total, count = np.zeros(()), 0
     for batch in images.as_numpy_iterator():
         features = backbone(batch.astype(np.float32), training=False).numpy()
         total, count = total + features.sum(axis=0, dtype=np.float64), count + len(features)

@@ -88,7 +88,7 @@ def _function_of(backbone: tf.keras.Model, folded: bool | FoldedNetwork) -> Call
 
 
 def _features_and_codes(output: str, code_centre: np.ndarray | None) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    def outputs_of(features):
+    def outputs_of(features: tf.Tensor) -> dict[str, tf.Tensor]:
         codes = {} if code_centre is None else {"codes": codes_in_graph(features, code_centre)}
         return {output: features} | codes
 
@@ -107,7 +107,7 @@ def _converted(
     names: list[str] = []
 
     @tf.function(input_signature=[tf.TensorSpec(shape, input_type)], autograph=False)
-    def serve(pixels):
+    def serve(pixels: tf.Tensor) -> list[tf.Tensor]:
         named = outputs_of(network(tf.cast(pixels, tf.float32)))
         names[:] = named
         return list(named.values())

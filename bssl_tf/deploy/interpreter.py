@@ -41,7 +41,7 @@ class TfliteBackbone:
 
     def __init__(self, source: Union[str, Path, bytes], num_threads: int = 2):
         self.name = "these bytes" if isinstance(source, bytes) else str(source)
-        content = source if isinstance(source, bytes) else read_file(source)
+        content = source if isinstance(source, bytes) else read_file(Path(source))
         try:
             self.report = inspect_file(content)
         except TfliteFileError as error:

@@ -46,7 +46,10 @@ class InterpreterProcess:
     """
 
     def __init__(self, content: bytes, num_threads: int, output_bytes: int):
-        package = importlib.util.find_spec("larq_compute_engine").submodule_search_locations[0]
+        found = importlib.util.find_spec("larq_compute_engine")
+        if found is None or not found.submodule_search_locations:
+            raise ModuleNotFoundError("larq_compute_engine is not installed")
+        package = found.submodule_search_locations[0]
         self._output_bytes = output_bytes
         self._messages = tempfile.TemporaryFile()
         self._connection, theirs = Pipe()
@@ -118,6 +121,8 @@ def _serve(descriptor: int, library: str, num_threads: int, memory: int) -> None
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     spec = importlib.util.spec_from_file_location("interpreter_wrapper_lite", library)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{library} is no extension module")
     engine = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(engine)
     connection = Connection(descriptor)

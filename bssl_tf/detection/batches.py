@@ -3,6 +3,9 @@
 The batch of step s is a pure function of (seed, s), as in `data.pipeline`.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -42,14 +45,14 @@ def training_batches(
     objects_of, most = _learned_objects(data), max(1, data.annotations.most_objects)
 
     @tf.autograph.experimental.do_not_convert
-    def images_of_epoch(epoch):
+    def images_of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         skipped = tf.where(epoch == first_epoch, tf.constant(first_batch * batch_size, tf.int64), 0)
         examples = source.examples(epoch, seed).take(steps * batch_size).skip(skipped)
         key = epoch_key(seed, epoch, VIEWS)
         return examples.map(lambda example: (example["record"], example["id"], key))
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(record, image_id, key):
+    def augmented(record: Any, image_id: tf.Tensor, key: tf.Tensor) -> tuple[tuple[tf.Tensor], tf.Tensor, tf.Tensor]:
         image = to_channels(source.decode(record, short_side=DECODED_PER_SIZE * image_size), channels)
         drawn = draw(image_key(key, image_id))
         boxes, classes = objects_of(image_id)
@@ -82,7 +85,7 @@ def evaluation_batches(
     source = data.source
 
     @tf.autograph.experimental.do_not_convert
-    def whole(example):
+    def whole(example: dict[str, Any]) -> tf.Tensor:
         image = to_channels(source.decode(example["record"], short_side=DECODED_PER_SIZE * image_size), channels)
         return image_in_window(image, tf.constant(WHOLE), tf.constant(False), image_size)
 
@@ -90,7 +93,7 @@ def evaluation_batches(
     return images.batch(batch_size).with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
 
-def _learned_objects(data: AnnotatedImages):
+def _learned_objects(data: AnnotatedImages) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """What gives boxes (k, 4) in shares and classes (k,) of an image by its id; without the ignored ones."""
     annotations = data.annotations
     kept = ~annotations.ignored
@@ -103,7 +106,7 @@ def _learned_objects(data: AnnotatedImages):
         tf.lookup.KeyValueTensorInitializer(tf.constant(data.source.ids, tf.int64), places), default_value=-1
     )
 
-    def objects_of(image_id):
+    def objects_of(image_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         place = index.lookup(image_id)
         rows = slice(starts[place], starts[place + 1])
         return boxes[rows], classes[rows]

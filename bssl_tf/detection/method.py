@@ -1,5 +1,7 @@
 """Detection as a `Method`: the training step, checkpoints, metrics and health checks of every other phase serve it."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from bssl_tf.detection.losses import focal_loss, giou_loss
@@ -55,7 +57,9 @@ class Detection(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"detector": self.detector}
 
-    def loss_terms(self, views, boxes, classes, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(  # type: ignore[override]  # its dataset holds objects, too
+        self, views: tuple[tf.Tensor, ...], boxes: tf.Tensor, classes: tf.Tensor, *, training: bool
+    ) -> dict[str, tf.Tensor]:
         (images,) = views
         raw = self.detector(images, training=training)
         targets = assign(self._grid, boxes, classes)
@@ -73,7 +77,7 @@ class Detection(Method):
         learned = tf.reduce_sum(tf.cast(classes >= 0, tf.float32)) / tf.cast(tf.shape(classes)[0], tf.float32)
         return {"loss": tf.add_n(list(terms.values())), **terms, "objects": learned}
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """As every method's; layers with a multiplier go only that part of the way, whatever the optimizer."""
         before = [tf.identity(weight) for weight, _ in self._slow]
         with tf.control_dependencies(before):

@@ -129,7 +129,7 @@ def _last_of_their_size(backbone: tf.keras.Model) -> Iterator[tf.Tensor]:
                 yield tensor
 
 
-def _binary_block(x, size: int, channels: int, binarisation: Binarisation, name: str) -> tf.Tensor:
+def _binary_block(x: tf.Tensor, size: int, channels: int, binarisation: Binarisation, name: str) -> tf.Tensor:
     biased = LearnableBias(name=f"{name}_bias")(x)
     convolved = batch_norm(name=f"{name}_norm")(_convolution(size, channels, binarisation, name)(biased))
     if x.shape[-1] == channels:
@@ -151,7 +151,8 @@ def _convolution(size: int, channels: int, binarisation: Binarisation, name: str
 
 def _neck(levels: list[tf.Tensor], channels: int, binarisation: Binarisation) -> list[tf.Tensor]:
     """Maps of `channels` channels, finest first as `levels` are."""
-    made, coarser = [], None
+    made: list[tf.Tensor] = []
+    coarser = None
     for number, level in reversed(list(enumerate(levels))):
         x = _binary_block(level, 1, channels, binarisation, f"lateral{number}")
         if coarser is not None:

@@ -79,7 +79,7 @@ def detector_function(model: tf.keras.Model, grid: Grid) -> Callable[[tf.Tensor]
     """Pixels (batch, S, S, C) in 0..255, of any type → `Detections` of the batch."""
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def objects_in(pixels):
+    def objects_in(pixels: tf.Tensor) -> Detections:
         raw = model(tf.cast(pixels, tf.float32), training=False)
         signature = Detections(*(tf.TensorSpec(None, tf.float32),) * 4)
         each = tf.map_fn(lambda one: detect(grid, one[tf.newaxis]), raw, fn_output_signature=signature)

@@ -112,14 +112,15 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
         )
         for place, name in enumerate(annotations.class_names)
     )
-    by_size = [_mean(precision[..., place]) for place in range(len(SIZES))]
     return DetectionScores(
-        *(by_size[0], _mean(precision[0, ..., 0]), _mean(precision[5, ..., 0])),
-        *by_size[1:],
-        _mean(voc),
-        by_class,
-        annotations.num_images,
-        int(counts.sum()),
+        ap=_mean(precision[..., 0]),
+        ap50=_mean(precision[0, ..., 0]),
+        ap75=_mean(precision[5, ..., 0]),
+        **{f"ap_{size}": _mean(precision[..., place]) for place, size in enumerate(SIZES) if place},
+        voc_ap50=_mean(voc),
+        by_class=by_class,
+        images=annotations.num_images,
+        objects=int(counts.sum()),
     )
 
 
@@ -139,7 +140,7 @@ def require_library() -> None:
         ) from None
 
 
-def _evaluated(annotations: Annotations, found: Sequence[Found]):
+def _evaluated(annotations: Annotations, found: Sequence[Found]) -> tuple[Any, Any]:
     require_library()
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -159,18 +160,18 @@ def _evaluated(annotations: Annotations, found: Sequence[Found]):
 class _Quiet:
     """An evaluator that does not print."""
 
-    def __init__(self, evaluator):
+    def __init__(self, evaluator: Any) -> None:
         self._evaluator = evaluator
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._evaluator, name)
 
-    def accumulate(self, *arguments) -> None:
+    def accumulate(self, *arguments: Any) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             self._evaluator.accumulate(*arguments)
 
 
-def _nothing(truth):
+def _nothing(truth: Any) -> Any:
     from pycocotools.coco import COCO
 
     result = COCO()
@@ -180,7 +181,7 @@ def _nothing(truth):
 
 
 def _as_coco(annotations: Annotations) -> dict[str, Any]:
-    objects = []
+    objects: list[dict[str, Any]] = []
     for image in range(annotations.num_images):
         boxes, classes, ignored = annotations.of_image(image)
         for corners, label, crowd in zip(_corners(boxes, annotations.sizes[image]), classes, ignored, strict=True):

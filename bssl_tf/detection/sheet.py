@@ -43,7 +43,7 @@ def judge(found: Found, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndar
         if found.scores[place] < SHOWN_SCORE:
             break
         fitting = {n: _iou(found.boxes[place], boxes[n]) for n in free if classes[n] == found.classes[place]}
-        best = max(fitting, key=fitting.get, default=None)
+        best = max(fitting, key=lambda n: fitting[n], default=None)
         if best is None or fitting[best] < MATCH_IOU:
             wrong.append(int(place))
         else:

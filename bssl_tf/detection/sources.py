@@ -15,6 +15,7 @@ from bssl_tf.config.training import DataSettings
 from bssl_tf.data.sources.base import DataError
 from bssl_tf.data.sources.folder import FolderSource
 from bssl_tf.data.sources.folder_scan import scan_folder
+from bssl_tf.data.sources.image_files import ImageInfo
 from bssl_tf.detection.annotations import AnnotatedImages, AnnotationReport, RawImage, clean
 
 _IGNORED_FEATURES = ("is_difficult", "is_crowd")
@@ -77,7 +78,7 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
     )
     image = features["image"]
 
-    def with_size(example):
+    def with_size(example: dict[str, Any]) -> dict[str, Any]:
         size = image.shape[:2]
         if None in size:
             size = tf.shape(image.decode_example(example["image"]))[:2]
@@ -134,7 +135,7 @@ def _from_coco(
     return AnnotatedImages(FolderSource(scan, kept), clean(names, raw, report, flag=f"{flag}={text}"))
 
 
-def _size_differs(entry: dict, info) -> bool:
+def _size_differs(entry: dict, info: ImageInfo) -> bool:
     """Then the boxes would lie elsewhere: the image was resized, or is rotated by its EXIF data."""
     return (entry.get("height", info.height), entry.get("width", info.width)) != (info.height, info.width)
 
@@ -147,7 +148,7 @@ def _in_share(ids: np.ndarray, share: tuple[float, bool] | None) -> np.ndarray:
     return ((ids % 10_000) / 10_000 < held_out) == wanted
 
 
-def _raw_image(path: str, info, objects: list[dict], class_of: dict[Any, int]) -> RawImage:
+def _raw_image(path: str, info: ImageInfo, objects: list[dict], class_of: dict[Any, int]) -> RawImage:
     corners = np.array([each["bbox"] for each in objects], np.float64).reshape(-1, 4)  # x, y, width, height
     boxes = np.stack(
         [corners[:, 1], corners[:, 0], corners[:, 1] + corners[:, 3], corners[:, 0] + corners[:, 2]], axis=1

@@ -31,7 +31,7 @@ def convert_detector(detector: Detector, input_type: str = "uint8", folded: bool
     """
     grid = detector.grid
 
-    def outputs_of(raw):
+    def outputs_of(raw: tf.Tensor) -> dict[str, tf.Tensor]:
         return detect(grid, raw)._asdict() | {RAW_OUTPUT: tf.reshape(raw, (1, -1))}
 
     return convert_backbone(detector.model, input_type=input_type, folded=folded, outputs_of=outputs_of)

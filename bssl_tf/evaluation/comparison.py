@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
                     f"--compare: {run} was measured on other images of {name} ({record['data']}) than the runs before "
                     f"({images[name]}): such numbers cannot stand side by side."
                 )
-        found[run] = {_what(record): record for record in records}.values()
+        found[run] = list({_what(record): record for record in records}.values())
     return _named(found)
 
 
@@ -113,7 +113,7 @@ def _what(record: dict[str, Any]) -> tuple:
     return record["network"], record["data_name"], record["protocol"], str(record["part"])
 
 
-def _named(found: dict[str, Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _named(found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The records of all runs, each network under a name that says whose it is."""
     short = short_names(list(found))
     holders = defaultdict(set)

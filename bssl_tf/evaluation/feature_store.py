@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,7 +57,7 @@ class FeatureStore:
             write_bytes(path, content.getvalue())
         return features
 
-    def _computed(self, source, split: str) -> np.ndarray:
+    def _computed(self, source: Any, split: str) -> np.ndarray:
         model = self._model()
         size, channels = image_of(model)
         images = evaluation_images(source, image_size=size, channels=channels)
@@ -64,7 +65,7 @@ class FeatureStore:
             return extract_features(model, images, f"features of {split} images")
 
 
-def image_of(model) -> tuple[int, int]:
+def image_of(model: Any) -> tuple[int, int]:
     """Size and channels of the images that a Keras model or a `TfliteBackbone` takes."""
     size, _, channels = model.image_shape if hasattr(model, "image_shape") else model.input_shape[1:]
     return size, channels

@@ -1,7 +1,7 @@
 """Features of many images, from a Keras backbone or a converted one."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -57,7 +57,7 @@ def extract_features(
     return features
 
 
-def _keras_function(model: tf.keras.Model):
+def _keras_function(model: tf.keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     expected = tuple(model.input_shape[1:])
 
     def run(pixels: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def _keras_function(model: tf.keras.Model):
     return run
 
 
-def _pixels(batch) -> np.ndarray:
+def _pixels(batch: Any) -> np.ndarray:
     pixels = None if isinstance(batch, (tuple, list, dict)) else np.asarray(batch)
     if pixels is None or pixels.ndim != 4 or pixels.dtype != np.uint8:
         received = type(batch).__name__ if pixels is None else f"{pixels.dtype} {pixels.shape}"
@@ -79,7 +79,7 @@ def _pixels(batch) -> np.ndarray:
     return pixels
 
 
-def _number_of_batches(images) -> int | None:
+def _number_of_batches(images: Any) -> int | None:
     try:
         return len(images)
     except TypeError:  # a generator, or a data set of unknown length

@@ -1,11 +1,14 @@
 """A data set with checked labels: what can be wrong with them is an error before any compute."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bssl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from bssl_tf.data import Source
 
 MOST_CLASSES = 40
 """More classes than that can neither be read in a confusion matrix nor distinguished by colour."""
@@ -25,8 +28,8 @@ class LabelledData:
     """
 
     name: str
-    train: object
-    test: object
+    train: "Source"
+    test: "Source"
     train_labels: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
@@ -41,7 +44,7 @@ class LabelledData:
         return self.train.fingerprint if self.train is not None else ""
 
 
-def labelled(name: str, train, test, settings: dict[str, Any] | None = None) -> LabelledData:
+def labelled(name: str, train: "Source", test: "Source", settings: dict[str, Any] | None = None) -> LabelledData:
     """Take labels from two sources and check them.
 
     Raises:

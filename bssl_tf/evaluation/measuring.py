@@ -38,7 +38,7 @@ class Workspace:
     models: dict[str, Any]
     folder: Path | None
 
-    def model(self, network: str):
+    def model(self, network: str) -> Any:
         if network not in self.models:
             self.models[network] = self.networks[network].load()
         return self.models[network]
@@ -114,7 +114,7 @@ def _open(data_set: DataSet, workdir: Path | None) -> LabelledData:
     return data
 
 
-def _width(model) -> int:
+def _width(model: Any) -> int:
     return model.output_shape[-1] if hasattr(model, "output_shape") else model.report.outputs[0].shape[-1]
 
 

@@ -49,7 +49,8 @@ def write_neighbours(path: Path, train_x: np.ndarray, test_x: np.ndarray, data: 
 def _images(source: Source, places: np.ndarray, image: tuple[int, int]) -> dict[int, np.ndarray]:
     """Place → image, for a few images of a source."""
     size, channels = image
-    needed, found, start = set(places.tolist()), {}, 0
+    needed, start = set(places.tolist()), 0
+    found: dict[int, np.ndarray] = {}
     with readable_data_errors():
         for batch in evaluation_images(source, image_size=size, channels=channels).as_numpy_iterator():
             here = [place for place in range(start, start + len(batch)) if place in needed]

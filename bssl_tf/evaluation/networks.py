@@ -30,7 +30,7 @@ def networks_of_run(workdir: Path, config: Config) -> list[Network]:
     for number in stages:
         folder = Workdir(workdir).stage(number).path
         found.append(_checkpoint(folder, labels[number]))
-        _check_student(folder, found[-1].spec["name"], config.student.student)
+        _check_student(folder, found[-1].backbone_fields["name"], config.student.student)
     if stages:
         found.insert(0, _random(Workdir(workdir).stage(stages[-1]).path, config.run.seed))
     teacher = teacher_files(config.run.workdir, config.teacher.teacher)
@@ -68,7 +68,7 @@ def _check_student(folder: Path, found: str, expected: str) -> None:
 
 
 def _checkpoint(folder: Path, name: str) -> Network:
-    def load():
+    def load() -> Any:
         from bssl_tf.models import load_backbone
 
         return load_backbone(folder)[0]
@@ -83,7 +83,7 @@ def _checkpoint(folder: Path, name: str) -> Network:
 def _random(folder: Path, seed: int) -> Network:
     spec = _spec(folder) | {"mode": BINARY}
 
-    def load():
+    def load() -> Any:
         import tensorflow as tf
 
         from bssl_tf.models import BackboneSpec, build_backbone
@@ -96,12 +96,13 @@ def _random(folder: Path, seed: int) -> Network:
 
 
 def _tflite(path: Path) -> Network:
-    def load():
+    def load() -> Any:
         from bssl_tf.deploy import TfliteBackbone
 
         return TfliteBackbone(path)
 
-    facts, names = {"bytes": path.stat().st_size}, None
+    facts: dict[str, Any] = {"bytes": path.stat().st_size}
+    names = None
     if path.with_suffix(".json").exists():
         report = json.loads(path.with_suffix(".json").read_text())
         facts["deviation"] = (report.get("parity") or {}).get("largest_deviation")

@@ -1,7 +1,9 @@
 """Pictures of an evaluation: accuracy over labels, confusion of classes, maps of features."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -57,7 +59,7 @@ def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
     return True
 
 
-def plot_confusion(path: Path, title: str, matrices: dict[str, list[list[int]]], class_names: list[str]) -> None:
+def plot_confusion(path: Path, title: str, matrices: dict[str, list[list[int]]], class_names: Sequence[str]) -> None:
     """Which classes are taken for which: a panel a network, rows are true classes, each row adds up to 100 %."""
     figure, panels = _panels(list(matrices), title, width=4.4, height=4.2)
     for network, axes in panels:
@@ -91,7 +93,9 @@ def map_of(features: np.ndarray, seed: int = 0) -> np.ndarray:
         return tsne.fit_transform(reduced)
 
 
-def plot_maps(path: Path, title: str, maps: dict[str, np.ndarray], labels: np.ndarray, class_names: list[str]) -> None:
+def plot_maps(
+    path: Path, title: str, maps: dict[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str]
+) -> None:
     """Maps of features, a panel a network, a colour a class.
 
     Args:
@@ -116,7 +120,7 @@ def plot_maps(path: Path, title: str, maps: dict[str, np.ndarray], labels: np.nd
     _write(path, figure)
 
 
-def _panels(names: list[str], title: str, width: float, height: float):
+def _panels(names: list[str], title: str, width: float, height: float) -> tuple[Figure, list[tuple[str, Any]]]:
     across = min(3, len(names))
     down = -(-len(names) // across)
     with matplotlib.rc_context({"font.size": 8}):

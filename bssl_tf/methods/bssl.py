@@ -134,7 +134,7 @@ class Bssl(Method):
         self.target_optimizer = tf.keras.optimizers.get(target_optimizer) if target_optimizer is not None else None
 
     @property
-    def head(self) -> tf.keras.Model:
+    def head(self) -> tf.keras.Model:  # type: ignore[override]  # another name of its classifier
         return self.classifier
 
     @property
@@ -151,7 +151,7 @@ class Bssl(Method):
         own = self.target_optimizer
         return super().optimizers | ({"target_optimizer": own} if own is not None else {})
 
-    def optimizer_groups(self):
+    def optimizer_groups(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         student = [
             variable
             for network in (self.backbone, self.classifier, self.feature_map)
@@ -165,7 +165,9 @@ class Bssl(Method):
             return [(self.optimizer, student + target)]
         return [(self.optimizer, student), (self.target_optimizer, target)]
 
-    def loss_terms(self, views, cached_features=None, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(
+        self, views: tuple[tf.Tensor, ...], cached_features: tf.Tensor | None = None, *, training: bool
+    ) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
         teacher_features = self._teacher.features(images, cached_features)  # u
         if self.standardise:

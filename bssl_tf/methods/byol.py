@@ -30,6 +30,8 @@ class Byol(Method):
         projection_size: their outputs.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "momentum", "feature_std")
 
     def __init__(
@@ -65,11 +67,11 @@ class Byol(Method):
         step = self.optimizer.iterations if self.optimizer else 0
         return cosine_balance(step, self.total_steps, self.initial_momentum, 1.0)
 
-    def optimizer_groups(self):
+    def optimizer_groups(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         online = (self.backbone, self.head, self.prediction)
         return [(self.optimizer, [variable for network in online for variable in network.trainable_variables])]
 
-    def loss_terms(self, views, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
         target = self.target_head(self.target_backbone(images, training=training), training=training)
         features = self.backbone(images, training=training)
@@ -81,7 +83,7 @@ class Byol(Method):
             "feature_std": feature_std(features),
         }
 
-    def after_step(self) -> None:
+    def after_step(self, **_: tf.Tensor) -> None:
         """The target follows the online network."""
         follow(self.target_backbone, self.backbone, self.momentum)
         follow(self.target_head, self.head, self.momentum)

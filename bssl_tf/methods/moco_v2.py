@@ -34,6 +34,8 @@ class MocoV2(Method):
         symmetric: each view is a query once, and its key is remembered; else the first is query, the second key.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "contrast_accuracy", "feature_std")
     step_outputs = ("keys",)
     compares_images = True
@@ -69,10 +71,10 @@ class MocoV2(Method):
             "queue": self.queue,
         }
 
-    def optimizer_groups(self):
+    def optimizer_groups(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         return [(self.optimizer, self.backbone.trainable_variables + self.head.trainable_variables)]
 
-    def loss_terms(self, views, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         if self.symmetric:
             images = tf.concat(views, axis=0)
             keys = swap_views(self._keys(images), len(views))
@@ -88,7 +90,7 @@ class MocoV2(Method):
             "keys": keys,
         }
 
-    def after_step(self, keys: tf.Tensor) -> None:
+    def after_step(self, keys: tf.Tensor) -> None:  # type: ignore[override]  # what `step_outputs` names
         """The key encoder follows; the batch's keys take the place of the oldest ones in the queue."""
         follow(self.key_backbone, self.backbone, self.momentum, statistics=True)
         follow(self.key_head, self.head, self.momentum, statistics=True)

@@ -153,7 +153,7 @@ def method_class(name: str) -> type:
     return getattr(importlib.import_module(described.module), described.class_name)
 
 
-def create(name: str, options: dict[str, Any], **ingredients):
+def create(name: str, options: dict[str, Any], **ingredients: Any) -> Any:
     """Build a method, giving it those ingredients that it needs.
 
     Args:

@@ -36,6 +36,8 @@ class S2bnn(Method):
         ValueError: `views` is not one of the above.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "kl", "contrastive", "feature_std")
     compares_images = True
 
@@ -65,10 +67,12 @@ class S2bnn(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"backbone": self.backbone, "head": self.head}
 
-    def optimizer_groups(self):
+    def optimizer_groups(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
         return [(self.optimizer, self.backbone.trainable_variables + self.head.trainable_variables)]
 
-    def loss_terms(self, views, cached_features=None, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(
+        self, views: tuple[tf.Tensor, ...], cached_features: tf.Tensor | None = None, *, training: bool
+    ) -> dict[str, tf.Tensor]:
         images = tf.concat(views, axis=0)
         target = tf.stop_gradient(self.teacher_head(self._teacher.features(images, cached_features), training=False))
         if self.views == "swapped":

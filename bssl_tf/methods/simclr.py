@@ -24,6 +24,8 @@ class SimClr(Method):
         temperature: of the loss.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "feature_std")
     compares_images = True
 

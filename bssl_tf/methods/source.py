@@ -7,6 +7,7 @@ be a literal, a constant of a module, or arithmetic of these.
 import ast
 import importlib.util
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from bssl_tf.errors import ConfigError
 
 BASE = ("bssl_tf.methods.common.base", "Method")
-_ARITHMETIC = {
+_ARITHMETIC: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -144,7 +145,7 @@ class Module:
         return None, ""
 
     def error(self, node: ast.AST, message: str) -> MethodFileError:
-        return MethodFileError(f"{self.path}:{node.lineno}: {message}.")
+        return MethodFileError(f"{self.path}:{getattr(node, 'lineno', 1)}: {message}.")
 
 
 @lru_cache(maxsize=None)
@@ -209,12 +210,13 @@ class MethodClass:
         needs: list[str] = []
         options: dict[str, Argument] = {}
         for module, node in self.lineage:
-            constructor = next((each for each in node.body if getattr(each, "name", "") == "__init__"), None)
+            functions = (each for each in node.body if isinstance(each, ast.FunctionDef))
+            constructor = next((each for each in functions if each.name == "__init__"), None)
             if constructor is None:
                 continue
             given = constructor.args
             positional = given.posonlyargs + given.args
-            missing = [None] * (len(positional) - len(given.defaults))
+            missing: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults))
             pairs = [*zip(positional, [*missing, *given.defaults], strict=True)][1:]  # without self
             for argument, default in [*pairs, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
                 if argument.arg in needs or argument.arg in options or argument.arg == "name":

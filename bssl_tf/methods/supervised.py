@@ -22,6 +22,8 @@ class Supervised(Method):
         label_smoothing: share of each label's probability that is spread over all classes.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "accuracy", "feature_std")
 
     def __init__(
@@ -43,7 +45,9 @@ class Supervised(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"backbone": self.backbone, "classifier": self.head}
 
-    def loss_terms(self, views, labels, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(  # type: ignore[override]  # its dataset holds labels, too
+        self, views: tuple[tf.Tensor, ...], labels: tf.Tensor, *, training: bool
+    ) -> dict[str, tf.Tensor]:
         labels = tf.tile(labels, [len(views)])
         features = self.backbone(tf.concat(views, axis=0), training=training)
         logits = self.head(features, training=training)

@@ -34,6 +34,8 @@ class Swav(Method):
         frozen_share: share of the steps, from the first, in which prototypes stay as they are.
     """
 
+    head: tf.keras.Model
+
     reported = ("loss", "prototypes_used", "feature_std")
     multi_crop = True
     compares_images = True
@@ -57,13 +59,13 @@ class Swav(Method):
         width = backbone.output_shape[-1]
         self.backbone, self.head = backbone, mlp_head(width, width, projection_size, name="projection")
         self.prototypes = tf.Variable(_unit(tf.random.normal((prototypes, projection_size))), name="prototypes")
-        self._backbones = {}
+        self._backbones: dict[int, tf.keras.Model] = {}
 
     @property
     def networks(self) -> dict[str, tf.Module]:
         return {"backbone": self.backbone, "projection": self.head, "prototypes": self.prototypes}
 
-    def loss_terms(self, views, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, views: tuple[tf.Tensor, ...], *, training: bool) -> dict[str, tf.Tensor]:
         large = self.backbone(tf.concat(views[:2], axis=0), training=training)
         features = [large]
         if len(views) > 2:
@@ -85,7 +87,7 @@ class Swav(Method):
             "feature_std": feature_std(large),
         }
 
-    def after_step(self) -> None:
+    def after_step(self, **_: tf.Tensor) -> None:
         """Prototypes are directions: back to unit length."""
         assign([self.prototypes], [_unit(self.prototypes)])
 

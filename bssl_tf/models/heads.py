@@ -37,7 +37,7 @@ class HeadLayer:
     batch_norm: bool = False
     use_bias: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.units, int) or self.units < 1 or self.activation not in (None, "relu"):
             raise UserError(f"a layer of a head needs units ≥ 1 and activation null or relu; received {self}")
 

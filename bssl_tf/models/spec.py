@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bssl_tf.errors import UserError
 from bssl_tf.models.choices import (
@@ -66,7 +67,7 @@ class BackboneSpec:
     quantizer: str = "ste_sign"
     stem: str = STEM_BY_SIZE
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in ("mean", "std"):
             object.__setattr__(self, field, tuple(float(value) for value in getattr(self, field)))
         _check_choice("backbone", self.name, tuple(ARCHITECTURES))
@@ -129,6 +130,6 @@ def read_spec(folder: str | os.PathLike) -> BackboneSpec:
         raise UserError(f"{folder / SPEC_FILE} cannot be used: {error}") from error
 
 
-def _check_choice(what: str, value, allowed: tuple) -> None:
+def _check_choice(what: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if value not in allowed:
         raise UserError(f"Unknown {what} {value!r}. There are: {', '.join(map(str, allowed))}.")

@@ -3,6 +3,8 @@
 import signal
 import time
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import tensorflow as tf
 
@@ -43,7 +45,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._method, self._minutes = method, minutes
         self._stop_requested = False
-        self._handlers = {}
+        self._handlers: dict[int, Any] = {}
+        self._started = self._saved = time.monotonic()
 
     def restore(self) -> int:
         """Load the latest checkpoint, if there is one; return the step to go on from.
@@ -81,12 +84,12 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._started = self._saved = now
         self._manager.save(self.step)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._started = self._saved = time.monotonic()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._request_stop)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._distribution.anywhere(self._stop_requested):
             self.save()
             self._restore_handlers()
@@ -94,16 +97,16 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         if time.monotonic() - self._saved > 60 * self._minutes:
             self.save()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.save()
         self._restore_handlers()
         if self._distribution.anywhere(self._stop_requested):  # while the last epoch was looked at
             raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
 
-    def _request_stop(self, number, frame):
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self._stop_requested = True
 
-    def _restore_handlers(self):
+    def _restore_handlers(self) -> None:
         while self._handlers:
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)

@@ -38,6 +38,9 @@ _BYTES = np.dtype(np.float16).itemsize
 _ROWS_BETWEEN_MARKS = 4096
 
 
+ViewsFrom = Callable[[int, int], Iterable[tuple[np.ndarray, ...]]]
+
+
 @dataclass(frozen=True)
 class FeatureCache:
     """Features of `cycles` epochs of views.
@@ -79,7 +82,7 @@ class FeatureCache:
     def fill(
         self,
         features: Callable[[np.ndarray], np.ndarray],
-        views_from: Callable[[int, int], Iterable[tuple[np.ndarray, ...]]],
+        views_from: ViewsFrom,
         console: Console,
     ) -> None:
         """Compute what is missing; goes on where an earlier call was interrupted.
@@ -146,10 +149,10 @@ class FeatureCache:
         order = np.argsort(ids)
         sorted_ids = ids[order]
 
-        def read(epoch, ids_of_batch):
+        def read(epoch: Any, ids_of_batch: Any) -> np.ndarray:
             return cycles[epoch % self.cycles][order[np.searchsorted(sorted_ids, ids_of_batch)]]
 
-        def read_batch(epoch, ids_of_batch):
+        def read_batch(epoch: Any, ids_of_batch: Any) -> tf.Tensor:
             features = tf.numpy_function(read, [epoch, ids_of_batch], tf.float16, stateful=False)
             return tf.ensure_shape(features, (*ids_of_batch.shape, VIEWS, self.width))
 

@@ -13,7 +13,7 @@ from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.models import BINARY, BackboneSpec, build_backbone
 from bssl_tf.models.keras_import.loading import holds_keras_model, load_keras_model
 from bssl_tf.runs import BACKBONE_FILES, Workdir
-from bssl_tf.training.run_data import RunData, student_spec
+from bssl_tf.training.run_data import ImageForm, student_spec
 
 
 def planned_network(
@@ -52,7 +52,7 @@ def _student(config: Config, path: Path, overrides: Callable[[DataSettings], Dat
                 f"--lint={path} leaves the size of the images to the data set, and that cannot be read: {error} Or "
                 "give --image_size and --channels."
             ) from error
-    images = RunData(None, None, size, channels, mean=(127.5,) * channels, std=(64.0,) * channels)
+    images = ImageForm(size, channels, mean=(127.5,) * channels, std=(64.0,) * channels)
     return build_backbone(student_spec(images, config.student, BINARY))
 
 

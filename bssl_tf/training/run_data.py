@@ -1,6 +1,7 @@
 """The images of a run, and the networks that fit them."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,39 +12,45 @@ from bssl_tf.models import FLOAT, BackboneSpec
 
 
 @dataclasses.dataclass(frozen=True)
-class RunData:
-    """The data of a run, opened once for all of its phases."""
+class ImageForm:
+    """How the networks see images."""
 
-    train: Source
-    test: Source
     image_size: int
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def spec(self, **architecture: Any) -> BackboneSpec:
+        """A backbone for such images."""
+        return BackboneSpec(
+            image_size=self.image_size, channels=self.channels, mean=self.mean, std=self.std, **architecture
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData(ImageForm):
+    """The data of a run, opened once for all of its phases."""
+
+    train: Source
+    test: Source
+
     @classmethod
     def open(cls, settings: DataSettings, train: Source, test: Source) -> "RunData":
         image_size, channels = resolve_image(settings, train)
         mean, std = pixel_statistics(train, image_size=image_size, channels=channels)
-        return cls(train, test, image_size, channels, mean, std)
+        return cls(image_size, channels, mean, std, train, test)
 
     @property
     def num_classes(self) -> int | None:
         """None without labels."""
-        return self.train.class_names and len(self.train.class_names)
-
-    def spec(self, **architecture) -> BackboneSpec:
-        """A backbone for these images."""
-        return BackboneSpec(
-            image_size=self.image_size, channels=self.channels, mean=self.mean, std=self.std, **architecture
-        )
+        return None if self.train.class_names is None else len(self.train.class_names)
 
     def images(self, source: Source, every: int = 1) -> tf.data.Dataset:
         """Batches of uint8 images in fixed order, or of each so-many-th of them."""
         return evaluation_images(source, image_size=self.image_size, channels=self.channels, every=every)
 
 
-def teacher_spec(data: RunData, teacher: TeacherSettings) -> BackboneSpec:
+def teacher_spec(data: ImageForm, teacher: TeacherSettings) -> BackboneSpec:
     return data.spec(
         name=teacher.teacher,
         width=teacher.teacher_width,
@@ -53,7 +60,7 @@ def teacher_spec(data: RunData, teacher: TeacherSettings) -> BackboneSpec:
     )
 
 
-def student_spec(data: RunData, student: StudentSettings, mode: str) -> BackboneSpec:
+def student_spec(data: ImageForm, student: StudentSettings, mode: str) -> BackboneSpec:
     return data.spec(
         name=student.student,
         width=student.student_width,

@@ -128,7 +128,7 @@ class TeacherFeatures:
         if others := others_text(cache.folder):
             console.print(others, markup=False)
 
-        def views_from(cycle: int, start: int):
+        def views_from(cycle: int, start: int) -> tf.data.Dataset:
             return views_in_order(
                 self.data.train,
                 image_size=self.data.image_size,

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bssl_tf.config.data import ViewSettings
-from bssl_tf.data import steps_per_epoch, training_views
+from bssl_tf.data import Source, steps_per_epoch, training_views
 from bssl_tf.data.augmentation.views import finish_batch
 from bssl_tf.evaluation.features import extract_features
 from bssl_tf.evaluation.protocols.knn import knn_accuracy
@@ -121,10 +121,17 @@ def training_data(
     )
 
 
+def labels_of(source: Source) -> np.ndarray:
+    """Labels of a source that has some; `check_training` has refused one without."""
+    if source.labels is None:
+        raise ValueError(f"{source.name} has no labels.")
+    return source.labels
+
+
 def label_lookup(data: RunData) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """What gives the labels of training images: epoch, ids (batch,) → int64 (batch,)."""
     place = np.argsort(data.train.ids)
-    ids, labels = tf.constant(data.train.ids[place]), tf.constant(data.train.labels[place])
+    ids, labels = tf.constant(data.train.ids[place]), tf.constant(labels_of(data.train)[place])
     return lambda epoch, ids_of_batch: tf.gather(labels, tf.searchsorted(ids, ids_of_batch))
 
 
@@ -144,7 +151,7 @@ def _online_knn(data: RunData) -> Callable[[tf.keras.Model], Callable[[], float]
     every_train = max(1, data.train.num_examples // ONLINE_KNN_TRAIN)
     every_test = max(1, data.test.num_examples // ONLINE_KNN_TEST)
     train, test = data.images(data.train, every_train).cache(), data.images(data.test, every_test).cache()
-    train_labels, test_labels = data.train.labels[::every_train], data.test.labels[::every_test]
+    train_labels, test_labels = labels_of(data.train)[::every_train], labels_of(data.test)[::every_test]
 
     def knn_of(backbone: tf.keras.Model) -> Callable[[], float]:
         network = LocalFeatures(backbone)

@@ -6,14 +6,18 @@ skip, and decodes a record only on request. A new kind of data set is a subclass
 
 import abc
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from bssl_tf.data.augmentation.randomness import ORDER, epoch_key
 from bssl_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from bssl_tf.data.sources.folder_scan import ScanReport
 
 
 class DataError(UserError):
@@ -36,7 +40,7 @@ class Source(abc.ABC):
     class_names: list[str] | None
     image_shape: tuple[int | None, int | None, int]
     decodes_batches = False
-    report = None  # a `ScanReport` where files had to be looked at one by one
+    report: "ScanReport | None" = None  # a `ScanReport` where files had to be looked at one by one
 
     @property
     @abc.abstractmethod
@@ -79,7 +83,7 @@ class Source(abc.ABC):
         """
 
 
-def epoch_order(num_examples: int, epoch, seed: int) -> tf.Tensor:
+def epoch_order(num_examples: int, epoch: int | tf.Tensor | None, seed: int) -> tf.Tensor:
     """Indices 0 … num_examples - 1, int64: in order for ``epoch=None``, else in that epoch's order."""
     indices = tf.range(num_examples, dtype=tf.int64)
     if epoch is None:
@@ -96,7 +100,7 @@ def mark(message: str) -> str:
 
 
 @contextmanager
-def readable_data_errors():
+def readable_data_errors() -> Iterator[None]:
     """Turn TensorFlow's report on an image that could not be read into a plain `DataError`.
 
     Wrap it around any loop over a data set of this package:

@@ -1,6 +1,6 @@
 """Keeps a small data set's images decoded in memory, so that no epoch but the first decodes anything."""
 
-from typing import Callable
+from typing import Any, Callable
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +31,7 @@ def keep_decoded(source: Source, *, image_size: int, limit_mb: int, log: Callabl
     short_side = DECODED_PER_SIZE * image_size
 
     @tf.autograph.experimental.do_not_convert
-    def decode(example):
+    def decode(example: dict[str, Any]) -> tf.Tensor:
         return example["id"], source.decode(example["record"], short_side)
 
     with readable_data_errors():
@@ -79,25 +79,25 @@ class DecodedSource(Source):
             self._index = tf.lookup.StaticHashTable(index, default_value=-1)
 
     @property
-    def labels(self):
+    def labels(self) -> np.ndarray | None:
         return self._source.labels
 
     @property
-    def ids(self):
+    def ids(self) -> np.ndarray:
         return self._source.ids
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         return self._source.fingerprint
 
-    def examples(self, epoch=None, seed=0):
+    def examples(self, epoch: int | tf.Tensor | None = None, seed: int = 0) -> tf.data.Dataset:
         @tf.autograph.experimental.do_not_convert
-        def with_index(example):
+        def with_index(example: dict[str, Any]) -> dict[str, Any]:
             return dict(id=example["id"], record=self._index.lookup(example["id"]))
 
         return self._source.examples(epoch, seed).map(with_index)
 
-    def decode(self, record, short_side=None):
+    def decode(self, record: Any, short_side: int | None = None) -> tf.Tensor:
         if short_side != self._short_side:
             raise ValueError(f"The images were decoded with short_side={self._short_side}, not {short_side}.")
         shape, end = self._shapes[record], self._ends[record]

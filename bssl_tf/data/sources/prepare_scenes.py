@@ -12,7 +12,9 @@ Fashion-MNIST. ``tfds.load("fashion_scenes", data_dir=DIR)`` and ``--dataset=tfd
 it; DIR must hold the prepared Fashion-MNIST, see `prepare_fashion_mnist`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -34,7 +36,7 @@ _CLOTH = 8  # darker pixels of Fashion-MNIST are background
 _SPLIT_NUMBERS = {"train": 0, "test": 1}
 
 
-class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # untyped
     """Garments of Fashion-MNIST composed to scenes. Features as VOC's in TFDS."""
 
     name = "fashion_scenes"
@@ -49,7 +51,7 @@ class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def settings(self) -> dict[str, int]:
         return {"seed": self._seed, **{f"{split}_scenes": count for split, count in self._counts.items()}}
 
-    def _info(self):
+    def _info(self) -> tfds.core.DatasetInfo:
         names = _fashion_mnist(self._garments_dir).info.features["label"].names
         label = tfds.features.ClassLabel(names=names)
         return tfds.core.DatasetInfo(
@@ -65,10 +67,10 @@ class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             metadata=tfds.core.MetadataDict(self.settings),
         )
 
-    def _split_generators(self, dl_manager):
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         return {split: self._generate_examples(split, count) for split, count in self._counts.items()}
 
-    def _generate_examples(self, split: str, count: int):
+    def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
         data = tfds.as_numpy(_fashion_mnist(self._garments_dir).as_dataset(split=split, batch_size=-1))
         images, labels = data["image"][..., 0], data["label"]
         for number in range(count):
@@ -98,11 +100,12 @@ def compose(
     canvas = np.full((CANVAS, CANVAS), random.uniform(10, 70))
     for _ in range(random.integers(*PIECES, endpoint=True)):
         _paste_piece(canvas, images[random.integers(len(images))], random)
-    boxes, classes = [], []
+    boxes: list[np.ndarray] = []
+    classes: list[int] = []
     for _ in range(random.integers(*OBJECTS, endpoint=True)):
         place = random.integers(len(images))
         cloth, mask = _cut_out(images[place], random.integers(*SIZES, endpoint=True))
-        box = _free_box(cloth.shape, boxes, random)
+        box = _free_box((cloth.shape[0], cloth.shape[1]), boxes, random)
         if box is not None:
             _paste(canvas, cloth, mask, box[:2])
             boxes.append(box)
@@ -188,7 +191,7 @@ def prepare(data_dir: Path, train_scenes: int, test_scenes: int, seed: int) -> t
     return builder
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     """Entry point of ``python -m``."""
     try:
         builder = prepare(Path(_DATA_DIR.value).expanduser(), _TRAIN_SCENES.value, _TEST_SCENES.value, _SEED.value)

@@ -9,6 +9,7 @@ by design   float work that every binary network has: what reads pixels, and wha
 =========== ================================================================================================
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -71,9 +72,16 @@ def findings_about(layers: tuple[PlannedLayer, ...]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: LEVELS.index(finding.level)))
 
 
+def _kernel(layer: PlannedLayer) -> tuple[int, int, int, int]:
+    """Of a layer that has one."""
+    if layer.kernel is None:
+        raise ValueError(f"{layer.name} has no kernel.")
+    return layer.kernel
+
+
 def _idle_share(layer: PlannedLayer) -> float:
     """Share of a 128-bit register's lanes that stay idle over one window of the kernel."""
-    bits = layer.kernel[0] * layer.kernel[1] * layer.kernel[2]
+    bits = math.prod(_kernel(layer)[:3])
     return 1 - bits / (-(-bits // _REGISTER_BITS) * _REGISTER_BITS)
 
 
@@ -86,11 +94,11 @@ def _is_float_convolution(layer: PlannedLayer) -> bool:
 
 
 def _reads_pixels(layer: PlannedLayer) -> bool:
-    return layer.kernel[2] <= _MOST_PIXEL_CHANNELS
+    return _kernel(layer)[2] <= _MOST_PIXEL_CHANNELS
 
 
 def _is_pointwise(layer: PlannedLayer) -> bool:
-    return layer.kernel[:2] == (1, 1)
+    return _kernel(layer)[:2] == (1, 1)
 
 
 def _is_depthwise(layer: PlannedLayer) -> bool:
@@ -115,13 +123,13 @@ _RULES = (
     ),
     _Rule(
         "problem",
-        lambda layer: layer.binary and layer.kernel[2] % 32 != 0,
+        lambda layer: layer.binary and _kernel(layer)[2] % 32 != 0,
         "input channels are not a multiple of 32, the bits of a word, so part of each word is computed for nothing.",
         "Multiples of 32 suit (--student_width).",
     ),
     _Rule(
         "problem",
-        lambda layer: layer.binary and layer.kernel[3] % 8 != 0,
+        lambda layer: layer.binary and _kernel(layer)[3] % 8 != 0,
         "output channels are not a multiple of 8, the block that the ARM kernels work in.",
         "Multiples of 8 suit (--student_width).",
     ),
@@ -146,7 +154,7 @@ _RULES = (
     ),
     _Rule(
         "note",
-        lambda layer: layer.binary and layer.kernel[2] % 32 == 0 and _idle_share(layer) >= _WASTE_WORTH_TELLING,
+        lambda layer: layer.binary and _kernel(layer)[2] % 32 == 0 and _idle_share(layer) >= _WASTE_WORTH_TELLING,
         "kernel area × input channels is far from a multiple of 128, the bits of a register, so a fifth of the lanes "
         "or more stays idle.",
         "Costs little in small layers; wider ones use them fully (--student_width).",

@@ -9,6 +9,7 @@ are signs. Everything else stays float. A batch norm right behind a convolution 
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import tensorflow as tf
 
@@ -102,7 +103,7 @@ class DeploymentPlan:
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
-        rows = [("layers", "output", "on the device", "binary MACs", "float MACs", "bytes")]
+        rows: list[tuple[str, ...]] = [("layers", "output", "on the device", "binary MACs", "float MACs", "bytes")]
         for layer, count in _grouped(self.layers):
             rows.append(
                 (
@@ -159,9 +160,13 @@ def _grouped(layers: tuple[PlannedLayer, ...]) -> list[tuple[PlannedLayer, int]]
             name: getattr(first, name) + getattr(layer, name)
             for name in ("binary_macs", "float_macs", "binary_weight_bytes", "float_bytes")
         }
-        shape = first.output_shape if first.output_shape == layer.output_shape else ("various",)
+        shape = first.output_shape if first.output_shape == layer.output_shape else VARIOUS
         groups[key] = replace(first, output_shape=shape, **sums)
     return [(layer, counts[key]) for key, layer in groups.items()]
+
+
+VARIOUS: Any = ("various",)
+"""Shown in place of a shape."""
 
 
 def count_text(number: int) -> str:

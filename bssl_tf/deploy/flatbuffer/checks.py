@@ -5,7 +5,7 @@ the interpreter crash, or read what is not its own.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,7 @@ def _indices(table: dict[str, Any], field: str) -> list[int]:
     return [int(index) for index in table.get(field, ())]
 
 
-def _within(index: int, entries: Iterable[Any], what: str) -> int:
+def _within(index: int, entries: Sequence[Any], what: str) -> int:
     if not 0 <= index < len(entries):
         raise FileCheckError(f"{what} {index}, of {len(entries)}")
     return int(index)

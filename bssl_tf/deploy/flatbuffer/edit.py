@@ -1,5 +1,8 @@
 """Takes .tflite files apart and puts them together again, for changes that the converter does not make."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
@@ -24,7 +27,7 @@ def packed(model: schema.ModelT) -> bytes:
 class _AlignedBuffer(schema.BufferT):
     """TensorFlow's own class loses the alignment that its schema asks for (``force_align: 16``)."""
 
-    def __init__(self, data):
+    def __init__(self, data: Any) -> None:
         super().__init__()
         self.data = data
 
@@ -69,7 +72,7 @@ def keep_outputs(content: bytes, names: tuple[str, ...]) -> bytes:
     return packed(model)
 
 
-def _named(graph: schema.SubGraphT, indices, names: list[str]) -> list[schema.TensorMapT]:
+def _named(graph: schema.SubGraphT, indices: Iterable[int], names: list[str]) -> list[schema.TensorMapT]:
     entries = []
     for index, name in zip(indices, names, strict=True):
         graph.tensors[index].name = name

@@ -137,7 +137,8 @@ def _checked(content: bytes, check: Callable, *arguments: Any) -> Any:
 def _report(model: dict[str, Any], file_bytes: int, attached: int) -> FileReport:
     codes = [operator_name(code) for code in model.get("operator_codes", ())]
     sizes = [len(buffer.get("data", ())) for buffer in model.get("buffers", ())]
-    operators, constants = Counter(), dict.fromkeys(BYTE_KINDS, 0)
+    operators: Counter[str] = Counter()
+    constants = dict.fromkeys(BYTE_KINDS, 0)
     counted: set[int] = set()
     for graph in model["subgraphs"]:
         for operator in graph.get("operators", ()):

@@ -36,6 +36,17 @@ class Network:
     class_names: tuple[str, ...] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def backbone_fields(self) -> dict[str, Any]:
+        """Fields of its `BackboneSpec`.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if self.spec is None:
+            raise ValueError(f"{self.name} is no backbone of this package.")
+        return self.spec
+
 
 @dataclass(frozen=True)
 class Score:
@@ -125,8 +136,8 @@ class Protocol(abc.ABC):
         """
 
     @abc.abstractmethod
-    def run(self, task: Task, **part) -> list[Score]:
-        """Measure one of `parts`."""
+    def run(self, task: Task, *_: Any, **part: Any) -> list[Score]:
+        """Measure one of `parts`, given as keyword arguments."""
 
 
 def keras_only(network: Network) -> bool:

@@ -110,7 +110,7 @@ def _training_step(classifier: Classifier, training: ClassifierTraining) -> Call
     optimizer.build(variables)
 
     @tf.function(autograph=False)
-    def step(pixels, labels):
+    def step(pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = head(backbone(pixels, training=training.train_backbone))
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))

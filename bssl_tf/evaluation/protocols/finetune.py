@@ -9,6 +9,7 @@ is chosen on test images.
 
 import dataclasses
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Finetune(Protocol):
     """Trains a classifier, or the whole pretrained network with one, on few labels."""
 
     name = "finetune"
-    reads = (
+    reads: tuple[str, ...] = (
         "finetune_steps",
         "finetune_batch_size",
         "finetune_learning_rate",
@@ -39,9 +40,9 @@ class Finetune(Protocol):
     requirement = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
-        return keras_only(network) and network.pretrained and network.spec["mode"] == BINARY
+        return keras_only(network) and network.pretrained and network.backbone_fields["mode"] == BINARY
 
-    def parts(self):
+    def parts(self) -> list[dict[str, Any]]:
         return draws_of(self.settings.amounts, self.settings.finetune_draws)
 
     def check(self, data: LabelledData) -> None:
@@ -82,14 +83,14 @@ class Finetune(Protocol):
             train_backbone=self.layers != "head",
         )
         backbone = task.network.load()  # one of its own: the one of the task stays as it is
-        classifier = build_classifier(BackboneSpec(**task.network.spec), data.class_names, backbone)
+        classifier = build_classifier(BackboneSpec(**task.network.backbone_fields), data.class_names, backbone)
         if self.starts_linear:
             features = task.features("train")
             fit = fit_linear(features[chosen], data.train_labels[chosen], seed, scale_of=features)
             classifier.head.set_weights(fit.dense(len(data.class_names)))
         train_classifier(classifier, images, training, task.progress)
         accuracy, confusion = accuracy_of(classifier, data)
-        details = {"confusion": confusion}
+        details: dict[str, Any] = {"confusion": confusion}
         if task.folder:
             made_from = hashlib.sha256(f"{task.network.identity} {self.identity}".encode()).hexdigest()[:6]
             name = f"{self.name}-{self.layers}-{data.name}-{amount}-draw{draw}-{made_from}"
@@ -128,7 +129,7 @@ class Scratch(Finetune):
         return False
 
 
-def accuracy_of(classifier, data: LabelledData) -> tuple[float, list[list[int]] | None]:
+def accuracy_of(classifier: Any, data: LabelledData) -> tuple[float, list[list[int]] | None]:
     """Accuracy of a `models.classifier.Classifier` on the test images, and the confusion of classes."""
     from bssl_tf.data import evaluation_images, readable_data_errors
     from bssl_tf.evaluation.features import extract_features

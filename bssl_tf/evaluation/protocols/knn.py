@@ -47,13 +47,15 @@ def knn_accuracies(
     distances, neighbours = nearest(train_x, test_x, max(ks))
     weights = np.exp((1 - distances**2 / 2) / temperature)
     plain, weighted = np.zeros((2, len(test_x), int(train_y.max()) + 1))
-    accuracies, everyone = {}, np.arange(len(test_x))
+    accuracies: dict[int, tuple[float, float]] = {}
+    everyone = np.arange(len(test_x))
     for place in range(max(ks)):
         classes = train_y[neighbours[:, place]]
         plain[everyone, classes] += 1
         weighted[everyone, classes] += weights[:, place]
         if place + 1 in ks:
-            accuracies[place + 1] = tuple(float((votes.argmax(1) == test_y).mean()) for votes in (plain, weighted))
+            right, right_weighted = (float((votes.argmax(1) == test_y).mean()) for votes in (plain, weighted))
+            accuracies[place + 1] = right, right_weighted
     return accuracies
 
 

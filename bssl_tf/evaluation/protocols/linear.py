@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -106,7 +107,7 @@ def fit_linear(x: np.ndarray, y: np.ndarray, seed: int = 0, scale_of: np.ndarray
     scaler = StandardScaler().fit(x if scale_of is None else scale_of)
     x, converged = _scaled(scaler, x), []
 
-    def fit(c: float, places) -> LogisticRegression:
+    def fit(c: float, places: np.ndarray | slice) -> LogisticRegression:
         classifier, well = _fit(x[places], y[places], c)
         converged.append(well)
         return classifier
@@ -169,7 +170,7 @@ class Linear(Protocol):
     name = "linear"
     version = 2  # 1 could end with a penalty under which the larger classes win everywhere
 
-    def parts(self):
+    def parts(self) -> list[dict[str, Any]]:
         return draws_of(self.settings.amounts, self.settings.draws)
 
     def check(self, data: LabelledData) -> None:

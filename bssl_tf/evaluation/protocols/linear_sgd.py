@@ -31,7 +31,7 @@ class LinearSgd(Protocol):
         milestones = [epoch * steps_per_epoch for epoch in settings.milestones]
         rates = [settings.sgd_learning_rate / 10**passed for passed in range(len(milestones) + 1)]
         schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(milestones, rates)
-        classifier = build_classifier(BackboneSpec(**task.network.spec), task.data.class_names, task.model())
+        classifier = build_classifier(BackboneSpec(**task.network.backbone_fields), task.data.class_names, task.model())
         training = ClassifierTraining(
             tf.keras.optimizers.SGD(schedule, momentum=0.9),
             steps=settings.sgd_epochs * steps_per_epoch,

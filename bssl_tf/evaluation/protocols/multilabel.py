@@ -90,7 +90,7 @@ def multilabel_svm(
     precisions, chosen = [], []
     for train_y, test_y in zip(train_labels.T, test_labels.T, strict=True):
 
-        def held_out_precision(c, fit, held, y=train_y):
+        def held_out_precision(c: float, fit: np.ndarray, held: np.ndarray, y: np.ndarray = train_y) -> float:
             scores = fit_svm(train_x[fit], y[fit], c).decision_function(train_x[held])
             return average_precision(scores, y[held], eleven_points)
 

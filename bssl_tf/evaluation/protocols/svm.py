@@ -5,6 +5,7 @@ differs: features are standardised, and C is held-out instead of cross-validated
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -58,7 +59,7 @@ class Svm(Protocol):
 
     name = "svm"
 
-    def parts(self):
+    def parts(self) -> list[dict[str, Any]]:
         low_shot = [{"shots": k, "draw": draw} for k in self.settings.shots for draw in range(self.settings.draws)]
         return [{"shots": None, "draw": 0}, *low_shot]
 

@@ -38,10 +38,11 @@ class Method(tf.keras.Model, abc.ABC):
     head: tf.keras.Model | None = None
     """What is trained on top of the backbone and may be distilled later (`methods.s2bnn`): features → outputs."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._means = {name: Mean(name) for name in self.reported}
-        self._micro_batches, self._make_views = 1, None
+        self._micro_batches = 1
+        self._make_views: Callable | None = None
         self.distribute_reduction_method = "first"  # what is reported is the same in all replicas
 
     def compile(
@@ -100,25 +101,25 @@ class Method(tf.keras.Model, abc.ABC):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.backbone(images, training=training)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         groups = self.optimizer_groups()
         variables = [variable for _, group in groups for variable in group]
         if self._micro_batches == 1:
             gradients, step_outputs = self._gradients(data, variables)
         else:
             gradients, step_outputs = self._accumulated_gradients(data, variables), {}
-        gradients = iter(gradients)
+        waiting = iter(gradients)
         for optimizer, group in groups:
-            optimizer.apply_gradients([(next(gradients), variable) for variable in group])
+            optimizer.apply_gradients([(next(waiting), variable) for variable in group])
         self.after_step(**step_outputs)
         return self._report()
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         terms, _ = self._terms(data, training=False)
         self._record(terms)
         return self._report()
 
-    def _gradients(self, data, variables: list[tf.Variable]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+    def _gradients(self, data: Any, variables: list[tf.Variable]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Gradients of the replica's share of the loss, in float32, and the step outputs; the terms are recorded."""
         scaled = isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
         with tf.GradientTape() as tape:
@@ -130,21 +131,21 @@ class Method(tf.keras.Model, abc.ABC):
         gradients = tape.gradient(loss, variables)
         return (self.optimizer.get_unscaled_gradients(gradients) if scaled else gradients), step_outputs
 
-    def _accumulated_gradients(self, data, variables: list[tf.Variable]) -> list[tf.Tensor]:
+    def _accumulated_gradients(self, data: Any, variables: list[tf.Variable]) -> list[tf.Tensor]:
         """Mean of the gradients of the micro batches, computed one after another, so that one part is in memory.
 
         A loop of the graph; on several replicas it is written out, since TensorFlow has no collectives in loops.
         """
         count = self._micro_batches
 
-        def part_of(tensor, index):
+        def part_of(tensor: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
             if tensor.shape[0] is not None and tensor.shape[0] % count:
                 raise ValueError(f"A batch of {tensor.shape[0]} images cannot be split into {count} equal parts.")
             size = tf.shape(tensor)[0] // count
             part = tensor[index * size : (index + 1) * size]
             return tf.ensure_shape(part, (tensor.shape[0] and tensor.shape[0] // count, *tensor.shape[1:]))
 
-        def add_part(index, *sums):
+        def add_part(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
             part = tf.nest.map_structure(lambda tensor: part_of(tensor, index), data)
             gradients, _ = self._gradients(part, variables)
             return index + 1, *(total + gradient / count for total, gradient in zip(sums, gradients))
@@ -158,7 +159,7 @@ class Method(tf.keras.Model, abc.ABC):
         _, *gradients = tf.while_loop(lambda index, *_: index < count, add_part, [0, *sums], parallel_iterations=1)
         return gradients
 
-    def _terms(self, data, training: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    def _terms(self, data: Any, training: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """The scalars of `loss_terms`, and the step outputs."""
         views, *more = data
         if self._make_views is not None:

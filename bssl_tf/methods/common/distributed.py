@@ -10,6 +10,8 @@ Two rules make the result that of one replica with the whole batch:
 With one replica, or without a strategy, all of this is what it is on one device.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 MEAN, SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
@@ -79,7 +81,7 @@ def mean_of_terms(terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 class Mean(tf.keras.metrics.Mean):
     """A mean of values that are the same in all replicas: read without a collective, by any worker on its own."""
 
-    def add_weight(self, *args, **options):
+    def add_weight(self, *args: Any, **options: Any) -> tf.Variable:
         return super().add_weight(*args, **{**options, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA})
 
 

@@ -14,7 +14,9 @@ def momentum_copy(network: tf.keras.Model) -> tf.keras.Model:
     return copy
 
 
-def follow(target: tf.keras.Model, online: tf.keras.Model, momentum, *, statistics: bool = False) -> None:
+def follow(
+    target: tf.keras.Model, online: tf.keras.Model, momentum: float | tf.Tensor, *, statistics: bool = False
+) -> None:
     """Move the target's weights towards the online network's: ``target = m·target + (1 - m)·online``.
 
     To be called by every replica of a training step.
@@ -35,11 +37,11 @@ def assign(variables: list[tf.Variable], values: list[tf.Tensor]) -> None:
     """Give variables new values, the same on all replicas, from within a replica's training step."""
 
     @tf.autograph.experimental.do_not_convert
-    def put(variable, value):
+    def put(variable: tf.Variable, value: tf.Tensor) -> None:
         variable.assign(value)
 
     @tf.autograph.experimental.do_not_convert
-    def on_all_replicas(strategy, values):
+    def on_all_replicas(strategy: tf.distribute.Strategy, values: list[tf.Tensor]) -> None:
         for variable, value in zip(variables, values, strict=True):
             strategy.extended.update(variable, put, args=(value,))
 

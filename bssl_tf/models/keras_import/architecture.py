@@ -46,7 +46,7 @@ def checked(configuration: Any) -> dict[str, Any]:
 
 
 class _Checker:
-    def __init__(self):
+    def __init__(self) -> None:
         self._layers, self._values = 0, 0
 
     def model(self, entry: Any, where: str, depth: int) -> dict[str, Any]:

@@ -129,7 +129,10 @@ def recognise(tensors: Mapping[str, np.ndarray]) -> Recognised | None:
     if layout is None:
         return None
 
-    backbone, head, dropped, unexpected = {}, {}, {}, []
+    backbone: dict[str, np.ndarray] = {}
+    head: dict[str, np.ndarray] = {}
+    dropped: dict[str, int] = {}
+    unexpected: list[str] = []
     for name, (full_name, values) in named.items():
         if name.endswith(_COUNTER):
             continue

@@ -84,7 +84,9 @@ def head_from(tensors: Mapping[str, np.ndarray]) -> tf.keras.Model:
                 f"the projection head is no plain row of layers: it has {name}. Import without --keep_head."
             )
         modules.setdefault(int(match[1] or 0), {})[match[2]] = values
-    layers, weights, last = [], [], max(modules)
+    layers: list[HeadLayer] = []
+    weights: list[np.ndarray] = []
+    last = max(modules)
     for number, module in sorted(modules.items()):
         has_relu = number < last and number + 1 not in modules
         follows_dense = number - 1 in modules and modules[number - 1].get("weight", np.empty(0)).ndim == 2

@@ -81,7 +81,7 @@ class HealthMonitor:
         warnings: the warnings given so far, in plain words.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.warnings: list[str] = []
         self._seen: dict[str, int] = {}
 
@@ -117,7 +117,7 @@ class BinaryLayerProbe:
         images: (n, size, size, channels) pixels to probe activations with.
     """
 
-    def __init__(self, method: Method, images: np.ndarray):
+    def __init__(self, method: Method, images: np.ndarray) -> None:
         layers = [layer for layer in method.backbone.layers if getattr(layer, "input_quantizer", None) is not None]
         self._images = tf.cast(images, tf.float32)
         self._kernels = [layer.kernel for layer in layers if layer.kernel_quantizer is not None and layer.trainable]

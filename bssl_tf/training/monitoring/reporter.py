@@ -1,7 +1,7 @@
 """The callback that writes and shows what happens: metrics files, TensorBoard, curves, progress, warnings."""
 
 import time
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow as tf
 from rich.console import Console
@@ -59,17 +59,17 @@ class Reporter(tf.keras.callbacks.Callback):
         self.epochs = MetricsTable(folder.epoch_metrics, writer, start_step)
         self._curves_written = time.monotonic()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._step += 1
         if self._step % self._log_every == 0 or self._step % self._steps_per_epoch == 0:
-            values = {name: float(value) for name, value in logs.items()}
+            values = {name: float(value) for name, value in (logs or {}).items()}
             self.steps.append(self._step, values | {"learning_rate": self._learning_rate()})
             self._progress.show({name: values[name] for name in SHOWN if name in values})
             self._warn(values)
             self.model.reset_metrics()
         self._progress.advance(self._step)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._step % self._steps_per_epoch:
             return
         values = self._probe.report()
@@ -83,7 +83,7 @@ class Reporter(tf.keras.callbacks.Callback):
         if time.monotonic() - self._curves_written > SECONDS_BETWEEN_CURVES:
             self.write_curves()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.write_curves()
 
     def write_curves(self) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bssl_tf.config.execution import DistributionSettings
 from bssl_tf.console import console, print_error
@@ -15,6 +15,9 @@ from bssl_tf.native_logs import held_back_stderr
 from bssl_tf.training.multi_worker.cluster import Cluster
 from bssl_tf.training.multi_worker.rendezvous import assemble
 
+if TYPE_CHECKING:
+    from bssl_tf.training.multi_worker.strategy import Distribution
+
 SECONDS_TO_LEARN_WHO = 30.0
 REMEDY = "What was saved is whole: start the same command on all workers again, and they go on from there."
 
@@ -22,7 +25,7 @@ REMEDY = "What was saved is whole: start the same command on all workers again, 
 @contextlib.contextmanager
 def together(
     settings: DistributionSettings, cluster: Cluster | None, workdir: Path, shared_settings: Mapping[str, Any]
-) -> Iterator["Distribution"]:  # noqa: F821
+) -> Iterator["Distribution"]:
     """Wait for the other workers, start TensorFlow's strategy, and end with the others however this one ends.
 
     TensorFlow is imported, but must not have computed anything. Workers other than the chief do not print.
