@@ -82,7 +82,9 @@ def outliers(layout: Layout, count: int) -> list[Hit]:
 
 def _copies(files: Sequence[Path]) -> set[tuple[int, int]]:
     """Each file with the first one of the same content."""
-    by_size, by_content, copies = {}, {}, set()
+    by_size: dict[int, list[int]] = {}
+    by_content: dict[str, int] = {}
+    copies = set()
     for number, file in enumerate(files):
         try:
             by_size.setdefault(os.stat(file).st_size, []).append(number)

@@ -53,14 +53,14 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict:
 
     config = configuration.load(Path(job.run) / "config.json")
     data = dataclasses.replace(config.data, dataset=f"folder:{job.tree}", data_dir="")
-    sources = [load_source(data, split, folder) for split in ("train", "test")]
-    photos = labelled(data.dataset, *sources, settings=dataclasses.asdict(data))
+    train, test = (load_source(data, split, folder) for split in ("train", "test"))
+    photos = labelled(data.dataset, train, test, settings=dataclasses.asdict(data))
     (network,) = named_networks([str(Path(job.run) / "stage2")])
     backbone = network.load()
 
     def features(split: str) -> np.ndarray:
         source = photos.train if split == "train" else photos.test
-        spec = network.spec
+        spec = network.backbone_fields
         images = evaluation_images(source, image_size=spec["image_size"], channels=spec["channels"])
         return extract_features(backbone, images, f"{split} photos")
 

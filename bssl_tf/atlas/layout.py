@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -162,7 +163,7 @@ def _in_square(points: np.ndarray) -> np.ndarray:
     return 0.5 + (points - (low + high) / 2) / max((high - low).max(), 1e-9)
 
 
-def require_open_tsne():
+def require_open_tsne() -> ModuleType:
     """The module.
 
     Raises:

@@ -142,7 +142,7 @@ def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
     return Accuracy(photos, labelled.classes[checks], given, labelled.class_ids, bool(labelled.checks.any()))
 
 
-def _fit(features: np.ndarray, labelled: LabelledPhotos, places) -> LinearFit:
+def _fit(features: np.ndarray, labelled: LabelledPhotos, places: np.ndarray | slice) -> LinearFit:
     with threadpool_limits(1):  # so little work that a second thread costs more than it brings: 20 times the time
         return fit_linear(features[labelled.photos[places]], labelled.classes[places], scale_of=features)
 

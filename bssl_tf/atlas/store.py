@@ -76,7 +76,7 @@ class SessionStore:
         """The new class's id. Raises UserError for a name that cannot be used."""
         with self._database.transaction() as db:
             name = checked_class_name(name, list(self.classes().values()))
-            class_id = db.execute("INSERT INTO classes (name) VALUES (?)", (name,)).lastrowid
+            class_id = db.execute("INSERT INTO classes (name) VALUES (?)", (name,)).lastrowid or 0
             self._record("add class", {"class": class_id, "name": name}, window)
             return class_id
 
@@ -227,9 +227,10 @@ class SessionStore:
     def _record(self, kind: str, detail: Mapping, window: str) -> int:
         self._database.raise_revision()
         row = (kind, json.dumps(detail, ensure_ascii=False), window, self.run, time.time())
-        return self._database.execute(
+        cursor = self._database.execute(
             "INSERT INTO actions (kind, detail, window, run, at) VALUES (?, ?, ?, ?, ?)", row
-        ).lastrowid
+        )
+        return cursor.lastrowid or 0
 
     def _change(self, action: int, after: Mapping[bytes, tuple[int | None, str]]) -> None:
         rows = self._database.rows("SELECT path, class, source FROM labels")

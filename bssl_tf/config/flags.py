@@ -23,7 +23,12 @@ from bssl_tf.methods.registry import unreadable_methods
 
 def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> None:
     """Define one absl flag for every setting of the given groups (dataclasses), in `registry` or as the program's."""
-    define = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+    define: dict[Any, Callable[..., Any]] = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+    }
     registry = flags.FLAGS if registry is None else registry
     for group in groups:
         for field in fields(group):

@@ -9,7 +9,7 @@ from typing import Any
 
 from bssl_tf.config import renamed
 from bssl_tf.config.renamed import with_new_names, with_target
-from bssl_tf.config.training import Config
+from bssl_tf.config.training import Config, config_groups
 from bssl_tf.files import write_json
 
 

@@ -62,7 +62,6 @@ def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[
         from bssl_tf.device.host import X86_WARNING, Host
 
         return Host(TfliteBackbone), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
-    shell: AdbShell | SshShell
     if target == "android":
         shell: Shell = AdbShell(device)
     elif target.startswith("ssh:"):

@@ -66,7 +66,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
         for protocol in protocols
         for part in protocol.parts()
     ]
-    found: dict[str, Iterable[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     images: dict[str, dict[str, Any]] = {}
     for run in dict.fromkeys(runs):
         if not Path(run).is_dir():

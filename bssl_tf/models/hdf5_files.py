@@ -1,7 +1,8 @@
 """Looks through an HDF5 file before anybody reads arrays from it, or builds the network that it should belong to."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import h5py
 import tensorflow as tf
@@ -71,7 +72,7 @@ def memory_for_weights(file_bytes: int) -> Iterator[None]:
     """
     total = 0
 
-    def create(next_creator, **options):
+    def create(next_creator: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
         nonlocal total
         shape = tf.TensorShape(options.get("shape"))
         if shape.is_fully_defined():

@@ -110,7 +110,13 @@ class FeatureCache:
                     if not console.is_terminal:
                         console.print(f"{title}: done")
 
-    def _fill_cycle(self, cycle, features, views_from, advance) -> None:
+    def _fill_cycle(
+        self,
+        cycle: int,
+        features: Callable[[np.ndarray], np.ndarray],
+        views_from: ViewsFrom,
+        advance: Callable[[int], None],
+    ) -> None:
         partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
         row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
         if row == 0:

@@ -130,7 +130,14 @@ def assemble(
     return _as_member(cluster, dict(settings), workdir, seconds, log)
 
 
-def _as_chief(cluster, server, settings, workdir, deadline, log) -> Team:
+def _as_chief(
+    cluster: Cluster,
+    server: socket.socket,
+    settings: Mapping[str, Any],
+    workdir: Path,
+    deadline: float,
+    log: Callable[[str], None],
+) -> Team:
     lines: dict[int, _Line] = {}
     others = [index for index in range(len(cluster.addresses)) if index != cluster.index]
 
@@ -216,7 +223,9 @@ def _greetings(server: socket.socket, token: str) -> "Iterator[queue.Queue[tuple
         listener.join()
 
 
-def _as_member(cluster, settings, workdir, seconds, log) -> Team:
+def _as_member(
+    cluster: Cluster, settings: Mapping[str, Any], workdir: Path, seconds: float, log: Callable[[str], None]
+) -> Team:
     chief, deadline = cluster.name(0), time.monotonic() + seconds
     log(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
     line = _call(cluster, deadline)
@@ -244,7 +253,7 @@ def _as_member(cluster, settings, workdir, seconds, log) -> Team:
     return Team(cluster, {0: line})
 
 
-def _send_all(lines: Iterable[_Line], message: Mapping[str, str]) -> None:
+def _send_all(lines: Iterable[_Line], message: Mapping[str, Any]) -> None:
     for line in lines:
         try:
             line.send(**message)
