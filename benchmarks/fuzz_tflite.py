@@ -52,7 +52,7 @@ def outcome(content: bytes) -> tuple[str, str]:
         except MetadataError:
             pass  # the network may be whole
         network = TfliteBackbone(content, num_threads=1)
-        network.run(np.zeros(network.image_shape, network.report.inputs[0].dtype))
+        network.run(np.zeros((1, *network.image_shape), network.report.inputs[0].dtype))
     except UserError as error:
         _, ran, how = str(error).partition("a process of its own, ")
         ended = how.startswith(("crashes", "ends", "gives no answer"))

@@ -15,6 +15,7 @@ from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file, rea
 from bssl_tf.deploy.interpreter_process import InterpreterCrash, InterpreterProcess
 from bssl_tf.errors import UserError
 
+_MOST_AT_ONCE, _SECONDS_AT_ONCE = 64, 1.0
 _OUTPUT_TYPES = ("float32", "uint8", "int8", "int32", "int64")
 
 
@@ -115,17 +116,27 @@ class TfliteBackbone:
                 f" Load the images with --image_size={size} --channels={channels}, or convert for the other"
                 " size."
             )
-        given = [self.run(image)[1] for image in images.astype(self.report.inputs[0].dtype, copy=False)]
-        return [np.concatenate([row[existing.index(name)] for row in given]) for name in names]
+        images = images.astype(self.report.inputs[0].dtype, copy=False)
+        given, place, count = [], 0, 1
+        while place < len(images):
+            seconds, part = self.run(images[place : place + count])
+            given.append(part)
+            place += len(part[0])
+            count = max(1, min(_MOST_AT_ONCE, int(len(part[0]) * _SECONDS_AT_ONCE / max(seconds, 1e-6))))
+        return [np.concatenate([part[existing.index(name)] for part in given]) for name in names]
 
-    def run(self, image: np.ndarray) -> tuple[float, list[np.ndarray]]:
-        """Seconds within the interpreter, and all outputs (1, D), for one image of the file's own type (S, S, C)."""
+    def run(self, images: np.ndarray) -> tuple[float, list[np.ndarray]]:
+        """Seconds within the interpreter and all outputs, (n, D), for images of the file's own type, (n, S, S, C).
+
+        They are sent to the interpreter's process together, and have to be done within its time for an answer.
+        """
         try:
-            seconds, content = self._interpreter.run(np.ascontiguousarray(image).tobytes())
+            seconds, content = self._interpreter.run(np.ascontiguousarray(images).tobytes(), len(images))
         except InterpreterCrash as error:
             raise self._crashed(error) from None
-        parts = zip(self.report.outputs, self._ends, self._ends[1:])
-        return seconds, [np.frombuffer(content[a:b], out.dtype).reshape(out.shape) for out, a, b in parts]
+        rows = np.frombuffer(content, np.uint8).reshape(len(images), self._ends[-1])
+        ends = zip(self.report.outputs, self._ends, self._ends[1:], strict=False)
+        return seconds, [np.ascontiguousarray(rows[:, a:b]).view(output.dtype) for output, a, b in ends]
 
     def _crashed(self, error: InterpreterCrash) -> TfliteFileError:
         return TfliteFileError(

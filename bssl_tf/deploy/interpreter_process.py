@@ -5,8 +5,8 @@ memory, loads the engine's library alone and answers over a socket. It is a scri
 
     python -I interpreter_process.py FILE_DESCRIPTOR LIBRARY THREADS MEMORY_BYTES
 
-Messages are bytes: the file; then, back, the seconds that loading took; then for each image its pixels, and back the
-seconds of the run and all outputs, one behind the other.
+Messages are bytes: the file; then, back, the seconds that loading took; then the pixels of one or more images, and back
+the seconds of the run and, image by image, all outputs, one behind the other.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ import tempfile
 import weakref
 from multiprocessing.connection import Connection, Pipe
 
-SECONDS_FOR_AN_IMAGE = 120.0
+SECONDS_FOR_AN_ANSWER = 120.0
 MEMORY_BYTES = 6 * 2**30
 _LIBRARY = ("tflite", "python", "interpreter_wrapper_lite.so")
 _SECONDS = struct.Struct("<d")
@@ -67,13 +67,13 @@ class InterpreterProcess:
         self._end = weakref.finalize(self, _end, self._process, self._connection)
         self.start_seconds, _ = self._answer_to(content, 0)
 
-    def run(self, pixels: bytes) -> tuple[float, bytes]:
-        """Seconds that the interpreter took, and the outputs, for one image.
+    def run(self, pixels: bytes, images: int = 1) -> tuple[float, bytes]:
+        """Seconds that the interpreter took, and the outputs, for one image or more.
 
         Raises:
             InterpreterCrash: it died, or gave no answer in time.
         """
-        return self._answer_to(pixels, self._output_bytes)
+        return self._answer_to(pixels, images * self._output_bytes)
 
     def close(self) -> None:
         """End the process; it also ends with this object."""
@@ -82,9 +82,9 @@ class InterpreterProcess:
     def _answer_to(self, message: bytes, length: int) -> tuple[float, bytes]:
         try:
             self._connection.send_bytes(message)
-            if not self._connection.poll(SECONDS_FOR_AN_IMAGE):
+            if not self._connection.poll(SECONDS_FOR_AN_ANSWER):
                 self.close()
-                raise InterpreterCrash(f"gives no answer within {SECONDS_FOR_AN_IMAGE:.0f} s")
+                raise InterpreterCrash(f"gives no answer within {SECONDS_FOR_AN_ANSWER:.0f} s")
             answer = self._connection.recv_bytes(_SECONDS.size + length)
         except (OSError, EOFError):
             raise InterpreterCrash(self._reason()) from None
@@ -136,9 +136,9 @@ def _serve(descriptor: int, library: str, num_threads: int, memory: int) -> None
             message = connection.recv_bytes()
         except EOFError:
             return
-        pixels = np.frombuffer(message, kind).reshape(shape)
+        pixels = np.frombuffer(message, kind).reshape(-1, *shape)
         begin = time.perf_counter()
-        outputs = interpreter.predict([pixels])
+        outputs = [output for image in pixels for output in interpreter.predict([image])]
         seconds = time.perf_counter() - begin
         connection.send_bytes(_SECONDS.pack(seconds) + b"".join(np.ascontiguousarray(x).tobytes() for x in outputs))
 

@@ -30,7 +30,7 @@ class Host:
     def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:  # noqa: ARG002
         backbone = self._load(file, threads)
         start = backbone.start_seconds
-        pixels = np.zeros(backbone.image_shape, backbone.report.inputs[0].dtype)
+        pixels = np.zeros((1, *backbone.image_shape), backbone.report.inputs[0].dtype)
         seconds = [backbone.run(pixels)[0] for _ in range(1 + WARM_UP_RUNS + REPEATS)]
         first, warm_up, counted = seconds[0], seconds[1 : 1 + WARM_UP_RUNS], seconds[1 + WARM_UP_RUNS :]
         return ToolRun(

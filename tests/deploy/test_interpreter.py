@@ -35,3 +35,11 @@ def test_a_file_that_is_no_backbone_is_refused():
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.tflite"):
         TfliteBackbone(tmp_path / "nowhere.tflite")
+
+
+def test_images_are_run_in_any_number_and_order(residual_file, images):
+    backbone = TfliteBackbone(residual_file)
+    many = np.concatenate([images] * 5)  # 160: sent in parts
+    expected = np.concatenate([backbone.run(image[None])[1][0] for image in images])
+    assert np.array_equal(backbone.features(many), np.concatenate([expected] * 5))
+    assert len(np.unique(expected, axis=0)) == len(images)

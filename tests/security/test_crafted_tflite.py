@@ -85,7 +85,7 @@ def test_mutations_give_clear_errors_or_a_network_that_runs(described):
     for content in accepted[:RUN]:
         try:
             network = TfliteBackbone(content, num_threads=1)
-            network.run(np.zeros(network.image_shape, network.report.inputs[0].dtype))
+            network.run(np.zeros((1, *network.image_shape), network.report.inputs[0].dtype))
         except TfliteFileError:
             pass
 
@@ -98,9 +98,9 @@ def test_a_crash_of_the_interpreter_ends_its_own_process_only(residual_file):
 
 def test_an_interpreter_that_hangs_is_ended(residual_file, monkeypatch):
     network = TfliteBackbone(residual_file)
-    monkeypatch.setattr(interpreter_process, "SECONDS_FOR_AN_IMAGE", 0.0)
+    monkeypatch.setattr(interpreter_process, "SECONDS_FOR_AN_ANSWER", 0.0)
     with pytest.raises(TfliteFileError, match="gives no answer within 0 s"):
-        network.run(np.zeros((16, 16, 3), np.uint8))
+        network.run(np.zeros((1, 16, 16, 3), np.uint8))
     assert network._interpreter._process.poll() is not None
 
 
