@@ -1,26 +1,41 @@
-"""Settings of `bssl-detect`, as dataclass fields that become flags."""
+"""Settings of `bssl-detect`, in groups of dataclass fields that become flags."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
+from bssl_tf.config.data import DataSettings
+from bssl_tf.config.execution import RunSettings
+from bssl_tf.config.export import INPUT_TYPES
 from bssl_tf.config.learning import OPTIMIZERS
-from bssl_tf.config.setting import LARGEST_LEARNING_RATE, MOST_EPOCHS, MOST_IN_A_BATCH, setting
+from bssl_tf.config.setting import (
+    LARGEST_LEARNING_RATE,
+    LARGEST_SEED,
+    MINUTES_OF_A_YEAR,
+    MOST_COUNTED,
+    MOST_EPOCHS,
+    MOST_IN_A_BATCH,
+    setting,
+)
+from bssl_tf.config.validation import validate_group
+from bssl_tf.errors import ConfigError
+
+RANDOM = "random"
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
     backbone: str = setting(
         "",
-        "Where the backbone comes from: a workdir of bssl-train, or a folder with backbone.json (WORKDIR/stage2); "
-        "empty: --workdir itself; random: the same network as in --workdir (or --random_like) with random weights.",
+        "Pretrained backbone: a workdir of bssl-train, or a folder with backbone.json, imported ones too. Empty: the "
+        "student of --workdir. random: random weights, the network described by --random_like.",
     )
     random_like: str = setting(
-        "", "backbone=random: workdir or folder whose backbone.json describes the network; empty: --workdir."
+        "", "backbone=random: workdir or folder whose network is built anew; empty: the student of --workdir."
     )
     neck_channels: int = setting(
-        128,
-        "Channels of the neck and the head. Multiples of 128 suit LCE's kernels, 32 is the least.",
-        low=32,
-        high=4096,
+        128, "Channels of neck and head. Multiples of 128 use LCE's kernels fully, 32 is the least.", low=32, high=4096
     )
     head_depth: int = setting(2, "Binary 3×3 convolutions of the head, shared by all levels.", low=1, high=32)
 
@@ -28,14 +43,16 @@ class DetectorSettings:
 @dataclass(frozen=True)
 class BoxAugmentationSettings:
     box_flip: bool = setting(True, "Mirror half of the images, and their boxes.")
-    scale_min: float = setting(0.8, "Smallest factor by which objects are scaled (scale jitter).", low=0.1, high=1.0)
-    scale_max: float = setting(1.25, "Largest factor by which objects are scaled.", low=1.0, high=10.0)
+    scale_min: float = setting(0.8, "Scale jitter: smallest factor of the objects' size.", low=0.1, high=1.0)
+    scale_max: float = setting(1.25, "Scale jitter: largest factor of the objects' size.", low=1.0, high=10.0)
 
 
 @dataclass(frozen=True)
 class DetectionTrainingSettings:
     test_dataset: str = setting(
-        "", "Test images of a coco: data set, as coco:ANNOTATIONS.json,IMAGES; empty: --holdout of --dataset."
+        "",
+        "Test images of a coco: data set, as coco:ANNOTATIONS.json,IMAGES; empty: --holdout of --dataset.",
+        changes_result=False,
     )
     finetune_layers: str = setting(
         "whole",
@@ -59,3 +76,88 @@ class DetectionTrainingSettings:
     weight_decay: float = setting(0.0, "Weight decay of kernels (not with adam).", low=0.0, high=10.0)
     momentum: float = setting(0.9, "Momentum of sgd and lars.", low=0.0, high=1.0)
     warmup_epochs: int = setting(1, "Epochs of linear warm-up of the learning rate.", low=0, high=MOST_EPOCHS)
+
+
+@dataclass(frozen=True)
+class DetectionRunSettings:
+    workdir: str = setting("", "Folder of the run: WORKDIR/detector is written. Required.", changes_result=False)
+    detector_name: str = setting(
+        "detector", "Folder in --workdir; other names keep several detectors of one run apart.", changes_result=False
+    )
+    seed: int = setting(0, "Seed of weights, order and augmentation.", low=0, high=LARGEST_SEED)
+    log_every: int = setting(
+        50, "Steps between two rows of the metrics.", low=1, high=MOST_COUNTED, changes_result=False
+    )
+    checkpoint_minutes: float = setting(
+        5.0, "Minutes between two checkpoints.", low=0.0, high=MINUTES_OF_A_YEAR, changes_result=False
+    )
+    export: bool = setting(True, "Write detector.tflite and prove that it finds the same.", changes_result=False)
+    input_type: str = setting(
+        "uint8", "Type of the file's input, pixels in 0..255.", choices=INPUT_TYPES, changes_result=False
+    )
+    sheet_images: int = setting(
+        16, "Test images on the sheet with boxes; 0: no sheet.", low=0, high=1000, changes_result=False
+    )
+    dry_run: bool = setting(False, "Run everything on 32 images for 2 steps, in WORKDIR/dry_run.", changes_result=False)
+
+    @property
+    def folder(self) -> Path:
+        """Of the detector."""
+        return Path(self.workdir) / self.detector_name
+
+    def as_run_settings(self) -> RunSettings:
+        """What the training loop needs; there is no online 20-NN accuracy, an image having several classes."""
+        return RunSettings(
+            workdir=self.workdir,
+            seed=self.seed,
+            log_every=self.log_every,
+            checkpoint_minutes=self.checkpoint_minutes,
+            knn_every=0,
+        )
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """All settings of `bssl-detect`, by group."""
+
+    data: DataSettings = DataSettings()
+    detector: DetectorSettings = DetectorSettings()
+    augmentation: BoxAugmentationSettings = BoxAugmentationSettings()
+    training: DetectionTrainingSettings = DetectionTrainingSettings()
+    run: DetectionRunSettings = DetectionRunSettings()
+
+    def validate(self) -> None:
+        """Raises ConfigError: names the flag, its value and what to do."""
+        for group in fields(self):
+            validate_group(getattr(self, group.name))
+        training, run, name = self.training, self.run, Path(self.run.detector_name)
+        if not run.workdir:
+            raise ConfigError("--workdir is not set: name the folder of a run, for instance --workdir=runs/photos.")
+        if name.name != run.detector_name:
+            raise ConfigError(f"--detector_name={run.detector_name}: give a single folder name.")
+        if training.warmup_epochs >= training.epochs:
+            raise ConfigError(
+                f"--warmup_epochs={training.warmup_epochs} leaves none of --epochs={training.epochs}: give fewer."
+            )
+        if training.weight_decay and training.optimizer == "adam":
+            raise ConfigError(f"--weight_decay={training.weight_decay} has no effect with adam: use --optimizer=adamw.")
+        if self.detector.random_like and self.detector.backbone != RANDOM:
+            raise ConfigError(f"--random_like={self.detector.random_like} is for --backbone=random: leave it out.")
+        if training.test_dataset and not self.data.dataset.startswith("coco:"):
+            raise ConfigError(
+                f"--test_dataset={training.test_dataset} is for --dataset=coco:…; of tfds: data --test_split names the "
+                "test images."
+            )
+
+    def for_dry_run(self) -> "DetectionConfig":
+        """The same on a handful of images."""
+        replace = dataclasses.replace
+        return replace(
+            self,
+            data=replace(self.data, max_train_images=32, max_test_images=32),
+            training=replace(self.training, epochs=1, batch_size=16, warmup_epochs=0),
+            run=replace(self.run, workdir=str(Path(self.run.workdir) / "dry_run"), log_every=1),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)

@@ -52,7 +52,7 @@ def training_batches(
         return examples.map(lambda example: (example["record"], example["id"], key))
 
     @tf.autograph.experimental.do_not_convert
-    def augmented(record: Any, image_id: tf.Tensor, key: tf.Tensor) -> tuple[tuple[tf.Tensor], tf.Tensor, tf.Tensor]:
+    def augmented(record: Any, image_id: tf.Tensor, key: tf.Tensor) -> tuple:
         image = to_channels(source.decode(record, short_side=DECODED_PER_SIZE * image_size), channels)
         drawn = draw(image_key(key, image_id))
         boxes, classes = objects_of(image_id)

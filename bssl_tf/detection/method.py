@@ -57,7 +57,7 @@ class Detection(Method):
     def networks(self) -> dict[str, tf.Module]:
         return {"detector": self.detector}
 
-    def loss_terms(  # type: ignore[override]  # its dataset holds objects, too
+    def loss_terms(  # type: ignore[override]  # a batch has boxes and classes
         self, views: tuple[tf.Tensor, ...], boxes: tf.Tensor, classes: tf.Tensor, *, training: bool
     ) -> dict[str, tf.Tensor]:
         (images,) = views

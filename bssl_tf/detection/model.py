@@ -35,7 +35,7 @@ NUM_EXTRA = SIDES + 1
 PRIOR = 0.01
 """Probability of an object that the head starts with at every position, so that the many positions without one do not
 drown the rest at first (https://arxiv.org/abs/1708.02002, section 3.3)."""
-DETECTOR_FILE, DETECTOR_WEIGHTS_FILE = "detector.json", "detector.weights.h5"
+DETECTOR_FILE, DETECTOR_WEIGHTS_FILE = "detector_spec.json", "detector.weights.h5"
 L = tf.keras.layers
 
 
@@ -188,7 +188,7 @@ def _head(maps: list[tf.Tensor], num_classes: int, depth: int, binarisation: Bin
 
 
 def save_detector(detector: Detector, folder: Path, facts: dict[str, Any]) -> None:
-    """Write `folder`/detector.weights.h5, then `folder`/detector.json, each whole or not at all."""
+    """Write `folder`/detector.weights.h5, then `folder`/detector_spec.json, each whole or not at all."""
     write_weights(detector.model, Path(folder) / DETECTOR_WEIGHTS_FILE)
     write_json(Path(folder) / DETECTOR_FILE, asdict(detector.spec) | {"facts": facts})
 

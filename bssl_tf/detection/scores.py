@@ -94,7 +94,7 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
     """
     if len(found) != annotations.num_images:
         raise ValueError(f"{annotations.num_images} images are annotated, detections are of {len(found)}.")
-    evaluator, _ = _evaluated(annotations, found)
+    evaluator = _evaluated(annotations, found)
     evaluator.accumulate()
     precision = evaluator.eval["precision"][..., -1]  # (IoU, recall, class, size), at most 100 detections
     eleven = copy.deepcopy(evaluator.params)
@@ -112,11 +112,14 @@ def score(annotations: Annotations, found: Sequence[Found]) -> DetectionScores:
         )
         for place, name in enumerate(annotations.class_names)
     )
+    by_size = [_mean(precision[..., place]) for place in range(len(SIZES))]
     return DetectionScores(
-        ap=_mean(precision[..., 0]),
+        ap=by_size[0],
         ap50=_mean(precision[0, ..., 0]),
         ap75=_mean(precision[5, ..., 0]),
-        **{f"ap_{size}": _mean(precision[..., place]) for place, size in enumerate(SIZES) if place},
+        ap_small=by_size[1],
+        ap_medium=by_size[2],
+        ap_large=by_size[3],
         voc_ap50=_mean(voc),
         by_class=by_class,
         images=annotations.num_images,
@@ -140,7 +143,7 @@ def require_library() -> None:
         ) from None
 
 
-def _evaluated(annotations: Annotations, found: Sequence[Found]) -> tuple[Any, Any]:
+def _evaluated(annotations: Annotations, found: Sequence[Found]) -> "_Quiet":
     require_library()
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -154,7 +157,7 @@ def _evaluated(annotations: Annotations, found: Sequence[Found]) -> tuple[Any, A
         evaluator = COCOeval(truth, result, "bbox")
         evaluator.params.maxDets = [1, 10, MOST_DETECTIONS]
         evaluator.evaluate()
-    return _Quiet(evaluator), truth
+    return _Quiet(evaluator)
 
 
 class _Quiet:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.config.training import DataSettings
+from bssl_tf.config.data import DataSettings
 from bssl_tf.data.sources.base import DataError
 from bssl_tf.data.sources.folder import FolderSource
 from bssl_tf.data.sources.folder_scan import scan_folder
@@ -78,7 +78,7 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
     )
     image = features["image"]
 
-    def with_size(example: dict[str, Any]) -> dict[str, Any]:
+    def with_size(example: dict) -> dict:
         size = image.shape[:2]
         if None in size:
             size = tf.shape(image.decode_example(example["image"]))[:2]

@@ -1,7 +1,6 @@
 """The exported detector: its conversion, its interpreter, and the proof that it finds what Keras finds."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,8 @@ import tensorflow as tf
 
 from bssl_tf.deploy import compare, convert_backbone
 from bssl_tf.deploy.flatbuffer.edit import keep_outputs
-from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file
-from bssl_tf.deploy.interpreter import lce
+from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError
+from bssl_tf.deploy.interpreter import TfliteBackbone
 from bssl_tf.deploy.parity import Parity
 from bssl_tf.detection.model import Detector
 from bssl_tf.detection.postprocessing import Detections, detect
@@ -37,34 +36,14 @@ def convert_detector(detector: Detector, input_type: str = "uint8", folded: bool
     return convert_backbone(detector.model, input_type=input_type, folded=folded, outputs_of=outputs_of)
 
 
-class TfliteDetector:
+class TfliteDetector(TfliteBackbone):
     """A .tflite detector as a function.
 
         detector = TfliteDetector("detector.tflite")
         boxes, scores, classes, count = detector(images)        # (n, S, S, C) uint8
 
-    Args:
-        source: path of a file that `bssl-detect` has written, or its content.
-        num_threads: of the interpreter.
-
-    Raises:
-        FileNotFoundError: no such file.
-        TfliteFileError: damaged, or no detector.
+    Args, attributes and errors as of `deploy.TfliteBackbone`.
     """
-
-    def __init__(self, source: str | Path | bytes, num_threads: int = 2):
-        name = "these bytes" if isinstance(source, bytes) else str(source)
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-        self.report = inspect_file(content)
-        self._names = [output.name for output in self.report.outputs]
-        if not set(OUTPUTS) <= set(self._names):
-            raise TfliteFileError(
-                f"{name} gives {', '.join(self._names)}. A detector gives {', '.join(OUTPUTS)}: give a file that "
-                "bssl-detect has written."
-            )
-        self.image_shape = self.report.inputs[0].shape[1:]
-        self._dtype = self.report.inputs[0].dtype
-        self._interpreter = lce.testing.Interpreter(content, num_threads=num_threads)
 
     def __call__(self, images: np.ndarray) -> Detections:
         """Objects in images (n, S, S, C), one after another as on the device.
@@ -72,13 +51,15 @@ class TfliteDetector:
         Raises:
             UserError: another image size than the file's.
         """
-        images = np.asarray(images)
-        if images.ndim != 4 or tuple(images.shape[1:]) != tuple(self.image_shape):
-            raise UserError(f"the detector takes images of {self.image_shape}, these are {images.shape[1:]}.")
-        given = self._interpreter.predict(np.ascontiguousarray(images, self._dtype))
-        by_name = dict(zip(self._names, given))
-        by_name["count"] = by_name["count"].reshape(-1)
-        return Detections(*(by_name[name] for name in OUTPUTS))
+        return Detections(*self.outputs(np.asarray(images), OUTPUTS))
+
+    def _require_backbone(self) -> None:
+        names = [output.name for output in self.report.outputs]
+        if len(self.report.inputs) != 1 or not set(OUTPUTS) <= set(names):
+            raise TfliteFileError(
+                f"{self.name} gives {', '.join(names)}. A detector takes one image and gives {', '.join(OUTPUTS)}: "
+                "give a file that bssl-detect has written."
+            )
 
 
 @dataclass(frozen=True)

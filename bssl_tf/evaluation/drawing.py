@@ -33,6 +33,9 @@ def draw(rows: list[Row], records: list[dict[str, Any]], workspace: Workspace, f
                 plot_confusion(path, f"{name}, {measure}", matrices, data.class_names)
         else:
             console.print(f"  no confusion matrices: {name} has {data.classes} classes, {MOST_CLASSES} can be read")
+        if data.several_labels:
+            console.print(f"  no maps and no neighbours: images of {name} have several labels")
+            continue
         every, maps = max(1, len(data.test_labels) // MAP_IMAGES), {}
         for network in _with_features(records, name):
             features = workspace.features(network, name)

@@ -21,8 +21,8 @@ class LabelledData:
     Attributes:
         name: of the data set, for tables.
         train, test: the sources (`bssl_tf.data.Source`); None where only features are at hand.
-        train_labels: (n,) int.
-        test_labels: (m,) int.
+        train_labels: (n,) int; (n, C) of 1, 0 and -1 (does not count) where images have several labels.
+        test_labels: (m,) int, or (m, C).
         class_names: C names.
         settings: which images these are, as `config.DataSettings` say it.
     """
@@ -40,6 +40,11 @@ class LabelledData:
         return len(self.class_names)
 
     @property
+    def several_labels(self) -> bool:
+        """Whether an image may show several classes."""
+        return self.train_labels.ndim == 2
+
+    @property
     def train_fingerprint(self) -> str:
         return self.train.fingerprint if self.train is not None else ""
 
@@ -48,14 +53,20 @@ def labelled(name: str, train: "Source", test: "Source", settings: dict[str, Any
     """Take labels from two sources and check them.
 
     Raises:
-        UserError: as `check_labels`, or training and test images are the same ones.
+        UserError: as `check_labels`, or training and test images are the same ones. Several labels an image are
+            checked by the protocols.
     """
-    train_labels, test_labels = check_labels(train.labels, test.labels)
+    train_several, test_several = train.multi_labels, test.multi_labels
+    if train.labels is None and train_several is not None and test_several is not None:
+        train_labels, test_labels = train_several.values, test_several.values
+        class_names = train_several.class_names
+    else:
+        train_labels, test_labels = check_labels(train.labels, test.labels)
+        class_names = train.class_names or [str(label) for label in range(int(train_labels.max()) + 1)]
     if train.fingerprint == test.fingerprint:
         raise UserError(
             f"Training and test images of {name} are the same: choose another --train_split or --test_split."
         )
-    class_names = train.class_names or [str(label) for label in range(int(train_labels.max()) + 1)]
     return LabelledData(name, train, test, train_labels, test_labels, tuple(class_names), settings or {})
 
 

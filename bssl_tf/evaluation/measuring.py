@@ -9,6 +9,7 @@ from typing import Any
 
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.console import console
+from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.data_sets import DataSet
 from bssl_tf.evaluation.protocols.base import Network, Task
 from bssl_tf.evaluation.results import Job, Results
@@ -77,7 +78,13 @@ def measure(jobs: list[Job], workspace: Workspace, results: Results, views: View
         UserError: data that a protocol cannot work on, or a network that cannot be loaded, before anything is computed.
     """
     for job in jobs:
-        job.protocol.check(workspace.data[job.data_name])
+        data = workspace.data[job.data_name]
+        if data.several_labels and not job.protocol.several_labels:
+            raise ConfigError(
+                f"--protocols: {job.protocol.name} needs one label an image, and those of {data.name} have several: "
+                "use --protocols=svm,linear."
+            )
+        job.protocol.check(data)
     for job in jobs:
         workspace.model(job.network.name)
     task, shown = None, None
@@ -107,6 +114,8 @@ def _open(data_set: DataSet, workdir: Path | None) -> LabelledData:
     name, (train, test) = data_set.name, data_set.sources(workdir)
     with data_set.naming_its_flag():
         data = labelled(name, train, test, dataclasses.asdict(data_set.settings))
+    if data.several_labels:
+        return data
     unseen = sorted(set(data.train_labels.tolist()) - set(data.test_labels.tolist()))
     if unseen:
         names = ", ".join(data.class_names[label] for label in unseen[:5])

@@ -23,6 +23,7 @@ class SettingsChanged(ConfigError):
 class PhaseKind(enum.Enum):
     TEACHER = "teacher"
     STUDENT = "student"
+    DETECTOR = "detector"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Phase:
     """One training phase of a run.
 
     Attributes:
-        kind: whether it trains the teacher or the student.
+        kind: whether it trains the teacher, the student, or a detector on top of one.
         folder: where it lies.
         own_settings: name → value of everything that shapes its result, besides the teacher's weights.
         stage: number of the student's stage; 0 for the teacher.
@@ -47,13 +48,13 @@ class Phase:
 
     @property
     def name(self) -> str:
-        """The folder's name: teacher, stage1 or stage2."""
+        """The folder's name: teacher, stage1, stage2, or a detector's."""
         return self.folder.path.name
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"stage {self.stage}" if self.kind is PhaseKind.STUDENT else "teacher"
+        return f"stage {self.stage}" if self.kind is PhaseKind.STUDENT else self.kind.value
 
     @property
     def done(self) -> bool:

@@ -69,7 +69,7 @@ def test_a_saved_detector_is_the_same_one(detector, tmp_path):
     assert loaded.spec == detector.spec and facts == {"AP": 0.5} and loaded.grid == detector.grid
     images = np.full((1, 64, 64, 1), 100.0, np.float32)
     np.testing.assert_array_equal(loaded.model(images), detector.model(images))
-    (tmp_path / "detector.json").write_text("{")
+    (tmp_path / "detector_spec.json").write_text("{")
     with pytest.raises(UserError, match="cannot be used"):
         load_detector(tmp_path)
 

@@ -73,6 +73,13 @@ def test_voc_is_read_through_tfds(voc):
     assert load_annotated(voc, "test").annotations.classes.tolist() == [14]
 
 
+def test_voc_has_several_labels_an_image_and_difficult_ones_do_not_count(voc):
+    source = load_annotated(voc, "train").source
+    (row,) = [row for row in source.multi_labels.values if row.any()]
+    assert row[11] == 1 and row[7] == -1 and np.count_nonzero(row) == 2
+    assert source.multi_labels.class_names[11] == "dog" and source.labels is None
+
+
 def test_annotations_follow_the_ids_of_their_images(voc):
     data = load_annotated(voc, "train")
     ids = [int(example["id"]) for example in data.source.examples().as_numpy_iterator()]

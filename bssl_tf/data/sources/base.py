@@ -8,6 +8,7 @@ import abc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 class DataError(UserError):
     """The requested images cannot be had; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class MultiLabels:
+    """Labels of images that may show several classes.
+
+    Attributes:
+        values: (n, C) int8: 1 where the image shows the class, 0 where not, -1 where it does not count ("difficult").
+        class_names: C names.
+    """
+
+    values: np.ndarray
+    class_names: tuple[str, ...]
 
 
 class Source(abc.ABC):
@@ -40,6 +54,7 @@ class Source(abc.ABC):
     class_names: list[str] | None
     image_shape: tuple[int | None, int | None, int]
     decodes_batches = False
+    multi_labels: MultiLabels | None = None  # where an image may have several classes; then `labels` is None
     report: "ScanReport | None" = None  # a `ScanReport` where files had to be looked at one by one
 
     @property

@@ -68,6 +68,7 @@ class DecodedSource(Source):
         self._short_side = short_side
         self.name, self.num_examples, self.report = source.name, source.num_examples, source.report
         self.class_names, self.image_shape = source.class_names, source.image_shape
+        self.multi_labels = source.multi_labels
         is_static = self.image_shape[0] is not None and images[0].shape[:2] == self.image_shape[:2]
         self._static_shape = self.image_shape if is_static else (None, None, self.image_shape[-1])
         with tf.device("CPU:0"):

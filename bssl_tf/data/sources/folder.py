@@ -3,22 +3,26 @@
     PATH/train/CLASS/…  and  PATH/test/CLASS/…  (or val/, validation/): the splits are given
     PATH/CLASS/…  or any other nesting:                                  a share is held out for evaluation
 
+    PATH/labels.csv  beside any of these:                              several labels an image, see `label_csv`
+
 Class names are the first level of folders below the splits, if there are at least two and every image
 lies in one; otherwise the images have no labels. Classes have the same numbers in both splits.
 """
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from bssl_tf.data.sources.base import DataError, Source, epoch_order, mark
+from bssl_tf.data.sources.base import DataError, MultiLabels, Source, epoch_order, mark
 from bssl_tf.data.sources.folder_scan import ScanReport, printable, scan_folder
 from bssl_tf.data.sources.image_files import UnreadableImage, read_image, read_intact_jpeg
 from bssl_tf.data.sources.jpeg import decode_jpeg
+from bssl_tf.data.sources.label_csv import LABEL_FILE, multi_labels
 
 _TEST_NAMES = ("test", "val", "validation")
 
@@ -61,8 +65,22 @@ def load(
                 f"{split} split. Choose another --holdout, add images, or sort them into {root}/train and "
                 f"{root}/test."
             )
-    class_names = _class_names([path for each in reports.values() or [report] for path in each.images])
-    return FolderSource(report, paths[: max_images or None], class_names)
+    paths, scanned = paths[: max_images or None], list(reports.values()) or [report]
+    if (root / LABEL_FILE).is_file():
+        source = FolderSource(report, paths)
+        source.multi_labels = _multi_labels(root, report, paths, scanned)
+        return source
+    return FolderSource(report, paths, _class_names([path for each in scanned for path in each.images]))
+
+
+def _multi_labels(root: Path, report: ScanReport, paths: list[str], scanned: list[ScanReport]) -> MultiLabels:
+    def named(each: ScanReport, files: Iterable[str]) -> list[str]:
+        """As labels.csv names them: relative to its own folder."""
+        return [(each.root / file).relative_to(root).as_posix() for file in files]
+
+    images = [name for each in scanned for name in named(each, each.images)]
+    skipped = [name for each in scanned for name in named(each, (file for file, _ in each.skipped))]
+    return multi_labels(root / LABEL_FILE, named(report, paths), images, skipped)
 
 
 class FolderSource(Source):

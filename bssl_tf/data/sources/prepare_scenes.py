@@ -36,7 +36,7 @@ _CLOTH = 8  # darker pixels of Fashion-MNIST are background
 _SPLIT_NUMBERS = {"train": 0, "test": 1}
 
 
-class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]  # untyped
+class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Garments of Fashion-MNIST composed to scenes. Features as VOC's in TFDS."""
 
     name = "fashion_scenes"
@@ -67,7 +67,7 @@ class FashionScenes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  #
             metadata=tfds.core.MetadataDict(self.settings),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
         return {split: self._generate_examples(split, count) for split, count in self._counts.items()}
 
     def _generate_examples(self, split: str, count: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -105,7 +105,7 @@ def compose(
     for _ in range(random.integers(*OBJECTS, endpoint=True)):
         place = random.integers(len(images))
         cloth, mask = _cut_out(images[place], random.integers(*SIZES, endpoint=True))
-        box = _free_box((cloth.shape[0], cloth.shape[1]), boxes, random)
+        box = _free_box(cloth.shape, boxes, random)
         if box is not None:
             _paste(canvas, cloth, mask, box[:2])
             boxes.append(box)
@@ -129,7 +129,7 @@ def _cut_out(image: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(resized(image[window]), 0, 255), np.clip(resized(silhouette[window]), 0, 1)
 
 
-def _free_box(shape: tuple[int, int], boxes: list[np.ndarray], random: np.random.Generator) -> np.ndarray | None:
+def _free_box(shape: tuple[int, ...], boxes: list[np.ndarray], random: np.random.Generator) -> np.ndarray | None:
     """A place inside the canvas that overlaps no other box too much; None if none was found."""
     height, width = shape
     for _ in range(_TRIES):

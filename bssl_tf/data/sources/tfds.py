@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from bssl_tf.data.augmentation.randomness import ORDER, epoch_key, key_to_seed
 from bssl_tf.data.sources.arrays import ArraySource
-from bssl_tf.data.sources.base import DataError, Source
+from bssl_tf.data.sources.base import DataError, MultiLabels, Source
 from bssl_tf.data.sources.jpeg import decode_jpeg
 
 IN_MEMORY_BYTES = 4 * 2**30
@@ -95,6 +95,23 @@ class StreamingSource(Source):
         return _labels_or_none(np.concatenate([batch["label"] for batch in batches]))
 
     @cached_property
+    def multi_labels(self) -> MultiLabels | None:  # type: ignore[override]  # read on first use
+        """Read on first use, without decoding images: of a feature ``labels``, as VOC has it.
+
+        Classes whose only objects are difficult (``labels_no_difficult`` lacks them) do not count, as in VOC's scores.
+        """
+        labels = _feature(self._builder, "labels")
+        feature = getattr(labels, "feature", None)
+        if self.class_names is not None or not isinstance(feature, tfds.features.ClassLabel):
+            return None
+        certain = "labels_no_difficult" if _feature(self._builder, "labels_no_difficult") is not None else "labels"
+        values = np.zeros((self.num_examples, feature.num_classes), np.int8)
+        for row, example in zip(values, self._read({"labels": True, certain: True}).as_numpy_iterator(), strict=True):
+            row[example["labels"]] = -1
+            row[example[certain]] = 1
+        return MultiLabels(values, tuple(feature.names))
+
+    @cached_property
     def ids(self) -> np.ndarray:
         """Read on first use, without decoding images."""
         batches = self.examples().map(lambda example: example["id"]).batch(_BATCH).as_numpy_iterator()
@@ -141,7 +158,9 @@ class StreamingSource(Source):
             if has_labels:
                 labels[rows] = batch["label"]
         class_ids = _labels_or_none(labels) if has_labels else None
-        return ArraySource(self.name, images, class_ids, self.class_names)
+        source = ArraySource(self.name, images, class_ids, self.class_names)
+        source.multi_labels = self.multi_labels
+        return source
 
     def _read(
         self, features: dict, decoders: dict | None = None, shuffle_seed: int | tf.Tensor | None = None

@@ -109,6 +109,8 @@ class Protocol(abc.ABC):
     """A new one where the same settings give other scores than before."""
     reads: tuple[str, ...] = ()
     """Names of the settings that change its scores, beside the seed and what `parts` says."""
+    several_labels = False
+    """Whether it can judge on images with several labels."""
     requirement = "It needs features: a backbone, not a classifier."
     """For the message where it applies to none of the networks."""
 

@@ -9,9 +9,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from bssl_tf.config.evaluation import ALL_LABELS
 from bssl_tf.errors import UserError
 from bssl_tf.evaluation.labelled_data import LabelledData, confusion_of
 from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
+from bssl_tf.evaluation.protocols.multilabel import check_multilabels, multilabel_linear
 from bssl_tf.evaluation.protocols.penalty_search import choose_penalty
 from bssl_tf.evaluation.subsets import check_amount, draws_of, in_words, saved_subset
 from bssl_tf.runs import EvaluationFolder
@@ -165,20 +167,35 @@ def _fit(x: np.ndarray, y: np.ndarray, c: float) -> tuple[LogisticRegression, bo
 
 
 class Linear(Protocol):
-    """Accuracy of logistic regression on features."""
+    """Accuracy of logistic regression on features; mean average precision where images have several labels."""
 
     name = "linear"
+    several_labels = True
     version = 2  # 1 could end with a penalty under which the larger classes win everywhere
 
     def parts(self) -> list[dict[str, Any]]:
         return draws_of(self.settings.amounts, self.settings.draws)
 
     def check(self, data: LabelledData) -> None:
+        if data.several_labels:
+            if self.settings.amounts != (ALL_LABELS,):
+                raise UserError(
+                    f"--labels={self.settings.labels}: images of {data.name} have several labels, of which linear uses "
+                    "all; few labels are for --protocols=svm (--svm_shots)."
+                )
+            check_multilabels(data.train_labels, data.test_labels, data.class_names)
+            return
         for amount in self.settings.amounts:
             check_amount(amount, data.train_labels)
 
     def run(self, task: Task, *, amount: str, draw: int) -> list[Score]:
         data, seed = task.data, self.settings.seed + draw
+        if data.several_labels:
+            several = multilabel_linear(
+                task.features("train"), data.train_labels, task.features("test"), data.test_labels
+            )
+            value, details = several.mean_average_precision, several.details()
+            return [Score("linear mAP", value, len(data.train_labels), details=details)]
         folder = task.folder and EvaluationFolder(task.folder).subsets
         chosen = saved_subset(folder, data.name, data.train_fingerprint, data.train_labels, amount, seed)
         train_x = task.features("train")

@@ -1,7 +1,7 @@
-"""Linear support vector machines on frozen features: all labels, few labels, several labels an image.
+"""Linear support vector machines on frozen features: all labels, few labels.
 
-As in https://arxiv.org/abs/1905.01235 (VOC07): one against the rest, C chosen on held-out training images. What
-differs: features are standardised, and C is held-out instead of cross-validated.
+As in https://arxiv.org/abs/1905.01235: one against the rest, C chosen on held-out training images. What differs:
+features are standardised, and C is held-out instead of cross-validated. Images with several labels: see `multilabel`.
 """
 
 import warnings
@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 
 from bssl_tf.evaluation.labelled_data import LabelledData
 from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
+from bssl_tf.evaluation.protocols.multilabel import check_multilabels, few_images, multilabel_svm
 from bssl_tf.evaluation.protocols.penalty_search import choose_penalty
 from bssl_tf.evaluation.subsets import per_class_subset
 
@@ -55,20 +56,27 @@ def svm_accuracy(
 
 
 class Svm(Protocol):
-    """Accuracy of linear SVMs on all labels and on few."""
+    """Accuracy of linear SVMs on all labels and on few; mean average precision where images have several labels."""
 
     name = "svm"
+    several_labels = True
 
     def parts(self) -> list[dict[str, Any]]:
         low_shot = [{"shots": k, "draw": draw} for k in self.settings.shots for draw in range(self.settings.draws)]
         return [{"shots": None, "draw": 0}, *low_shot]
 
     def check(self, data: LabelledData) -> None:
-        if self.settings.shots:
+        if data.several_labels:
+            check_multilabels(data.train_labels, data.test_labels, data.class_names)
+            for labels in data.train_labels.T if self.settings.shots else ():
+                few_images(labels, max(self.settings.shots), data.classes, self.settings.seed)
+        elif self.settings.shots:
             per_class_subset(data.train_labels, max(self.settings.shots), self.settings.seed)
 
     def run(self, task: Task, *, shots: int | None, draw: int) -> list[Score]:
         data, seed = task.data, self.settings.seed + draw
+        if data.several_labels:
+            return [_multilabel_score(task, shots, seed)]
         scaler = StandardScaler().fit(task.features("train"))
         train_x, test_x = (scaler.transform(task.features(split)).astype(np.float32) for split in ("train", "test"))
         if shots is None:
@@ -77,3 +85,14 @@ class Svm(Protocol):
         chosen = per_class_subset(data.train_labels, shots, seed)
         accuracy, details = svm_accuracy(train_x[chosen], data.train_labels[chosen], test_x, data.test_labels, seed)
         return [Score("low-shot SVM", accuracy, len(chosen), f"{shots} a class", headline=False, details=details)]
+
+
+def _multilabel_score(task: Task, shots: int | None, seed: int) -> Score:
+    data = task.data
+    result = multilabel_svm(
+        task.features("train"), data.train_labels, task.features("test"), data.test_labels, shots=shots, seed=seed
+    )
+    value, details = result.mean_average_precision, result.details()
+    if shots is None:
+        return Score("SVM mAP", value, len(data.train_labels), details=details)
+    return Score("low-shot SVM mAP", value, shots, f"{shots} a class", headline=False, details=details)

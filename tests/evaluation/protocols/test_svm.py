@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.evaluation.labelled_data import LabelledData
 from bssl_tf.evaluation.protocols.base import Network, Task
-from bssl_tf.evaluation.protocols.multilabel import average_precision, multilabel_svm
+from bssl_tf.evaluation.protocols.multilabel import average_precision
 from bssl_tf.evaluation.protocols.svm import Svm, svm_accuracy
 from bssl_tf.evaluation.results import summarise
 
@@ -80,30 +79,3 @@ def test_average_precision_is_that_of_scikit_learn_and_of_voc(seed):
     assert average_precision(scores, positives) == pytest.approx(average_precision_score(positives, scores))
     assert average_precision(scores, positives, True) == pytest.approx(naive_eleven_points(scores, positives))
     assert average_precision(positives.astype(float), positives, True) == 1.0
-
-
-def test_several_labels_an_image():
-    random = np.random.default_rng(0)
-    directions = random.normal(size=(12, 3))
-
-    def images(count):
-        x = random.normal(size=(count, 12))
-        return x.astype(np.float32), (x @ directions + 0.5 * random.normal(size=(count, 3))) > 1.0
-
-    (train_x, train_y), (test_x, test_y) = images(300), images(150)
-    assert (train_y.sum(axis=1) > 1).any()
-    result = multilabel_svm(train_x, train_y, test_x, test_y, eleven_points=False)
-    assert result.mean_average_precision > 0.85
-    scaler = StandardScaler().fit(train_x)
-    one = LinearSVC(C=result.C[1], dual="auto", random_state=0).fit(scaler.transform(train_x), train_y[:, 1])
-    expected = average_precision_score(test_y[:, 1], one.decision_function(scaler.transform(test_x)))
-    assert result.average_precision[1] == pytest.approx(expected)
-    shuffled = multilabel_svm(train_x, random.permutation(train_y), test_x, test_y, eleven_points=False)
-    assert shuffled.mean_average_precision < 0.6
-
-
-def test_classes_that_cannot_be_learned_are_named():
-    x, y = np.random.default_rng(0).normal(size=(20, 3)), np.zeros((20, 2), bool)
-    y[:10, 0] = True
-    with pytest.raises(ValueError, match="Class 1 has 0 positive training images"):
-        multilabel_svm(x, y, x, y)

@@ -1,0 +1,130 @@
+"""Scores a trained detector, and the file made of it, on the test images; what was scored before is kept."""
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bssl_tf.config.detection import DetectionRunSettings
+from bssl_tf.console import console
+from bssl_tf.data import readable_data_errors
+from bssl_tf.detection.annotations import AnnotatedImages
+from bssl_tf.detection.batches import evaluation_batches
+from bssl_tf.detection.export import export_detector
+from bssl_tf.detection.model import DETECTOR_WEIGHTS_FILE, load_detector
+from bssl_tf.detection.postprocessing import Detections, detector_function
+from bssl_tf.detection.scores import Found, score
+from bssl_tf.detection.sheet import write_sheet
+from bssl_tf.evaluation.tables import Table, markdown
+from bssl_tf.files import fingerprint, write_json, write_text
+
+SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE = "scores.json", "scores.md", "sheet.png", "detector.tflite"
+COLUMNS = {
+    "AP": "ap",
+    "AP50": "ap50",
+    "AP75": "ap75",
+    "AP small": "ap_small",
+    "AP medium": "ap_medium",
+    "AP large": "ap_large",
+    "VOC AP50": "voc_ap50",
+}
+
+
+def objects_in_images(detect: Callable[[Any], Detections], batches: Iterable[np.ndarray]) -> list[Found]:
+    """What a detector finds in each image.
+
+    Args:
+        detect: pixels (b, S, S, C) uint8 → `Detections`.
+        batches: of `batches.evaluation_batches`.
+    """
+    found = []
+    for batch in batches:
+        boxes, scores, classes, counts = (np.asarray(part) for part in detect(batch))
+        for image, count in enumerate(counts.astype(int)):
+            found.append(Found(boxes[image, :count], scores[image, :count], classes[image, :count].astype(int)))
+    return found
+
+
+def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, command: Sequence[str]) -> dict[str, Any]:
+    """Score the detector in `folder`, draw the sheet, export it unless it is not to be.
+
+    Args:
+        folder: of the detector; gets scores.json, scores.md, sheet.png and detector.tflite.
+        run: what to export and to draw.
+        test: the test images.
+        command: the command line to name in the report.
+
+    Returns:
+        What scores.json holds.
+    """
+    path = folder / SCORES_FILE
+    key = {
+        "detector": fingerprint(folder / DETECTOR_WEIGHTS_FILE),
+        "test_images": f"{test.source.fingerprint} {fingerprint_of(test)}",
+        "input_type": run.input_type if run.export else "",
+    }
+    if path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
+        console.print(f"scored before: {path}", markup=False)
+        return saved
+    detector, _ = load_detector(folder)
+    spec = detector.spec.backbone
+    with readable_data_errors():
+        images = evaluation_batches(test, image_size=spec.image_size, channels=spec.channels)
+        batches = [batch.numpy() for batch in images]
+    console.print(f"scoring {test.source.num_examples} test images …")
+    found = objects_in_images(detector_function(detector.model, detector.grid), batches)
+    scores = score(test.annotations, found)
+    console.print(f"Keras: {scores}")
+    if run.sheet_images:
+        shown = [image for batch in batches for image in batch][: run.sheet_images]
+        write_sheet(folder / SHEET_FILE, shown, found, test.annotations)
+        console.print(f"test images with boxes: {folder / SHEET_FILE}", markup=False)
+    result = {
+        "key": key,
+        "command": shlex.join(command),
+        "date": time.strftime("%Y-%m-%d"),
+        "test_data": test.source.name,
+        "keras": scores.as_dict(),
+    }
+    if run.export:
+        exported = export_detector(
+            detector, folder / TFLITE_FILE, test, batches, scores, run.input_type, command, objects_in_images
+        )
+        result |= exported
+    write_json(path, result)
+    write_text(folder / TABLE_FILE, tables(result))
+    return result
+
+
+def fingerprint_of(test: AnnotatedImages) -> str:
+    """Changes with boxes and classes."""
+    import hashlib
+
+    annotations = test.annotations
+    digest = hashlib.sha256(" ".join(annotations.class_names).encode())
+    for part in (annotations.boxes, annotations.classes, annotations.ignored, annotations.starts):
+        digest.update(part.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def tables(result: dict[str, Any]) -> str:
+    """Scores in per cent as Markdown: Keras and the file, then each class."""
+    networks = {"Keras": result["keras"]} | ({"file, LCE": result["tflite"]} if "tflite" in result else {})
+    names = [name for name, key in COLUMNS.items() if result["keras"][key] is not None]
+    head: Table = [("detector", *(f"{name} %" for name in names), "images", "objects")]
+    for network, scores in networks.items():
+        cells = (per_cent(scores[COLUMNS[name]]) for name in names)
+        head.append((network, *cells, str(scores["images"]), str(scores["objects"])))
+    classes: Table = [("class", "AP %", "AP50 %", "VOC AP50 %", "objects")]
+    for each in result["keras"]["by_class"]:
+        cells = (per_cent(each[key]) for key in ("ap", "ap50", "voc_ap50"))
+        classes.append((each["name"], *cells, str(each["objects"])))
+    return f"{markdown(head)}\n{markdown(classes)}\n`{result['command']}`, {result['date']}, {result['test_data']}.\n"
+
+
+def per_cent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"

@@ -1,0 +1,160 @@
+"""Trains a detector, scores it and exports it: what `bssl-detect` does, and `bssl_tf.detection.train_detector`."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bssl_tf.config.data import DataSettings
+from bssl_tf.config.detection import RANDOM, DetectionConfig
+from bssl_tf.config.saved import result_settings
+from bssl_tf.console import console
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import fingerprint
+from bssl_tf.native_logs import import_tensorflow, start_xla
+from bssl_tf.runs import BACKBONE_FILES, PhaseFolder
+from bssl_tf.training.phases import Phase, PhaseKind
+
+import_tensorflow()
+
+import tensorflow as tf  # noqa: E402
+
+from bssl_tf.data import readable_data_errors, steps_per_epoch  # noqa: E402
+from bssl_tf.deploy import deployment_plan  # noqa: E402
+from bssl_tf.detection.annotations import AnnotatedImages  # noqa: E402
+from bssl_tf.detection.backbones import backbone_folder, starting_backbone, starting_spec  # noqa: E402
+from bssl_tf.detection.batches import evaluation_batches, training_batches  # noqa: E402
+from bssl_tf.detection.method import Detection  # noqa: E402
+from bssl_tf.detection.model import DetectorSpec, build_detector, save_detector  # noqa: E402
+from bssl_tf.detection.results import scored  # noqa: E402
+from bssl_tf.detection.scores import require_library  # noqa: E402
+from bssl_tf.detection.sources import load_annotated  # noqa: E402
+from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers  # noqa: E402
+from bssl_tf.training.loop import train_phase  # noqa: E402
+from bssl_tf.training.optimizers import build_optimizer, warmup_cosine  # noqa: E402
+from bssl_tf.training.run_report import report_done_before, report_phase  # noqa: E402
+from bssl_tf.training.training_data import PROBE_IMAGES, TrainingData  # noqa: E402
+
+_LARGEST_OWN_SIZE, _PHOTO_SIZE = 320, 320
+
+
+def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict[str, Any]:
+    """Train, score and export a detector, as far as it is not done; the same call goes on where it stopped.
+
+    Args:
+        config: all settings.
+        command: the command line to name in the report.
+
+    Returns:
+        What scores.json holds: scores of the Keras detector and of the file, and how they came about.
+
+    Raises:
+        ConfigError: a setting cannot work, or is another one than the detector in the workdir was started with.
+        UserError: data, backbone or file stand in the way; `pycocotools` is missing.
+        Interrupted: by Ctrl-C or SIGTERM; all is saved.
+        FloatingPointError: the loss is no longer finite.
+    """
+    config.validate()
+    require_library()
+    folder = backbone_folder(config.detector, config.run.workdir)
+    if config.run.dry_run:
+        config = config.for_dry_run()
+        shutil.rmtree(config.run.workdir, ignore_errors=True)
+    phase = _phase(config, folder)
+    phase.check_settings()
+    tf.keras.mixed_precision.set_global_policy("float32")
+    start_xla()
+    test = _opened(config, "test")
+    if phase.done:
+        report_done_before(console, phase)
+    else:
+        _train(config, phase, folder, _opened(config, "train"), test)
+        report_phase(console, phase)
+    return scored(phase.folder.path, config.run, test, command)
+
+
+def _phase(config: DetectionConfig, folder: Path) -> Phase:
+    settings = result_settings(config.data, config.detector, config.augmentation, config.training, config.run)
+    settings["backbone"] = RANDOM if config.detector.backbone == RANDOM else "pretrained"
+    del settings["random_like"]
+    files = BACKBONE_FILES[:1] if settings["backbone"] == RANDOM else BACKBONE_FILES
+    settings["backbone_fingerprint"] = "-".join(fingerprint(folder / name) for name in files)
+    return Phase(PhaseKind.DETECTOR, PhaseFolder(config.run.folder), settings)
+
+
+def _opened(config: DetectionConfig, split: str) -> AnnotatedImages:
+    images = load_annotated(config.data, split, config.training.test_dataset, Path(config.run.workdir))
+    console.print(f"{split} images: {images.annotations.report.text()}", markup=False)
+    return images
+
+
+def image_of(settings: DataSettings, images: AnnotatedImages) -> tuple[int, int]:
+    """Image size and channels: as the settings say, else as the data have them; photos are seen at 320 pixels."""
+    height, width, channels = images.source.image_shape
+    own_size = height if height is not None and height == width and height <= _LARGEST_OWN_SIZE else _PHOTO_SIZE
+    return settings.image_size or own_size, settings.channels or channels
+
+
+def _train(config: DetectionConfig, phase: Phase, folder: Path, train: AnnotatedImages, test: AnnotatedImages) -> None:
+    if train.annotations.class_names != test.annotations.class_names:
+        raise ConfigError(
+            f"training and test images have other classes: {', '.join(train.annotations.class_names)}; "
+            f"{', '.join(test.annotations.class_names)}. Give annotations that list the same categories."
+        )
+    training, seed = config.training, config.run.seed
+    image_size, channels = image_of(config.data, train)
+    steps = steps_per_epoch(train.source, training.batch_size)
+    tf.keras.utils.set_random_seed(seed)
+    backbone_spec = starting_spec(folder, image_size, channels)
+    backbone = starting_backbone(folder, backbone_spec, is_random=config.detector.backbone == RANDOM)
+    tf.keras.utils.set_random_seed(seed + 1)  # neck and head start alike, whatever the backbone drew
+    spec = DetectorSpec(
+        backbone_spec,
+        train.annotations.class_names,
+        config.detector.neck_channels,
+        config.detector.head_depth,
+    )
+    detector = build_detector(spec, backbone)
+    console.print(f"detector on {folder}: strides {', '.join(map(str, detector.grid.strides))}", markup=False)
+    console.print(deployment_plan(detector.model).render())
+    decay = training.layerwise_lr_decay if training.finetune_layers == "layerwise" else 1.0
+    method = Detection(
+        detector,
+        train_backbone=training.finetune_layers != "head",
+        multipliers=learning_rate_multipliers(backbone, decay) if decay != 1 else None,
+    )
+    rate = warmup_cosine(training.learning_rate, training.epochs * steps, training.warmup_epochs * steps)
+    optimizer = build_optimizer(
+        training.optimizer, rate, weight_decay=training.weight_decay, momentum=training.momentum
+    )
+    method.compile(optimizer)
+    data = _training_data(config, train, image_size, channels, steps)
+    with readable_data_errors():
+        summary = train_phase(
+            phase, method, data, epochs=training.epochs, run=config.run.as_run_settings(), console=console
+        )
+    facts = {"data": config.as_dict()["data"], "backbone": str(folder), "settings": phase.settings}
+    save_detector(detector, phase.folder.path, facts)
+    phase.folder.write_summary(summary)
+
+
+def _training_data(
+    config: DetectionConfig, train: AnnotatedImages, image_size: int, channels: int, steps: int
+) -> TrainingData:
+    training = config.training
+
+    def batches_from(step: int) -> tf.data.Dataset:
+        return training_batches(
+            train,
+            image_size=image_size,
+            channels=channels,
+            augmentation=config.augmentation,
+            seed=config.run.seed,
+            batch_size=training.batch_size,
+            epochs=training.epochs,
+            start_step=step,
+        )
+
+    every = max(1, train.source.num_examples // PROBE_IMAGES)
+    probe = next(iter(evaluation_batches(train, image_size=image_size, channels=channels, every=every)))
+    return TrainingData(batches_from, steps, training.batch_size, probe.numpy(), knn=None)

@@ -1,0 +1,129 @@
+"""The whole job on rectangles: training, interruption and resume, scores, file, sheet."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bssl_tf.config.data import DataSettings
+from bssl_tf.config.detection import DetectionConfig, DetectionRunSettings, DetectionTrainingSettings, DetectorSettings
+from bssl_tf.deploy.metadata import read_metadata
+from bssl_tf.detection import run as detection_run
+from bssl_tf.detection.method import Detection
+from bssl_tf.detection.model import DetectorSpec, build_detector, load_detector
+from bssl_tf.detection.tflite import OUTPUTS, TfliteDetector
+from bssl_tf.errors import ConfigError, Interrupted
+from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers
+from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
+from bssl_tf.training.phases import SettingsChanged
+from tests.detection.scenes import rectangles
+
+SPEC = BackboneSpec(name="reactnet_small", image_size=28, channels=1, mean=(60.0,), std=(80.0,), width=32, stages=3)
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A pretrained run in tmp_path/run; the data are rectangles."""
+    tf.keras.utils.set_random_seed(0)
+    save_backbone(build_backbone(SPEC), SPEC, tmp_path / "run" / "stage2")
+    data = {"train": rectangles(48), "test": rectangles(16, seed=1)}
+    monkeypatch.setattr(detection_run, "load_annotated", lambda settings, split, *rest: data[split])
+    return DetectionConfig(
+        data=DataSettings(dataset="tfds:rectangles"),
+        detector=DetectorSettings(neck_channels=32, head_depth=1),
+        training=DetectionTrainingSettings(epochs=2, batch_size=16, warmup_epochs=0, learning_rate=0.003),
+        run=DetectionRunSettings(workdir=str(tmp_path / "run"), log_every=1, sheet_images=4),
+    )
+
+
+def changed(config, group: str, **values):
+    return dataclasses.replace(config, **{group: dataclasses.replace(getattr(config, group), **values)})
+
+
+class StopsEarly(tf.keras.callbacks.Callback):
+    """Sends the process SIGTERM after step 4."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations.numpy() == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_interrupted(config, monkeypatch):
+    result = detection_run.train_detector(config, command=["bssl-detect"])
+    folder = config.run.folder
+    for name in ("detector_spec.json", "summary.json", "metrics.csv", "curves.png", "sheet.png", "scores.md"):
+        assert (folder / name).exists()
+    assert result["parity"]["raw_outputs"]["agreeing"] > 0.5
+    assert abs(result["parity"]["AP_difference"]) <= 0.002
+    assert json.loads((folder / "scores.json").read_text()) == json.loads(json.dumps(result))
+    file = TfliteDetector(folder / "detector.tflite")
+    assert [output.name for output in file.report.outputs] == list(OUTPUTS)
+    assert "NON_MAX_SUPPRESSION_V4" in file.report.operators
+    found = file(np.zeros((2, 64, 64, 1), np.uint8))
+    assert found.boxes.shape == (2, 100, 4) and found.count.shape == (2,)
+    facts = read_metadata((folder / "detector.tflite").read_bytes())
+    assert facts.provenance["class_names"] == ["upright", "lying"]
+    before = (folder / "scores.json").stat().st_mtime_ns
+    detection_run.train_detector(config, command=["bssl-detect"])  # all is there
+    assert (folder / "scores.json").stat().st_mtime_ns == before
+    with pytest.raises(SettingsChanged, match="--epochs: saved 2, now 4"):
+        detection_run.train_detector(changed(config, "training", epochs=4))
+
+    again = changed(config, "run", export=False, sheet_images=0, detector_name="again")
+    train_phase = detection_run.train_phase
+    monkeypatch.setattr(detection_run, "train_phase", lambda *a, **k: train_phase(*a, callbacks=(StopsEarly(),), **k))
+    with pytest.raises(Interrupted, match="stopped at step 4"):
+        detection_run.train_detector(again)
+    monkeypatch.setattr(detection_run, "train_phase", train_phase)
+    detection_run.train_detector(again)
+    whole, resumed = (load_detector(run.run.folder)[0].model.get_weights() for run in (config, again))
+    for a, b in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", ["head", "layerwise"])
+def test_what_of_the_backbone_is_trained(layers):
+    spec = dataclasses.replace(SPEC, image_size=32)
+    backbone = build_backbone(spec)
+    detector = build_detector(DetectorSpec(spec, ("a", "b"), 32, 1), backbone)
+    multipliers = learning_rate_multipliers(backbone, 0.01) if layers == "layerwise" else None
+    method = Detection(detector, train_backbone=layers != "head", multipliers=multipliers)
+    method.compile(tf.keras.optimizers.Adam(0.01), run_eagerly=True)
+    before = {layer.name: layer.get_weights() for layer in detector.model.layers}
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)), tf.uint8)
+    boxes = tf.constant([[[4.0, 4.0, 20.0, 20.0]]] * 4)
+    method.train_step(((images,), boxes, tf.constant([[0]] * 4, tf.int64)))
+    moved = {
+        name: float(np.abs(old[0] - detector.model.get_layer(name).get_weights()[0]).max())
+        for name, old in before.items()
+        if "conv" in name or name == "head0"
+    }
+    names = [layer.name for layer in backbone.layers if layer.name in moved]
+    assert moved["head0"] > 0
+    if layers == "head":
+        assert {moved[name] for name in names} == {0.0}
+        norms = [layer for layer in backbone.layers if "normalization" in layer.name]
+        assert all((a == b).all() for norm in norms for a, b in zip(before[norm.name], norm.get_weights()))
+    else:  # Adam's first step is the learning rate, whatever the gradient
+        assert moved[names[0]] == pytest.approx(0.01 * 0.01, rel=0.05)
+        assert moved[names[0]] < moved[names[-1]] <= 0.0101
+
+
+def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_path):
+    cases = {
+        "--workdir is not set": changed(config, "run", workdir=""),
+        "holds no backbone": changed(config, "detector", backbone=str(tmp_path)),
+        "--random_like=x is for --backbone=random": changed(config, "detector", random_like="x"),
+        "--warmup_epochs=2 leaves none": changed(config, "training", warmup_epochs=2),
+        "single folder name": changed(config, "run", detector_name="a/b"),
+        "--test_dataset=coco:a,b is for --dataset=coco": changed(config, "training", test_dataset="coco:a,b"),
+        "has no effect with adam": changed(config, "training", weight_decay=0.1),
+        "choose one of head, whole, layerwise": changed(config, "training", finetune_layers="all"),
+    }
+    for message, case in cases.items():
+        with pytest.raises(ConfigError, match=message):
+            detection_run.train_detector(case)
