@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import is_disk_full
 
 _SPECIAL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -90,8 +91,14 @@ def run_entry_point(
             main()
         except ConfigError as error:
             _fail(str(error), 2)
-        except (UserError, FloatingPointError, OSError) as error:
+        except (UserError, FloatingPointError) as error:
             _fail(str(error), 1)
+        except OSError as error:
+            _fail(_disk_full(error) if is_disk_full(error) else str(error), 1)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            _fail(_disk_full(error), 1)
         except KeyboardInterrupt:
             _fail("interrupted. What was finished is kept, and the same command goes on from there.", 130)
 
@@ -105,6 +112,13 @@ def run_entry_point(
     except ConfigError as error:
         _fail(str(error), 2)
     app.run(guarded, argv=[sys.argv[0], *arguments])
+
+
+def _disk_full(error: Exception) -> str:
+    return (
+        f"the disk is full ({' '.join(str(error).split())[:400]}). Free some space, and give the same command again: "
+        "what is finished is kept."
+    )
 
 
 def print_error(message: str) -> None:

@@ -9,5 +9,9 @@ class ConfigError(UserError):
     """A setting that cannot work; the message names the flag, the value and the remedy."""
 
 
+class DiskFull(UserError):
+    """The disk has no room for what is to be written; the message names the file, the need and the remedy."""
+
+
 class Interrupted(Exception):
     """Training was stopped (Ctrl-C or SIGTERM) and saved its state."""

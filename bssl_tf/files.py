@@ -1,22 +1,59 @@
 """Files that are either the old one or the new one, never half of it."""
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from bssl_tf.errors import DiskFull
 
 SECONDS_UNTIL_FILES_SHOW = 60.0
 """Network file systems may take this long to show a file that another machine wrote."""
 
 
+TEMPORARY = ".tmp"
+"""Ending of a file that is being written; its name begins with a dot."""
+_TEMPORARY_FILE = re.compile(r"\..+\.[a-z0-9_]{8}(\.tmp)?")
+_TENSORFLOW_TEMPORARY = re.compile(r"(ckpt-\d+_temp|checkpoint\.tmp[0-9a-f]+)")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write through a temporary file in the same folder that replaces `path` in one move."""
+    """Write through a temporary file in the same folder that replaces `path` in one move.
+
+    Raises:
+        DiskFull: names the file, its size, and the space there is.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        _write_bytes(path, content)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise DiskFull(
+            f"the disk is full: {path} takes {size_text(len(content))}, and "
+            f"{size_text(shutil.disk_usage(path.parent).free)} are free. Free some space, and give the same command "
+            "again: what is finished is kept."
+        ) from None
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of the system or of a library, says that a disk or a quota is full."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    return "No space left on device" in text or "Disk quota exceeded" in text
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -35,6 +72,29 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def sweep(folder: Path, written: Iterable[str]) -> list[Path]:
+    """Delete what killed processes have left half written; call it only while nobody else writes there.
+
+    Args:
+        folder: not searched below its own level.
+        written: names of the files that this program writes there.
+
+    Returns:
+        What was deleted.
+    """
+    names, swept = set(written), []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        ours = _TEMPORARY_FILE.fullmatch(path.name) and path.name.removesuffix(TEMPORARY)[1:-9] in names
+        if path.is_symlink() or not (ours or _TENSORFLOW_TEMPORARY.fullmatch(path.name)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        swept.append(path)
+    return swept
 
 
 def appears(path: Path, seconds: float = SECONDS_UNTIL_FILES_SHOW) -> bool:

@@ -35,12 +35,18 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.renamed import METRICS, with_new_names
-from bssl_tf.files import fingerprint, write_json
+from bssl_tf.files import fingerprint, sweep, write_json
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
+PHASE_FILES = (
+    *BACKBONE_FILES,
+    *("settings.json", "images.json", "summary.json", "metrics.csv", "epochs.csv", "curves.png"),
+    *("projection.json", "projection.weights.h5"),
+)
+"""What a phase writes by itself, besides TensorFlow's files."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,15 @@ class Workdir:
     def stage(self, number: int) -> PhaseFolder:
         """The folder of the student's stage 1 or 2."""
         return PhaseFolder(self.path / f"stage{number}")
+
+    def sweep(self) -> list[Path]:
+        """Delete what killed training processes have left half written; only while nobody else trains here."""
+        own = [self.config_file, self.views_preview, self.skipped_files(), self.skipped_files(test=True)]
+        swept = sweep(self.path, [file.name for file in own])
+        for phase in (self.teacher, *map(self.stage, STAGES)):
+            for folder in (phase.path, phase.checkpoints):
+                swept += sweep(folder, [*PHASE_FILES, *(file.name for file in phase.checkpoints.glob("ckpt-*.sha256"))])
+        return swept
 
     def skipped_files(self, test: bool = False) -> Path:
         """The list of files that are no readable images, of the training images' folder or of the test images'."""

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from bssl_tf import files
+from bssl_tf.errors import DiskFull
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -38,3 +39,31 @@ def test_sizes_are_told_in_units_of_people():
     assert [files.size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
         "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
     ]  # fmt: skip
+
+
+def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path):
+    kept = ["epochs.csv", ".epochs.csv", ".mine.settings", ".bashrc", "ckpt-4.index", ".other.json.abcdefgh.tmp"]
+    left = [".epochs.csv.ab12cd_9", ".epochs.csv.ab12cd_9.tmp", "checkpoint.tmp0123456789abcdef"]
+    for name in kept + left:
+        (tmp_path / name).write_text("x")
+    (tmp_path / "ckpt-8_temp").mkdir()
+    (tmp_path / "ckpt-8_temp" / "part").write_text("x")
+    swept = files.sweep(tmp_path, ["epochs.csv"])
+    assert sorted(path.name for path in swept) == sorted([*left, "ckpt-8_temp"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_what_is_being_written_would_be_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *paths: None)  # as if killed just before
+    files.write_text(tmp_path / "epochs.csv", "x")
+    assert len(files.sweep(tmp_path, ["epochs.csv"])) == 1
+
+
+def test_a_full_disk_is_named_with_file_and_need(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DiskFull, match=r"the disk is full: .*settings\.json takes 2 bytes, and .* are free"):
+        files.write_text(tmp_path / "settings.json", "ab")
+    assert not list(tmp_path.iterdir())

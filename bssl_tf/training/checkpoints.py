@@ -8,10 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from bssl_tf.errors import Interrupted
+from bssl_tf.errors import Interrupted, UserError
 from bssl_tf.methods.common.base import Method
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
+from bssl_tf.training.saved_checkpoints import disk_full_named, is_whole, latest_whole, steps_saved, write_sums
 
 
 class PhaseCheckpoint(tf.keras.callbacks.Callback):
@@ -42,20 +43,23 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         parts = method.networks | method.optimizers
         self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
         _ = self._checkpoint.save_counter  # made at first use: now, on all workers together, not when the chief saves
+        self._folder = folder
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
+        self._variables = [variable for part in parts.values() for variable in _variables_of(part)]
         self._method, self._minutes = method, minutes
         self._stop_requested = False
         self._handlers: dict[int, Any] = {}
         self._started = self._saved = time.monotonic()
 
     def restore(self) -> int:
-        """Load the latest checkpoint, if there is one; return the step to go on from.
+        """Load the latest checkpoint that is whole, if there is one; return the step to go on from.
 
         Raises:
-            UserError: the workers have found different checkpoints.
+            UserError: there are checkpoints, but none is whole; or the workers have found different ones.
         """
-        latest = self._manager.latest_checkpoint
+        latest = latest_whole(self._folder, repair=self._distribution.chief)
         if latest is not None:
+            self._manager = tf.train.CheckpointManager(self._checkpoint, str(self._folder), max_to_keep=2)
             self._checkpoint.restore(latest).assert_existing_objects_matched()
         self._distribution.check_same(
             self.step,
@@ -76,13 +80,20 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         """Seconds trained so far, earlier sessions included."""
         return float(self.seconds_before) + time.monotonic() - self._started
 
+    @property
+    def bytes(self) -> int:
+        """Size of a checkpoint."""
+        return sum(variable.dtype.size * variable.shape.num_elements() for variable in self._variables)
+
     def save(self) -> None:
         if not self._distribution.chief:
             return
         now = time.monotonic()
         self.seconds_before.assign_add(now - self._started)
         self._started = self._saved = now
-        self._manager.save(self.step)
+        with disk_full_named(self._folder, self.bytes, self.step):
+            self._manager.save(self.step)
+            write_sums(self._folder, self.step)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._started = self._saved = time.monotonic()
@@ -112,15 +123,28 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             signal.signal(number, handler)
 
 
+def _variables_of(part: tf.Module | tf.Variable | tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
+    if isinstance(part, tf.Variable):
+        return [part]
+    return part.variables() if callable(part.variables) else part.variables
+
+
 def restore_networks(folder: Path, method: Method) -> None:
     """Load the networks of a phase's latest checkpoint, whatever optimizers it had, into `method`.
 
     Raises:
         FileNotFoundError: the folder holds no checkpoint.
+        UserError: the latest one, which is the phase's result, is damaged.
     """
-    latest = tf.train.latest_checkpoint(str(folder))
-    if latest is None:
+    found = steps_saved(folder)
+    if not found:
         raise FileNotFoundError(f"{folder} holds no checkpoint to start from: run that phase first.")
+    latest = str(folder / f"ckpt-{found[0]}")
+    if not is_whole(folder, found[0]):
+        raise UserError(
+            f"{latest} is damaged, and the next phase starts from it: delete {folder.parent / 'summary.json'}, and the "
+            "same command trains the end of that phase again, from the checkpoint before."
+        )
     status = tf.train.Checkpoint(**method.networks).restore(latest)
     status.assert_existing_objects_matched().expect_partial()
 

@@ -1,10 +1,8 @@
 """Trains a run: its phases in order, each from where it stopped. `train.py` and `bssl_tf.train` are this function."""
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from bssl_tf.runs import Workdir, teacher_files
 from bssl_tf.training.multi_worker.cluster import Cluster, cluster_from
 from bssl_tf.training.multi_worker.session import together
 from bssl_tf.training.phases import Phase, PhaseKind, phases
+from bssl_tf.training.workdir import alone_in_workdir
 
 if TYPE_CHECKING:
     from bssl_tf.training.multi_worker.strategy import Distribution
@@ -54,28 +53,40 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     requested = config
     if config.run.dry_run:
         config = for_dry_run(config)
+    workdir = Workdir(Path(config.run.workdir))
+    if not config.run.dry_run and not config.run.preview_views:
+        planned = _planned(config, chief)
+        if all(phase.done for phase in planned):
+            _report_finished(workdir, planned)
+            return _summaries(planned)
+    with alone_in_workdir(workdir, config.run) if chief else nullcontext():
+        planned = _planned(config, chief)
         if chief:
-            shutil.rmtree(config.run.workdir, ignore_errors=True)
-    workdir, planned = Workdir(Path(config.run.workdir)), phases(config)
-    if chief:  # the others come once these have been compared with the chief's
-        for phase in planned:
-            phase.check_settings()
-    if all(phase.done for phase in planned) and not config.run.preview_views and not config.run.dry_run:
-        _report_finished(workdir, planned)
-        return _summaries(planned)
-    if chief:
-        if on_start is not None:
-            on_start(config)
-        if idle := without_effect(requested):
-            reasons = ", ".join(f"--{name} ({why})" for name, why in idle.items())
-            print_warning(f"without effect in this run: {reasons}.")
-    _check_writable(workdir)
+            if on_start is not None:
+                on_start(config)
+            if idle := without_effect(requested):
+                reasons = ", ".join(f"--{name} ({why})" for name, why in idle.items())
+                print_warning(f"without effect in this run: {reasons}.")
+        return _train(config, requested, planned, workdir, cluster)
+
+
+def _train(
+    config: Config, requested: Config, planned: tuple[Phase, ...], workdir: Workdir, cluster: Cluster | None
+) -> dict[str, dict[str, Any]]:
     import_tensorflow()
     with _precision_policy(config.compute.precision):
         shared = _shared_settings(config, cluster) if cluster else {}
         with together(config.distribution, cluster, workdir.path, shared) as distribution:
             _train_phases(config, requested, planned, workdir, distribution)
     return {} if config.run.preview_views else _summaries(planned)
+
+
+def _planned(config: Config, chief: bool) -> tuple[Phase, ...]:
+    """The phases; the other workers come once their settings have been compared with the chief's."""
+    planned = phases(config)
+    for phase in planned if chief else ():
+        phase.check_settings()
+    return planned
 
 
 def _train_phases(
@@ -221,18 +232,6 @@ def _precision_policy(precision: str) -> Iterator[None]:
         yield
     finally:
         tf.keras.mixed_precision.set_global_policy(before)
-
-
-def _check_writable(workdir: Workdir) -> None:
-    """Make the workdir if need be: better to fail here than after the first phase."""
-    try:
-        workdir.path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir.path):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"--workdir={workdir.path} cannot be written ({error.strerror}): name another folder."
-        ) from None
 
 
 def _preview(config: Config, data: "RunData", workdir: Workdir) -> None:
