@@ -31,7 +31,7 @@ atlas: demo $(VISUAL)
 test: $(TESTABLE)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-check: style docs
+check: style types imports docs
 
 style: $(DEVELOPABLE)
 	$(BIN)/ruff check .
@@ -41,7 +41,7 @@ types: $(DEVELOPABLE)
 	$(BIN)/mypy
 
 imports: $(DEVELOPABLE)
-	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_imports.py
 
 docs: $(DEVELOPABLE)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -86,4 +86,4 @@ $(DEVELOPABLE): $(INSTALLED)
 	@touch $(TESTABLE) $(DEVELOPABLE)
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -8,10 +8,12 @@ with 8- and 16-bit weights. Folded and unfolded files are timed in turns, on one
 reference code for binary convolutions: it tells what the other operators cost, and nothing about a phone.
 """
 
+import functools
+import operator
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Optional
 
 import numpy as np
 from absl import app, flags
@@ -142,13 +144,13 @@ def main(argv: list[str]) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (8, size, size, 3)).astype(np.uint8)
     by_saved_model(reactnet_a(32))  # what is only done once in a process shall not count
     networks: list[tuple] = [(f"ReActNet-A, {size}×{size}, random", reactnet_a(size), noise)]
-    rows_of_teacher: Optional[list[tuple]] = None
+    rows_of_teacher: list[tuple] | None = None
     if RUN.value:
         student, images, data = _of_run(Path(RUN.value))
         networks.append((f"{student.name}, trained on {data.dataset}", student, images))
         rows_of_teacher = teacher_in_fewer_bits(Path(RUN.value), data, every=200 if QUICK.value else 40)
-    rows = [[*of_one] for of_one in zip(*(measured(*network) for network in networks))]
-    sizes, deviations, operators = (sum(parts, []) for parts in rows)
+    rows = [[*of_one] for of_one in zip(*(measured(*network) for network in networks), strict=True)]
+    sizes, deviations, operators = (functools.reduce(operator.iadd, parts, []) for parts in rows)
     tables = [
         Table(
             "Conversion for Larq Compute Engine; interpreter on one thread",

@@ -9,6 +9,8 @@ such as a traceback, a crash of the program or a file that takes too long; the e
 last two kinds are kept in --output.
 """
 
+import contextlib
+import itertools
 import json
 import resource
 import signal
@@ -47,10 +49,8 @@ def outcome(content: bytes) -> tuple[str, str]:
     from bssl_tf.errors import UserError
 
     try:
-        try:
+        with contextlib.suppress(MetadataError):  # the network may be whole
             read_metadata(content)
-        except MetadataError:
-            pass  # the network may be whole
         network = TfliteBackbone(content, num_threads=1)
         network.run(np.zeros((1, *network.image_shape), network.report.inputs[0].dtype))
     except UserError as error:
@@ -143,7 +143,7 @@ def main(_) -> None:
             file.write_bytes(small_file())
         edges = np.linspace(SEED.value, SEED.value + MUTATIONS.value, WORKERS.value + 1).astype(int).tolist()
         with ThreadPoolExecutor(WORKERS.value) as pool:
-            parts = pool.map(lambda edge: _supervise(file, edge[0], edge[1] - 1), zip(edges, edges[1:]))
+            parts = pool.map(lambda edge: _supervise(file, edge[0], edge[1] - 1), itertools.pairwise(edges))
             records = [record for part in parts for record in part]
         print(report(records))
         failed = [record for record in records if record["kind"] == FAILED]

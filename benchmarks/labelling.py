@@ -64,7 +64,8 @@ def table(results: dict[str, np.ndarray]) -> str:
     rows = [["labels", *map(str, BUDGETS)], ["---"] + ["---:"] * len(BUDGETS)]
     for rule, values in results.items():
         means, deviations = 100 * values.mean(axis=0), 100 * values.std(axis=0, ddof=1)
-        rows.append([rule] + [f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in zip(means, deviations)])
+        pairs = zip(means, deviations, strict=True)
+        rows.append([rule] + [f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in pairs])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

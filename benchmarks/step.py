@@ -15,8 +15,8 @@ import multiprocessing
 import resource
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Callable, Iterator
 
 from absl import app, flags
 from rich.console import Console
@@ -236,8 +236,10 @@ def _table(name: str, seconds: dict) -> Table:
             for part, value, floor in rows
         ],
         notes=(
-            f"Binary step {seconds['of twin']:.2f} × its float twin's, {seconds['of plain']:.2f} × that of plain "
-            f"layers. Matrix product: {seconds['gflops']:.0f} GFLOP/s.",
+            (
+                f"Binary step {seconds['of twin']:.2f} × its float twin's, {seconds['of plain']:.2f} × that of plain "
+                f"layers. Matrix product: {seconds['gflops']:.0f} GFLOP/s."
+            ),
         ),
     )
 

@@ -26,10 +26,10 @@ _IN_ASCII = str.maketrans({"×": "x", "→": "->", "…": "...", "–": "-", "·
 
 
 def printable(text: str) -> str:
-    """Text with all characters escaped that move the cursor, change colours or the direction of reading, or are none.
+    r"""Text with all characters escaped that move the cursor, change colours or the direction of reading, or are none.
 
     Line breaks and tabs stay. Bytes of a file name that are no UTF-8, which Python holds as lone surrogates, are shown
-    as ``\\udc..``.
+    as ``\udc..``.
     """
     return _SPECIAL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 

@@ -65,7 +65,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8; bytes of a file name that are none become ``\\udc..``, which JSON reads back as they were."""
+    r"""Write UTF-8; bytes of a file name that are none become ``\udc..``, which JSON reads back as they were."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 

@@ -40,7 +40,7 @@ def test_cells_and_titles_of_tables_are_text_too():
 
 
 def test_the_first_word_of_a_message_may_have_a_style():
-    assert "\x1b[1;32mdone\x1b[0m: [red]x\n" == shown("[bold green]done[/]: [red]x")
+    assert shown("[bold green]done[/]: [red]x") == "\x1b[1;32mdone\x1b[0m: [red]x\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])

@@ -70,7 +70,7 @@ def test_packages_import_downwards_only():
         rank = RANKS.get(name.split(".")[1], 0)
         for other in imported(ast.parse(path.read_text()), set(paths), at_import_time=False):
             if other.count(".") and RANKS[other.split(".")[1]] < rank:
-                upwards.append(f"{name} imports {other}")
+                upwards.append(f"{name} imports {other}")  # noqa: PERF401 – shorter than a comprehension
     assert not upwards, "\n".join(sorted(upwards))
 
 

@@ -56,7 +56,7 @@ def test_feature_similarity_is_one_minus_cosine_and_half_the_squared_distance(sh
     value = feature_similarity(tf.constant(u, tf.float32), tf.constant(v, tf.float32))
     unit = [x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (u, v)]
     assert value.shape == (shape[0],)
-    np.testing.assert_allclose(value, [1 - a @ b for a, b in zip(*unit)], atol=1e-5)
+    np.testing.assert_allclose(value, [1 - a @ b for a, b in zip(*unit, strict=True)], atol=1e-5)
     np.testing.assert_allclose(2 * value, np.sum((unit[0] - unit[1]) ** 2, axis=-1), atol=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_info_nce_is_the_cross_entropy_of_the_own_key():
     queries, keys, queue = (random.normal(size=(rows, 6)) for rows in (5, 5, 9))
     queue /= np.linalg.norm(queue, axis=-1, keepdims=True)
     expected, hits = [], []
-    for query, key in zip(queries, keys):
+    for query, key in zip(queries, keys, strict=True):
         cosines = [np.dot(query, key) / np.linalg.norm(query) / np.linalg.norm(key)]
         cosines += [np.dot(query, other) / np.linalg.norm(query) for other in queue]
         expected.append(-np.log(naive_softmax(np.array(cosines) / 0.3)[0]))

@@ -56,7 +56,7 @@ def write_tree(
     _make_room(folder)
     (folder / _MARK).touch()
     splits = labelled.held_out.any()
-    for photo, place, held_out in zip(labelled.photos.tolist(), labelled.classes, labelled.held_out):
+    for photo, place, held_out in zip(labelled.photos.tolist(), labelled.classes, labelled.held_out, strict=True):
         parts = ("test" if held_out else "train",) if splits else ()
         target = folder.joinpath(*parts, classes[labelled.class_ids[place]], _flat(photos.paths[photo]))
         target.parent.mkdir(parents=True, exist_ok=True)

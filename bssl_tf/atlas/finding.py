@@ -56,7 +56,7 @@ def similar(index: PhotoIndex, query: np.ndarray, measure: str, count: int, with
         found = by_cosine(index.features, queries, count + extra)
     else:
         found = by_hamming(index.codes, binary_codes(queries, index.centre), count + extra)
-    hits = [Hit(int(place), float(score)) for place, score in zip(found.places[0], found.scores[0])]
+    hits = [Hit(int(place), float(score)) for place, score in zip(found.places[0], found.scores[0], strict=True)]
     return [hit for hit in hits if hit.photo != without][:count]
 
 
@@ -64,9 +64,10 @@ def near_duplicates(layout: Layout, files: Sequence[Path], count: int) -> list[P
     """The pairs of photos that look most alike: files with the same bytes first, then by cosine."""
     photos = np.repeat(np.arange(len(files)), layout.neighbours.shape[1])
     others, cosines = layout.neighbours.ravel(), layout.cosines.ravel()
-    pairs = {(min(a, b), max(a, b)): cosine for a, b, cosine in zip(photos.tolist(), others.tolist(), cosines.tolist())}
+    found = zip(photos.tolist(), others.tolist(), cosines.tolist(), strict=True)
+    pairs = {(min(a, b), max(a, b)): cosine for a, b, cosine in found}
     copies = _copies(files)
-    pairs |= {pair: 1.0 for pair in copies}
+    pairs |= dict.fromkeys(copies, 1.0)
     ranked = sorted(pairs.items(), key=lambda item: (item[0] not in copies, -item[1], item[0]))[:count]
     return [Pair(a, b, cosine, (a, b) in copies) for (a, b), cosine in ranked]
 

@@ -37,8 +37,8 @@ def open_index(
     for start in range(0, len(missing), _PHOTOS_BETWEEN_SAVES):
         part = missing[start : start + _PHOTOS_BETWEEN_SAVES]
         before = len(features)
-        index = build(model, FolderSource(photos.report, part), progress=lambda done: progress(before + done))
-        features |= dict(zip(part, index.features))
+        index = build(model, FolderSource(photos.report, part), progress=_after(before, progress))
+        features |= dict(zip(part, index.features, strict=True))
         done = [path for path in photos.paths if path in features]
         _save(folder, _index(origin, done, features), stamps)
     index = _index(origin, list(photos.paths), features)
@@ -76,3 +76,7 @@ def _save(folder: Path, index: PhotoIndex, stamps: dict[str, list[int]]) -> None
     (folder / _STAMPS).unlink(missing_ok=True)
     replace(index).save(folder / _INDEX)
     write_json(folder / _STAMPS, {path: stamps[path] for path in index.paths})
+
+
+def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda done: progress(before + done)

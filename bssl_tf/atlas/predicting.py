@@ -89,7 +89,7 @@ class Accuracy:
         """For JSON: overall and per class a count, right answers, and the 95 % interval; confusion with its photos."""
         right = self.true == self.given
         cells: dict[str, list[int]] = {}
-        for photo, true, given in zip(self.photos.tolist(), self.true.tolist(), self.given.tolist()):
+        for photo, true, given in zip(self.photos.tolist(), self.true.tolist(), self.given.tolist(), strict=True):
             cells.setdefault(f"{self.class_ids[true]}-{self.class_ids[given]}", []).append(photo)
         return {
             "unbiased": self.unbiased,

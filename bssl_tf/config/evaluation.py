@@ -129,7 +129,7 @@ class EvaluationSettings:
 
     def check(self) -> None:
         """Raises ConfigError where a list holds what it must not."""
-        self.protocol_names, self.amounts, self.neighbours, self.shots, self.milestones
+        _ = self.protocol_names, self.amounts, self.neighbours, self.shots, self.milestones
 
 
 def _items(text: str) -> tuple[str, ...]:

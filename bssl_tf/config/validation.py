@@ -17,10 +17,10 @@ def validate_group(group: Any) -> None:
         ConfigError: names the flag, its value and what to do.
     """
     for field in fields(group):
-        value, limits = getattr(group, field.name), field.metadata
+        value, limits, kind = getattr(group, field.name), field.metadata, type(field.default)
         flag = f"--{field.name}={value}"
-        if not _has_type(value, field.type):
-            raise ConfigError(f"{flag}: give {_TYPES[field.type]}, not {value!r}.")
+        if not _has_type(value, kind):
+            raise ConfigError(f"{flag}: give {_TYPES[kind]}, not {value!r}.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{flag}: give a finite number.")
         if isinstance(value, str) and "\0" in value:
@@ -80,7 +80,7 @@ def _validate_methods(config: Config) -> None:
         if method.name not in (*names, *unreadable_methods()) and "." not in method.name:
             raise ConfigError(f"{flag}={method.name}: choose one of {', '.join(names)}, or a module of your own.")
         try:
-            method.description
+            _ = method.description
         except ConfigError as error:
             raise ConfigError(f"{flag}={method.name}: {error}") from None
         method.check()

@@ -4,13 +4,14 @@ from dataclasses import fields
 from typing import Any
 
 from bssl_tf.config.data import DataSettings
-from bssl_tf.config.training import Config
+from bssl_tf.config.training import Config, config_groups
 from bssl_tf.models.choices import TEACHERS
 
 
 def data_without_effect(data: DataSettings) -> dict[str, str]:
     """Name → why, of settings that do nothing for this data set, set or not."""
-    kind, found = data.dataset.partition(":")[0], {}
+    kind = data.dataset.partition(":")[0]
+    found: dict[str, str] = {}
     if kind != "tfds":
         found |= dict.fromkeys(("train_split", "test_split", "data_dir"), "is for --dataset=tfds:NAME")
     if kind not in ("folder", "coco"):
@@ -45,7 +46,7 @@ def without_effect(config: Config) -> dict[str, str]:
         found |= _named("is for --distribution=multi_worker", "workers", "worker_index", "worker_timeout")
     for name, group in config.method_groups.items():
         if name != config.method.method:
-            found |= _named(f"is for --method={name}", *(field.name for field in fields(group)))
+            found |= _named(f"is for --method={name}", *vars(group))
     if config.method.method == "bssl":
         found |= _of_bssl(config)
     changed = _changed(config)
@@ -54,7 +55,7 @@ def without_effect(config: Config) -> dict[str, str]:
 
 def _of_bssl(config: Config) -> dict[str, str]:
     bssl = config.bssl
-    found = {}
+    found: dict[str, str] = {}
     if bssl.target == "frozen":
         found |= _named("is for a target that is trained", "target_learning_rate_multiplier")
     if bssl.target != "balanced":
@@ -76,7 +77,7 @@ def _changed(config: Config) -> set[str]:
     usual: Any = Config()
     return {
         field.name
-        for group in fields(Config)
-        for field in fields(group.type)
-        if getattr(getattr(config, group.name), field.name) != getattr(getattr(usual, group.name), field.name)
+        for group, settings in config_groups().items()
+        for field in fields(settings)
+        if getattr(getattr(config, group), field.name) != getattr(getattr(usual, group), field.name)
     }

@@ -103,7 +103,6 @@ def _converted(
     `lce.convert_keras_model` writes a SavedModel instead, for which Keras traces and saves every layer by itself: most
     of the time with deep networks.
     """
-
     names: list[str] = []
 
     @tf.function(input_signature=[tf.TensorSpec(shape, input_type)], autograph=False)

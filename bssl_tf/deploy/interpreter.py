@@ -7,7 +7,6 @@ the speed on a phone.
 
 import math
 from pathlib import Path
-from typing import Union
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class TfliteBackbone:
             interpreter refuses it, crashes on it, or takes more time or memory than `interpreter_process` allows.
     """
 
-    def __init__(self, source: Union[str, Path, bytes], num_threads: int = 2):
+    def __init__(self, source: str | Path | bytes, num_threads: int = 2):
         self.name = "these bytes" if isinstance(source, bytes) else str(source)
         content = source if isinstance(source, bytes) else read_file(Path(source))
         try:

@@ -51,7 +51,7 @@ class InterpreterProcess:
             raise ModuleNotFoundError("larq_compute_engine is not installed")
         package = found.submodule_search_locations[0]
         self._output_bytes = output_bytes
-        self._messages = tempfile.TemporaryFile()
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 – closed with the process
         self._connection, theirs = Pipe()
         arguments = (theirs.fileno(), os.path.join(package, *_LIBRARY), num_threads, MEMORY_BYTES + 3 * len(content))
         self._process = subprocess.Popen(

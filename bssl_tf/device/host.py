@@ -27,7 +27,7 @@ class Host:
         self._load = load
         self.description = f"this machine ({platform.machine()}), Larq Compute Engine's interpreter"
 
-    def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:  # noqa: ARG002
+    def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:
         backbone = self._load(file, threads)
         start = backbone.start_seconds
         pixels = np.zeros((1, *backbone.image_shape), backbone.report.inputs[0].dtype)

@@ -1,4 +1,6 @@
-"""The self-supervised methods, one file each. Their classes are imported when first used::
+"""The self-supervised methods, one file each.
+
+Their classes are imported when first used::
 
 from bssl_tf.methods import Bssl
 """

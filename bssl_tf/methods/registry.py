@@ -183,9 +183,9 @@ def _value(argument: Argument, text: str, flag: str) -> Any:
         raise ConfigError(f"{flag}: {text!r} is no {argument.kind.__name__}.") from None
     if argument.choices and value not in argument.choices:
         raise ConfigError(f"{flag}: {text!r}: choose one of {', '.join(map(str, argument.choices))}.")
-    if argument.kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{flag}: {text!r} is no finite number.")
-    if argument.limits is not None and not argument.limits[0] <= value <= argument.limits[1]:
+    if argument.limits is not None and not argument.limits[0] <= float(value) <= argument.limits[1]:
         low, high = argument.limits
         raise ConfigError(f"{flag}: {text!r} is out of range: give {low:g} to {high:g}.")
     return value

@@ -9,7 +9,7 @@ import importlib.util
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ class Module:
         return MethodFileError(f"{self.path}:{getattr(node, 'lineno', 1)}: {message}.")
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_module(name: str) -> Module | None:
     """A module's source, found without importing the module itself; None if there is none.
 
@@ -259,9 +259,8 @@ def assignments(body: list[ast.stmt]) -> list[tuple[str, ast.expr]]:
     for statement in body:
         if isinstance(statement, ast.Assign):
             pairs += [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            if isinstance(statement.target, ast.Name):
-                pairs.append((statement.target.id, statement.value))
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            pairs.append((statement.target.id, statement.value))
     return pairs
 
 

@@ -53,7 +53,7 @@ ZOO_ARCHITECTURES = {
     "binary_resnet_e18": _from_zoo(8),
 }
 _STUDENTS = {"reactnet_small": Architecture(), "reactnet_a": Architecture(smallest=32), **ZOO_ARCHITECTURES}
-_TEACHERS = {"resnet_small": _TEACHER, **{name: _TEACHER for name in RESNET_BLOCKS}}
+_TEACHERS = {"resnet_small": _TEACHER, **dict.fromkeys(RESNET_BLOCKS, _TEACHER)}
 
 ARCHITECTURES: dict[str, Architecture] = _STUDENTS | _TEACHERS
 STUDENTS = tuple(_STUDENTS)

@@ -15,6 +15,7 @@ larger K adds to what is there. g_θ keeps training on top.
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.files import size_text, write_json, write_text
@@ -104,7 +105,7 @@ class FeatureCache:
                     title = f"teacher's features, views {number + 1}/{len(missing)}"
                     task = progress.add_task(title, total=self.images)
                     try:
-                        self._fill_cycle(cycle, features, views_from, lambda row: progress.update(task, completed=row))
+                        self._fill_cycle(cycle, features, views_from, functools.partial(_show, progress, task))
                     except KeyboardInterrupt:
                         raise Interrupted(f"stopped at {title}; the same command goes on from there") from None
                     if not console.is_terminal:
@@ -245,3 +246,7 @@ def _alone(folder: Path, console: Console) -> Iterator[None]:
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+
+
+def _show(progress: Progress, task: TaskID, row: int) -> None:
+    progress.update(task, completed=row)

@@ -66,9 +66,7 @@ def _trained():
     import tensorflow as tf
 
     source = load_source(DataSettings(dataset="digits"), "train")
-    pixels = np.stack(
-        [row for row in source.examples().map(lambda row: source.decode(row["record"])).as_numpy_iterator()]
-    )
+    pixels = np.stack(list(source.examples().map(lambda row: source.decode(row["record"])).as_numpy_iterator()))
     backbone = build_backbone(SPEC)
     network = tf.keras.Model(backbone.input, tf.keras.layers.Dense(10)(backbone.output))
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)

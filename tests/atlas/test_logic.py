@@ -1,6 +1,8 @@
 """Photos, index, map, lists, predictions, suggestions and exports, without a browser."""
 
 import csv
+import functools
+import operator
 import os
 
 import numpy as np
@@ -165,7 +167,7 @@ def test_predictions_come_from_few_labels_and_accuracy_from_others():
     assert not accuracy.unbiased and set(accuracy.photos) == set(labelled.photos[labelled.held_out])
     report = accuracy.as_dict()
     assert report["overall"]["count"] == labelled.held_out.sum() == sum(map(sum, report["confusion"]))
-    assert sorted(sum(report["cells"].values(), [])) == sorted(accuracy.photos)
+    assert sorted(functools.reduce(operator.iadd, report["cells"].values(), [])) == sorted(accuracy.photos)
 
 
 def test_random_checks_alone_measure_and_are_not_trained_on():
@@ -202,7 +204,7 @@ def plain_badge(features, probabilities, open_photos):
 
 
 def test_badge_starts_at_the_largest_gradient_and_spreads():
-    features, classes = blobs(80)
+    features, _classes = blobs(80)
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(4), 80)
     labelled = np.arange(10)
@@ -247,7 +249,7 @@ def test_the_exported_tree_is_read_as_the_same_labels(tmp_path, photos, classes,
     read = {}
     for split in ("train", "test"):
         source = load_source(DataSettings(dataset=f"folder:{tree}"), split, tmp_path)
-        for path, label in zip(source.paths, source.labels):
+        for path, label in zip(source.paths, source.labels, strict=True):
             read[path.split("/")[-1].replace("%2F", "/").replace("%25", "%")] = source.class_names[label]
     assert read == {path: names[label.class_id] for path, label in labels.items()}
     exporting.write_csv(tmp_path / "labels.csv", labels, names)

@@ -13,7 +13,7 @@ from bssl_tf.deploy.folding.nodes import Opaque, Prelu, Scale, Shift, Sum, in_or
 from bssl_tf.models.choices import STUDENTS
 from bssl_tf.models.layers import LearnableBias, RPReLU
 from bssl_tf.models.normalisation import PixelNormalisation
-from tests.models.networks import features_of, pixels_for, randomised, spec_of  # noqa: E402
+from tests.models.networks import features_of, pixels_for, randomised, spec_of
 
 L = tf.keras.layers
 VARIANTS = [
@@ -179,4 +179,4 @@ def test_the_model_is_left_alone():
     model, _ = small(L.Conv2D(4, 1), L.BatchNormalization(), LearnableBias())
     before = model.get_weights()
     fold(model)
-    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights()))
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))

@@ -45,7 +45,7 @@ def test_fit_trains_student_and_target_but_never_the_teacher(teacher, mode):
     history = model.fit(dataset(), verbose=0)
     assert set(history.history) >= {"loss", "kl", "similarity", "balance", "target_entropy", "feature_std"}
     for name, network in model.networks.items():
-        changed = [not np.array_equal(a, b) for a, b in zip(before[name], network.get_weights())]
+        changed = [not np.array_equal(a, b) for a, b in zip(before[name], network.get_weights(), strict=True)]
         assert all(changed), f"{name}: weights {[i for i, c in enumerate(changed) if not c]} did not move"
     for old, new in zip(before_teacher, teacher.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)  # batch norm statistics included

@@ -116,7 +116,7 @@ def test_an_interrupted_fill_goes_on_where_it_was_marked(cache, teacher, source,
     assert starts == [(0, 20), (1, 0)] and not cache.missing
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob("*.rows"))
     for cycle in range(2):
-        views = [np.concatenate(view) for view in zip(*in_order(source)(cycle, 0))]
+        views = [np.concatenate(view) for view in zip(*in_order(source)(cycle, 0), strict=True)]
         expected = np.stack([teacher(view) for view in views], axis=1)
         np.testing.assert_allclose(np.load(tmp_path / f"cycle-000{cycle}.npy"), expected, rtol=2e-3, atol=2e-3)
 
@@ -130,7 +130,7 @@ def test_a_longer_cycle_adds_to_what_is_there(cache, teacher, source):
 def test_damage_is_told(cache, teacher, source, tmp_path):
     np.save(tmp_path / "cycle-0001.npy", np.zeros((3, 2, 32), np.float16))
     with pytest.raises(UserError, match="cycle-0001.npy is not what its name says: delete"):
-        cache.missing
+        _ = cache.missing
     (tmp_path / "cycle-0001.npy").unlink()
     with pytest.raises(UserError, match="beyond float16's range"):
         cache.fill(lambda pixels: np.full((len(pixels), 32), 1e6), in_order(source), Console(quiet=True))

@@ -17,7 +17,8 @@ def test_rate_rises_to_its_peak_and_falls_to_zero():
 
 def lars_in_numpy(weights, gradients, rate, momentum, decay, trust):
     velocity = np.zeros_like(weights)
-    for gradient in gradients:
+    for given in gradients:
+        gradient = given
         if weights.ndim > 1:
             gradient = gradient + decay * weights
             gradient = gradient * trust * np.linalg.norm(weights) / np.linalg.norm(gradient)
@@ -32,7 +33,8 @@ def test_lars_is_the_formula(shape):
     start, gradients = random.normal(size=shape), random.normal(size=(5, *shape))
     variable = tf.Variable(start, dtype=tf.float32)
     optimizer = Lars(0.2, momentum=0.8, weight_decay=0.01, trust=0.02)
-    for gradient in gradients:
+    for given in gradients:
+        gradient = given
         optimizer.apply_gradients([(tf.constant(gradient, tf.float32), variable)])
     np.testing.assert_allclose(variable, lars_in_numpy(start, gradients, 0.2, 0.8, 0.01, 0.02), rtol=1e-5)
 

@@ -1,6 +1,7 @@
 """Keeps a small data set's images decoded in memory, so that no epoch but the first decodes anything."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf

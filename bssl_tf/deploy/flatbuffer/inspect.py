@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from bssl_tf.deploy.flatbuffer.archive import ArchiveError, attached_bytes
 from bssl_tf.deploy.flatbuffer.checks import OPERATOR_NAMES, TYPE_NAMES, FileCheckError, check_model, operator_name
@@ -47,8 +47,8 @@ class TensorInfo:
     tensor_name: str
     shape: tuple[int, ...]
     dtype: str
-    scale: Optional[float] = None
-    zero_point: Optional[int] = None
+    scale: float | None = None
+    zero_point: int | None = None
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.dtype} {'×'.join(map(str, self.shape))}"
@@ -191,7 +191,7 @@ def _signature_names(model: dict[str, Any]) -> dict[int, str]:
     }
 
 
-def _tensor_info(tensor: dict[str, Any], signature_name: Optional[str]) -> TensorInfo:
+def _tensor_info(tensor: dict[str, Any], signature_name: str | None) -> TensorInfo:
     quantization = tensor.get("quantization", {})
     quantized = len(quantization.get("scale", ())) > 0
     return TensorInfo(

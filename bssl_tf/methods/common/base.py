@@ -148,7 +148,7 @@ class Method(tf.keras.Model, abc.ABC):
         def add_part(index: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
             part = tf.nest.map_structure(lambda tensor: part_of(tensor, index), data)
             gradients, _ = self._gradients(part, variables)
-            return index + 1, *(total + gradient / count for total, gradient in zip(sums, gradients))
+            return index + 1, *(total + gradient / count for total, gradient in zip(sums, gradients, strict=True))
 
         sums = [tf.zeros(variable.shape, variable.dtype) for variable in variables]
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:

@@ -1,4 +1,4 @@
-"""Limits of a method's options, declared beside their defaults:
+"""Limits of a method's options, declared beside their defaults.
 
     def __init__(self, backbone, *, momentum: Annotated[float, Limits(0.0, 1.0)] = 0.99)
 

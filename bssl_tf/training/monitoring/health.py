@@ -1,7 +1,7 @@
 """The health monitor: signs, all without labels, that a binary network learns or that it collapsed."""
 
 import dataclasses
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf

@@ -1,7 +1,8 @@
 """The callback that writes and shows what happens: metrics files, TensorBoard, curves, progress, warnings."""
 
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console

@@ -255,10 +255,8 @@ def _as_member(
 
 def _send_all(lines: Iterable[_Line], message: Mapping[str, Any]) -> None:
     for line in lines:
-        try:
+        with contextlib.suppress(OSError):  # it is gone already
             line.send(**message)
-        except OSError:
-            pass  # it is gone already
 
 
 def _call(cluster: Cluster, deadline: float) -> _Line:

@@ -9,7 +9,7 @@ from tests.evaluation.protocols.clusters import clusters
 
 def naive_knn_accuracy(train_x, train_y, test_x, test_y, k):
     right = 0
-    for x, label in zip(test_x, test_y):
+    for x, label in zip(test_x, test_y, strict=True):
         cosines = train_x @ x / np.linalg.norm(train_x, axis=1)
         votes = np.bincount(train_y[np.argsort(-cosines)[:k]])
         right += votes.argmax() == label
@@ -27,7 +27,8 @@ def test_all_k_plain_and_weighted_are_scikit_learns():
     (train_x, train_y), (test_x, test_y) = clusters(300, spread=3.0, seed=1), clusters(200, spread=3.0, seed=2)
     accuracies = knn_accuracies(train_x, train_y, test_x, test_y, (1, 5, 20, 200), temperature=0.2)
     for k, found in accuracies.items():
-        for weights, accuracy in zip(("uniform", lambda distances: np.exp((1 - distances**2 / 2) / 0.2)), found):
+        votes = ("uniform", lambda distances: np.exp((1 - distances**2 / 2) / 0.2))
+        for weights, accuracy in zip(votes, found, strict=True):
             expected = KNeighborsClassifier(k, weights=weights, algorithm="brute").fit(normalize(train_x), train_y)
             assert accuracy == pytest.approx(expected.score(normalize(test_x), test_y), abs=0.0051)
     assert accuracies[200][0] != accuracies[200][1] and accuracies[1][0] == accuracies[1][1]

@@ -61,13 +61,13 @@ def compare_batch_norm():
             def forward_and_back(x):
                 with tf.GradientTape() as tape:
                     tape.watch(x)
-                    outputs = layer(x, training=True)
+                    outputs = layer(x, training=True)  # noqa: B023 – called before the loop goes on
                     loss = loss_share(tf.reduce_mean(outputs**3 * tf.range(3.0)))
                 return outputs, tape.gradient(loss, x)
 
             outputs, gradients = on_both(distribution, forward_and_back, images)
             results.append((outputs, gradients, layer.moving_mean.numpy(), layer.moving_variance.numpy() - 0.9))
-    for what, one, two in zip(("outputs", "gradients", "moving mean", "moving variance"), *results):
+    for what, one, two in zip(("outputs", "gradients", "moving mean", "moving variance"), *results, strict=True):
         FOUND[f"batch norm: {what}"] = deviation(two, one)
 
 
@@ -87,7 +87,7 @@ def compare_contrastive_loss():
         with distribution.scope():
             loss, gradients, variance = on_both(distribution, forward_and_back, rows)
             results.append((loss[-1:], gradients, variance[-5:]))
-    for what, one, two in zip(("contrastive loss", "contrastive gradients", "global variance"), *results):
+    for what, one, two in zip(("contrastive loss", "contrastive gradients", "global variance"), *results, strict=True):
         FOUND[what] = deviation(two, one)
 
 
