@@ -62,7 +62,7 @@ def labelled(name: str, train: "Source", test: "Source", settings: dict[str, Any
         class_names = train_several.class_names
     else:
         train_labels, test_labels = check_labels(train.labels, test.labels)
-        class_names = train.class_names or [str(label) for label in range(int(train_labels.max()) + 1)]
+        class_names = tuple(train.class_names or map(str, range(int(train_labels.max()) + 1)))
     if train.fingerprint == test.fingerprint:
         raise UserError(
             f"Training and test images of {name} are the same: choose another --train_split or --test_split."

@@ -107,7 +107,7 @@ def test_what_of_the_backbone_is_trained(layers):
     if layers == "head":
         assert {moved[name] for name in names} == {0.0}
         norms = [layer for layer in backbone.layers if "normalization" in layer.name]
-        assert all((a == b).all() for norm in norms for a, b in zip(before[norm.name], norm.get_weights()))
+        assert all((a == b).all() for norm in norms for a, b in zip(before[norm.name], norm.get_weights(), strict=True))
     else:  # Adam's first step is the learning rate, whatever the gradient
         assert moved[names[0]] == pytest.approx(0.01 * 0.01, rel=0.05)
         assert moved[names[0]] < moved[names[-1]] <= 0.0101
