@@ -44,7 +44,8 @@ def is_whole(folder: Path, step: int) -> bool:
     if not any(path.suffix == ".index" for path in files):
         return False
     if sums.exists():
-        written = dict(reversed(line.split("  ", 1)) for line in sums.read_text().splitlines() if "  " in line)
+        lines = (line.partition("  ") for line in sums.read_text().splitlines())
+        written = {name: digest for digest, gap, name in lines if gap}
         return written == {path.name: sha256(path) for path in files}
     try:
         reader = tf.train.load_checkpoint(str(folder / f"ckpt-{step}"))
