@@ -17,6 +17,7 @@ from rich.text import Text
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import is_disk_full
 
+_LONGEST_NAME = 300
 _SPECIAL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -95,6 +96,8 @@ def run_entry_point(
             _fail(str(error), 1)
         except OSError as error:
             _fail(_disk_full(error) if is_disk_full(error) else str(error), 1)
+        except UnicodeEncodeError as error:
+            _fail(f"{error.object[:_LONGEST_NAME]} has bytes that are no UTF-8, and cannot be used: rename it.", 1)
         except Exception as error:
             if not is_disk_full(error):
                 raise

@@ -113,7 +113,7 @@ def fingerprint(path: Path) -> str:
     members = [path] if path.is_file() else sorted(member for member in path.rglob("*") if member.is_file())
     digest = hashlib.sha256()
     for member in members:
-        digest.update(member.relative_to(path.parent).as_posix().encode())
+        digest.update(os.fsencode(member.relative_to(path.parent).as_posix()))
         _add_file(digest, member)
     return digest.hexdigest()[:16]
 

@@ -35,6 +35,13 @@ def test_fingerprint_of_a_folder_covers_all_of_its_files(tmp_path):
     assert files.fingerprint(tmp_path / "model") != before
 
 
+def test_names_that_are_no_utf8(tmp_path):
+    (tmp_path / "caf\udce9").write_bytes(b"1")
+    assert files.fingerprint(tmp_path / "caf\udce9") != files.fingerprint(tmp_path)
+    files.write_json(tmp_path / "a.json", {"path": "caf\udce9"})
+    assert files.json.loads((tmp_path / "a.json").read_text()) == {"path": "caf\udce9"}
+
+
 def test_sizes_are_told_in_units_of_people():
     assert [files.size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
         "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
