@@ -16,8 +16,8 @@ INTRODUCTION = """\
 Written by `python -m benchmarks.pages` from `benchmarks/results/`. The ratios can be trusted: each is the median of
 many rounds in which what is compared ran side by side. The milliseconds cannot: the virtual machine's speed drifts by a
 factor of two and more within minutes, with the load of its neighbours."""
-OF_ACCURACY = ("methods",)
-"""Results that say how good a network is, not what it costs."""
+OF_ACCURACY = ("methods", "detection")
+"""Results that say how good a network is, not what it costs; each between marks of its name in docs/results.md."""
 
 
 def section(name: str, folder: Path = RESULTS) -> str:
@@ -39,13 +39,16 @@ def between_marks(text: str, mark: str, new: str) -> str:
 def pages() -> dict[Path, str]:
     """Path → what it is to hold."""
     names = sorted(path.stem for path in RESULTS.glob("*.json"))
-    accuracy = [section(name) for name in names if name in OF_ACCURACY]
+    accuracy = ACCURACY.read_text()
+    for name in OF_ACCURACY:
+        if name in names:
+            accuracy = between_marks(accuracy, name, section(name))
     performance = [
         f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}" for name in names if name not in OF_ACCURACY
     ]
     return {
         PERFORMANCE: "\n\n".join([INTRODUCTION, *performance]) + "\n",
-        ACCURACY: between_marks(ACCURACY.read_text(), "methods", "\n\n".join(accuracy)),
+        ACCURACY: accuracy,
     }
 
 

@@ -19,7 +19,7 @@ from bssl_tf.detection.scores import DetectionScores, Found, score
 from bssl_tf.detection.tflite import OUTPUTS, DetectorParity, TfliteDetector, convert_detector, final_file, raw_parity
 from bssl_tf.files import fingerprint, write_bytes
 
-PARITY_IMAGES = 128
+PARITY_IMAGES = 64
 
 
 def export_detector(

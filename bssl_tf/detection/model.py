@@ -53,6 +53,14 @@ class DetectorSpec:
     neck_channels: int = 128
     head_depth: int = 2
 
+    def __post_init__(self) -> None:
+        numbers = {"neck_channels": (self.neck_channels, 1, 4096), "head_depth": (self.head_depth, 1, 32)}
+        for name, (value, low, high) in numbers.items():
+            if not isinstance(value, int) or not low <= value <= high:
+                raise UserError(f"{name} must be a whole number from {low} to {high}, received {value!r}.")
+        if not self.class_names or not all(isinstance(name, str) for name in self.class_names):
+            raise UserError(f"a detector needs names of classes, received {self.class_names!r}.")
+
 
 @dataclass(frozen=True)
 class Detector:

@@ -12,7 +12,7 @@ from bssl_tf.detection.model import NUM_EXTRA, DetectorSpec, build_detector, loa
 from bssl_tf.detection.postprocessing import IOU_THRESHOLD, SCORE_THRESHOLD, detector_function, predicted_boxes
 from bssl_tf.detection.targets import Grid
 from bssl_tf.errors import UserError
-from bssl_tf.models import BackboneSpec, build_backbone
+from bssl_tf.models import BINARY, FLOAT, BackboneSpec, build_backbone
 
 SMALL = BackboneSpec(name="reactnet_small", image_size=64, channels=1, mean=(100.0,), std=(60.0,), width=32, stages=3)
 SPEC = DetectorSpec(SMALL, ("shirt", "shoe", "bag"), neck_channels=32, head_depth=1)
@@ -25,10 +25,11 @@ SPEC = DetectorSpec(SMALL, ("shirt", "shoe", "bag"), neck_channels=32, head_dept
         ("reactnet_a", (8, 16, 32)),
         ("quicknet_small", (8, 16, 32)),
         ("binary_resnet_e18", (8, 16, 32)),
+        ("resnet18", (8, 16, 32)),  # imported ones are float
     ],
 )
 def test_students_give_the_feature_maps_that_their_next_stage_reads(name, strides):
-    spec = dataclasses.replace(SMALL, name=name, image_size=64)
+    spec = dataclasses.replace(SMALL, name=name, image_size=64, mode=FLOAT if name == "resnet18" else BINARY)
     levels = pyramid(build_backbone(spec))
     assert tuple(levels) == strides
     assert [tensor.shape[1] for tensor in levels.values()] == [64 // stride for stride in strides]
@@ -69,9 +70,11 @@ def test_a_saved_detector_is_the_same_one(detector, tmp_path):
     assert loaded.spec == detector.spec and facts == {"AP": 0.5} and loaded.grid == detector.grid
     images = np.full((1, 64, 64, 1), 100.0, np.float32)
     np.testing.assert_array_equal(loaded.model(images), detector.model(images))
-    (tmp_path / "detector_spec.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be used"):
-        load_detector(tmp_path)
+    good = (tmp_path / "detector_spec.json").read_text()
+    for broken in ("{", good.replace('"head_depth": 1', '"head_depth": 1000000'), good.replace('"shoe"', "7")):
+        (tmp_path / "detector_spec.json").write_text(broken)
+        with pytest.raises(UserError, match="cannot be used"):
+            load_detector(tmp_path)
 
 
 def naive_objects(grid: Grid, raw: np.ndarray) -> list[tuple]:
