@@ -56,3 +56,9 @@ def test_terminals_with_few_characters(encoding):
     out, err = done.stdout.decode(encoding), done.stderr.decode(encoding)
     assert out.replace("×", "x").replace("…", "...") == "8x8 -> lambda ... \\u732b \\udce9\n"
     assert "error: \\u732b" in err and "Traceback" not in err
+
+
+def test_a_name_that_a_library_cannot_take_is_told_in_one_line():
+    program = "from bssl_tf.console import run_entry_point\nrun_entry_point(lambda: 'caf\\udce9'.encode(), '')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith(r"error: caf\udce9 has bytes that are no UTF-8"), done.stderr

@@ -118,6 +118,8 @@ def _serve(descriptor: int, library: str, num_threads: int, memory: int) -> None
 
     import numpy as np
 
+    _, allowed = resource.getrlimit(resource.RLIMIT_AS)
+    memory = memory if allowed == resource.RLIM_INFINITY else min(memory, allowed)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     spec = importlib.util.spec_from_file_location("interpreter_wrapper_lite", library)
