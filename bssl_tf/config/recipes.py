@@ -2,8 +2,8 @@
 
     bssl-train --recipe=digits --workdir=runs/digits
 
-``--recipe=digits`` is ``--flagfile=`` with the path of ``digits.cfg``, wherever the package is installed. The files lie
-in ``bssl_tf/recipes``; ``flags`` at the top of the repository points there.
+``--recipe=digits`` is ``--flagfile=`` with the path of ``digits.cfg``, wherever the package is installed. The files are
+those of ``flags/``, to which ``bssl_tf/recipes`` points in the repository; a wheel holds copies.
 """
 
 from pathlib import Path
