@@ -10,9 +10,9 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bssl_tf.errors import DiskFull
+from bssl_tf.errors import DiskFull, UserError
 
 SECONDS_UNTIL_FILES_SHOW = 60.0
 """Network file systems may take this long to show a file that another machine wrote."""
@@ -72,6 +72,32 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+Content = TypeVar("Content", dict, list)
+
+
+def read_json(path: Path, kind: type[Content], remedy: str) -> Content:
+    """Read a JSON file that this program wrote, and that may be damaged or edited by hand.
+
+    Args:
+        path: the file.
+        kind: dict or list, whichever it holds.
+        remedy: what to do if it is not readable, for the message.
+
+    Raises:
+        UserError: it is no JSON, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # what is no UTF-8 is a ValueError, too
+        raise UserError(f"{path} is damaged ({error}): {remedy}.") from None
+    if not isinstance(content, kind):
+        raise UserError(f"{path} must hold {_KINDS[kind]}, but holds {str(content)[:40]!r}: {remedy}.")
+    return content
+
+
+_KINDS = {dict: "names and values, {…}", list: "a list, […]"}
 
 
 def sweep(folder: Path, written: Iterable[str]) -> list[Path]:

@@ -11,6 +11,7 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
         stage1/             binary activations, float weights
         stage2/             fully binary: what is deployed
             settings.json       the settings that shaped this phase
+            images.json         number and fingerprint of the training images
             checkpoints/        the two latest, with optimizer and step
             metrics.csv         losses and λ, epochs.csv: 20-NN and the binary weights' health
             tensorboard/        the same numbers
@@ -58,6 +59,10 @@ class PhaseFolder:
     @property
     def settings_file(self) -> Path:
         return self.path / "settings.json"
+
+    @property
+    def images_file(self) -> Path:
+        return self.path / "images.json"
 
     @property
     def summary_file(self) -> Path:

@@ -103,6 +103,7 @@ def _train_phases(
     """
     from bssl_tf.data import readable_data_errors
     from bssl_tf.training.checks import check_requested
+    from bssl_tf.training.phase_images import check_images, note_images
     from bssl_tf.training.run_report import report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
 
@@ -117,6 +118,8 @@ def _train_phases(
 
     # 2. What will be deployed, before any time is spent on it.
     if distribution.chief:
+        for phase in planned:
+            check_images(phase.folder, data.train)
         saved.save(config, workdir.config_file)
         if any(phase.kind is PhaseKind.STUDENT for phase in planned):
             _report_deployment_plan(config, data)
@@ -126,6 +129,8 @@ def _train_phases(
     for phase in planned:
         phase.check_settings()  # again: the teacher may have been trained only now
         with readable_data_errors(), distribution.scope():
+            if distribution.chief and not phase.done:
+                note_images(phase.folder, data.train)
             if phase.done:
                 report_done_before(console, phase)
             elif phase.kind is PhaseKind.TEACHER:

@@ -1,0 +1,47 @@
+"""Which images a phase was started with: noted in its folder, and compared before it goes on."""
+
+from typing import Any
+
+from bssl_tf.data import Source
+from bssl_tf.errors import ConfigError
+from bssl_tf.files import read_json, write_json
+from bssl_tf.runs import PhaseFolder
+
+
+class ImagesChanged(ConfigError):
+    """A phase was started with other images."""
+
+
+def check_images(phase: PhaseFolder, images: Source) -> None:
+    """Refuse to go on with other images. Phases of earlier versions have no note, and go on.
+
+    Raises:
+        ImagesChanged: says how many there were and are, and what to do.
+    """
+    if not (phase.settings_file.exists() and phase.images_file.exists()):
+        return
+    then, now = read_json(phase.images_file, dict, _remedy(phase)), _facts(images)
+    if then == now:
+        return
+    change = f"{then.get('count')} training images, now there are {now['count']}"
+    if then.get("count") == now["count"]:
+        change = f"as many training images ({now['count']}), but their names, sizes or times were others"
+    raise ImagesChanged(
+        f"{phase.path} was started with {change}. Restore the images of then to go on with that run, or name another "
+        f"--workdir to start a new one. If only times have changed (copied files, for instance), {_remedy(phase)}. "
+        "Nothing was changed."
+    )
+
+
+def note_images(phase: PhaseFolder, images: Source) -> None:
+    """Note the images of a phase that begins, or that an earlier version has begun."""
+    if not (phase.settings_file.exists() and phase.images_file.exists()):
+        write_json(phase.images_file, _facts(images))
+
+
+def _facts(images: Source) -> dict[str, Any]:
+    return {"count": images.num_examples, "fingerprint": images.fingerprint}
+
+
+def _remedy(phase: PhaseFolder) -> str:
+    return f"delete {phase.images_file}: the images of now then count"
