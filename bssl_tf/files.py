@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bssl_tf.errors import DiskFull, UserError
+from bssl_tf.errors import ConfigError, DiskFull, UserError
 
 SECONDS_UNTIL_FILES_SHOW = 60.0
 """Network file systems may take this long to show a file that another machine wrote."""
@@ -44,6 +44,26 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from None
 
 
+def check_writable(path: Path, flag: str) -> None:
+    """Find out before the work that a file cannot be written after it.
+
+    Args:
+        path: the file; its folder is made if need be.
+        flag: that named it, for the message.
+
+    Raises:
+        ConfigError: it is a folder, or cannot be written.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{flag}={path} is a folder: name a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{flag}={path} cannot be written ({error.strerror}): name another file.") from None
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, of the system or of a library, says that a disk or a quota is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -71,7 +91,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """As `write_json` writes it."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 Content = TypeVar("Content", dict, list)

@@ -8,6 +8,7 @@ a file beside it, for the message to the next one.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shlex
@@ -58,13 +59,16 @@ def alone(lock_file: Path, what: str, remedy: str) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise InUse(f"{what} is in use {_who(holder)}. Wait until that ends, or {remedy}.") from None
-    except NotImplementedError:
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
         raise UserError(f"{what} lies on a disk without file locks: {remedy}, on another disk.") from None
     try:
         write_json(holder, _this_process())
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        for path in (holder, lock_file):  # while it is held; filelock does not take a file that is gone for the lock
+            path.unlink(missing_ok=True)
         lock.release()
 
 

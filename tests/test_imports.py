@@ -21,7 +21,7 @@ LAYERS = (
     ("device",),
     ("losses", "balancing", "progress"),
     ("console", "native_logs", "locks"),
-    ("files", "npz_files", "errors", "_lazy", "_legacy_keras"),
+    ("files", "file_sets", "npz_files", "errors", "_lazy", "_legacy_keras"),
 )
 """From the top down: a package may import those of the layers below it."""
 RANKS = {package: rank for rank, packages in enumerate(LAYERS) for package in packages}

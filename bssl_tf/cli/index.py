@@ -15,11 +15,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
+from bssl_tf.files import check_writable
+from bssl_tf.locks import alone, lock_beside
 from bssl_tf.native_logs import import_tensorflow
 
 if TYPE_CHECKING:
     from bssl_tf.data.sources.folder import FolderSource
     from bssl_tf.search.photo_index import PhotoIndex
+
+SHEETS = (".png", ".jpg", ".jpeg")
 
 
 def main() -> None:
@@ -28,10 +32,13 @@ def main() -> None:
     model, root, path = Path(arguments.model), Path(arguments.photos), Path(arguments.index)
     queries = [Path(query) for query in arguments.query]
     _check(model, root, queries)
+    check_writable(path, "--index")
+    if arguments.sheet:
+        _check_sheet(Path(arguments.sheet))
     import_tensorflow()
     from bssl_tf.search.contact_sheet import write_contact_sheet
     from bssl_tf.search.nearest import require_faiss
-    from bssl_tf.search.photo_index import PhotoIndex, open_photos
+    from bssl_tf.search.photo_index import PhotoIndex, check_replaceable, open_photos
     from bssl_tf.search.photo_search import find_alike, summary_of
 
     require_faiss()
@@ -43,8 +50,10 @@ def main() -> None:
         index.check_fresh(model, photos)
         console.print(f"{path}: {len(index.paths)} photos")
     else:
-        index = _build(model, photos)
-        index.save(path)
+        with alone(lock_beside(path), f"--index={path}", "name another --index"):
+            check_replaceable(path)
+            index = _build(model, photos)
+            index.save(path)
         first, *more = summary_of(index)
         console.print("\n".join([f"[bold green]done[/]: {path}, {first}", *more]))
     if not queries:
@@ -66,6 +75,12 @@ def _check(model: Path, root: Path, queries: list[Path]) -> None:
     for query in queries:
         if not query.is_file():
             raise ConfigError(f"--query={query} is no file.")
+
+
+def _check_sheet(sheet: Path) -> None:
+    if sheet.suffix.lower() not in SHEETS:
+        raise ConfigError(f"--sheet={sheet} must end in {', '.join(SHEETS[:-1])} or {SHEETS[-1]}.")
+    check_writable(sheet, "--sheet")
 
 
 def _build(model: Path, photos: "FolderSource") -> "PhotoIndex":

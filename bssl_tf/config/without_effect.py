@@ -1,10 +1,9 @@
 """Settings that were set but change nothing, given the others: they are named to the user, or refused."""
 
 from dataclasses import fields
-from typing import Any
 
 from bssl_tf.config.data import DataSettings
-from bssl_tf.config.training import Config, config_groups
+from bssl_tf.config.training import Config
 from bssl_tf.models.choices import TEACHERS
 
 
@@ -74,10 +73,8 @@ def _named(why: str, *names: str) -> dict[str, str]:
 
 def _changed(config: Config) -> set[str]:
     """Names of all settings that are not the default."""
-    usual: Any = Config()
-    return {
-        field.name
-        for group, settings in config_groups().items()
-        for field in fields(settings)
-        if getattr(getattr(config, group), field.name) != getattr(getattr(usual, group), field.name)
-    }
+    usual, changed = Config(), set()
+    for group in fields(config):
+        before = vars(getattr(usual, group.name))
+        changed |= {name for name, value in vars(getattr(config, group.name)).items() if value != before[name]}
+    return changed

@@ -9,7 +9,6 @@ If file and Keras network disagree on real test images, nothing is written.
 
 import contextlib
 import functools
-import json
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -23,9 +22,12 @@ from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.training import DataSettings
 from bssl_tf.config.validation import validate_group
 from bssl_tf.console import console
+from bssl_tf.deploy.finished_export import finished_export
 from bssl_tf.deploy.subjects import Subject, subject_of
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import write_bytes
+from bssl_tf.file_sets import finish_set, write_set
+from bssl_tf.files import check_writable, json_text
+from bssl_tf.locks import alone, lock_beside
 from bssl_tf.native_logs import import_tensorflow
 
 if TYPE_CHECKING:
@@ -94,16 +96,15 @@ def export(
         "float_weights": settings.float_weights,
         "outputs": ",".join(outputs),
     }
-    if (report := _report_of(path, identity)) is not None:
-        return Export(path, report, reused=True)
-    if path.exists() and not settings.overwrite:
-        raise ConfigError(
-            f"--output={path} exists and came from other weights or options: name another file, or add --overwrite."
-        )
-    import_tensorflow()
-    with _float32_policy():
-        command = command or _as_command(subject, path, settings)
-        return Export(path, _export(subject, path, settings, data or subject.data, outputs, identity, command))
+    check_writable(path, "--output")
+    with alone(lock_beside(path), f"--output={path}", "name another --output"):
+        finish_set(path)
+        if (report := finished_export(path, identity, settings.overwrite)) is not None:
+            return Export(path, report, reused=True)
+        import_tensorflow()
+        with _float32_policy():
+            command = command or _as_command(subject, path, settings)
+            return Export(path, _export(subject, path, settings, data or subject.data, outputs, identity, command))
 
 
 def _export(
@@ -116,7 +117,7 @@ def _export(
     command: Sequence[str],
 ) -> dict[str, Any]:
     from bssl_tf.data import evaluation_images, load_source, readable_data_errors
-    from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, write_report
+    from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, make_report
     from bssl_tf.deploy.codes import balance_of_codes, check_codes, code_centre
     from bssl_tf.deploy.flatbuffer.float_weights import with_float_weights
     from bssl_tf.deploy.folding import fewest_bytes, fold
@@ -153,9 +154,9 @@ def _export(
             console.print(balance_of_codes(ones))
         facts = file_facts(subject, spec, outputs, command)
         content = _finished(content, facts, outputs, next(images.as_numpy_iterator())[:_IMAGES_RUN_AGAIN])
-    write_bytes(path, content)
-    return write_report(
-        path,
+    report, text = make_report(
+        path.name,
+        content,
         inspect_file(content),
         deployment_plan(network),
         parity,
@@ -164,6 +165,9 @@ def _export(
         unfolded=unfolded,
         fewest_bytes=fewest_bytes(folded),
     )
+    papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
+    write_set(path, {path.name: content, **{name: paper.encode() for name, paper in papers.items()}})
+    return report
 
 
 def _finished(content: bytes, facts: "FileFacts", outputs: tuple[str, ...], images: np.ndarray) -> bytes:
@@ -197,15 +201,6 @@ def _checked_path(output: Path) -> Path:
     if output.is_dir():
         raise ConfigError(f"--output={output} is a folder: name a file.")
     return output
-
-
-def _report_of(output: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """The report of a file that was made from these weights with these options; None if there is no such file."""
-    path = output.with_suffix(".json")
-    if not (output.exists() and path.exists()):
-        return None
-    report = json.loads(path.read_text())
-    return report if report.get("extra", {}).get("source") == identity else None
 
 
 def _as_command(subject: Subject, path: Path, settings: ExportSettings) -> list[str]:

@@ -39,14 +39,41 @@ def write_report(
     parity: Parity | None,
     command: str,
     extra: dict[str, Any] | None = None,
-    *,
-    unfolded: FileReport | None = None,
-    fewest_bytes: int | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Write the report beside a .tflite file, each of its two files whole or not at all.
 
     Args:
         path: the .tflite file, already written; model.tflite gets model.json and model.md.
+        file_report, plan, parity, command, extra, **more: as `make_report` takes them.
+
+    Returns:
+        What model.json holds.
+    """
+    path = Path(path)
+    content, text = make_report(path.name, path.read_bytes(), file_report, plan, parity, command, extra, **more)
+    write_json(path.with_suffix(".json"), content)
+    write_text(path.with_suffix(".md"), text)
+    return content
+
+
+def make_report(
+    name: str,
+    file_content: bytes,
+    file_report: FileReport,
+    plan: DeploymentPlan,
+    parity: Parity | None,
+    command: str,
+    extra: dict[str, Any] | None = None,
+    *,
+    unfolded: FileReport | None = None,
+    fewest_bytes: int | None = None,
+) -> tuple[dict[str, Any], str]:
+    """The report on a .tflite file, for programs and for people.
+
+    Args:
+        name: of the file.
+        file_content: its bytes.
         file_report: of `inspect_file`.
         plan: of `deployment_plan`.
         parity: of `compare`; None where nothing was compared, which the report says.
@@ -56,12 +83,11 @@ def write_report(
         fewest_bytes: of `folding.fewest_bytes`, beside the bytes of the file.
 
     Returns:
-        What model.json holds.
+        Content of the .json and of the .md file.
     """
-    path = Path(path)
     content = {
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "file": name,
+        "sha256": hashlib.sha256(file_content).hexdigest(),
         "bytes": file_report.file_bytes,
         "inputs": [_tensor(tensor) for tensor in file_report.inputs],
         "outputs": [_tensor(tensor) for tensor in file_report.outputs],
@@ -79,9 +105,7 @@ def write_report(
         "versions": versions(),
         "extra": extra or {},
     }
-    write_json(path.with_suffix(".json"), content)
-    write_text(path.with_suffix(".md"), _markdown(content, file_report, plan, parity))
-    return content
+    return content, _markdown(content, file_report, plan, parity)
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def _value(argument: Argument, text: str, flag: str) -> Any:
     if argument.kind not in (int, float, str):
         raise ConfigError(f"{flag}: an option of type {argument.kind.__name__} cannot be set here.")
     try:
-        value = argument.kind(text)
+        value: Any = argument.kind(text)
     except ValueError:
         raise ConfigError(f"{flag}: {text!r} is no {argument.kind.__name__}.") from None
     if argument.choices and value not in argument.choices:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,7 +80,8 @@ class PhotoIndex:
         """Read what `save` wrote.
 
         Raises:
-            StaleIndex: it is something else, or of another version of this program.
+            StaleIndex: it is damaged, or of another version of this program.
+            UserError: it is something else.
         """
         try:
             content = read_npz(path)
@@ -92,7 +94,8 @@ class PhotoIndex:
                 raise ValueError(f"{len(paths)} photos, features of shape {features.shape}")
             return cls(origin, paths, features, centre)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StaleIndex(f"--index={path} is no index of this program ({error}): add --rebuild.") from error
+            check_replaceable(path)
+            raise StaleIndex(f"--index={path} cannot be used ({error}): add --rebuild.") from error
 
     def check_fresh(self, model: Path, photos: FolderSource) -> None:
         """Refuse to search with another network, or among photos that have changed.
@@ -108,6 +111,21 @@ class PhotoIndex:
             if now == then:
                 changes = ["some have changed"]
             raise StaleIndex(f"The photos are not those of the index ({', '.join(changes)}): add --rebuild.")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raises:
+    UserError: the file exists and is no index, not even a damaged or an old one: it is not to be overwritten.
+    """
+    if not path.exists():
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        names = set()
+    if not names >= {"facts.npy", "features.npy", "centre.npy"}:
+        raise UserError(f"--index={path} is no index of this program: name another file, or move that one away.")
 
 
 def open_photos(root: Path) -> tuple[FolderSource, ScanReport]:

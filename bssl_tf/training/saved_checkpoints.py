@@ -31,8 +31,7 @@ def steps_saved(folder: Path) -> list[int]:
 
 def write_sums(folder: Path, step: int) -> None:
     """Write the checksums of a checkpoint, and delete those of checkpoints that are gone."""
-    lines = [f"{sha256(path)}  {path.name}\n" for path in _files_of(folder, step)]
-    write_text(_sums_of(folder, step), "".join(lines))
+    write_text(_sums_of(folder, step), _sums(_files_of(folder, step)))
     for sums in folder.glob("ckpt-*.sha256"):
         if not sums.with_suffix(".index").exists():
             sums.unlink()
@@ -44,9 +43,7 @@ def is_whole(folder: Path, step: int) -> bool:
     if not any(path.suffix == ".index" for path in files):
         return False
     if sums.exists():
-        lines = (line.partition("  ") for line in sums.read_text().splitlines())
-        written = {name: digest for digest, gap, name in lines if gap}
-        return written == {path.name: sha256(path) for path in files}
+        return sums.read_text(errors="replace") == _sums(files)
     try:
         reader = tf.train.load_checkpoint(str(folder / f"ckpt-{step}"))
         for name in reader.get_variable_to_shape_map():
@@ -113,6 +110,10 @@ def _files_of(folder: Path, step: int) -> list[Path]:
 
 def _sums_of(folder: Path, step: int) -> Path:
     return folder / f"ckpt-{step}.sha256"
+
+
+def _sums(files: list[Path]) -> str:
+    return "".join(f"{sha256(path)}  {path.name}\n" for path in files)
 
 
 def _is_data(path: Path) -> bool:

@@ -1,6 +1,9 @@
 """`bssl_tf.export`: what convert.py does, as one call."""
 
+import contextlib
 import json
+import os
+import shutil
 
 import pytest
 import tensorflow as tf
@@ -9,8 +12,12 @@ import bssl_tf
 from bssl_tf import ConfigError, ExportSettings
 from bssl_tf.deploy import inspect_file
 from bssl_tf.deploy.metadata import read_metadata
+from bssl_tf.file_sets import write_set
+from bssl_tf.locks import InUse, alone, lock_beside
 from bssl_tf.models.classifier import build_classifier, save_classifier
 from tests.runs_on_disk import DATA, SPEC, untrained_run
+
+ENDINGS = (".tflite", ".json", ".md")
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +111,84 @@ def test_bad_input_is_refused_before_anything_is_computed(run, tmp_path, setting
 def test_a_folder_without_a_student_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="source=.* holds no finished stage 2"):
         bssl_tf.export(tmp_path, tmp_path / "a.tflite")
+
+
+def flip_bytes(path):
+    content = bytearray(path.read_bytes())
+    content[1000:1010] = bytes(10)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(run, exported, tmp_path):
+    """The exported file with its papers, elsewhere; gives what exports there again."""
+    for suffix in ENDINGS:
+        shutil.copy(exported.path.with_suffix(suffix), tmp_path)
+
+    def export_again(**options):
+        settings = ExportSettings(outputs="codes,features", parity_images=16, **options)
+        return bssl_tf.export(run, tmp_path / "model.tflite", settings)
+
+    return export_again
+
+
+def test_a_damaged_file_is_not_taken_for_what_its_report_says(copied, tmp_path):
+    assert copied().reused
+    flip_bytes(tmp_path / "model.tflite")
+    with pytest.raises(ConfigError, match="is not the file that model.json describes"):
+        copied()
+
+
+def test_a_file_without_its_papers_is_made_again(copied, tmp_path):
+    (tmp_path / "model.md").unlink()
+    assert not copied().reused and (tmp_path / "model.md").exists()
+    (tmp_path / "model.json").write_text("null")
+    with pytest.raises(ConfigError, match="model.json must hold names and values.*add --overwrite"):
+        copied()
+    (tmp_path / "model.json").unlink()
+    with pytest.raises(ConfigError, match="exists without the report of an export"):
+        copied()
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+def test_a_set_that_was_being_moved_into_place_is_finished(exported, copied, tmp_path, monkeypatch, moved):
+    """Killed before the first of three files was moved, …, after the last."""
+    for path in tmp_path.iterdir():
+        path.unlink()
+    contents = {exported.path.with_suffix(end).name: exported.path.with_suffix(end).read_bytes() for end in ENDINGS}
+    replace, left = os.replace, [moved]
+
+    def replace_some(source, target):
+        if ".set" in str(source) and ".set" not in str(target):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] -= 1
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_some)
+        with contextlib.suppress(KeyboardInterrupt):
+            write_set(tmp_path / "model.tflite", contents)
+    assert copied().reused
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(contents)
+
+
+def test_a_set_that_was_not_complete_leaves_the_old_one(copied, tmp_path):
+    folder = tmp_path / ".model.tflite.set"
+    folder.mkdir()
+    (folder / "model.tflite").write_bytes(b"half")
+    assert copied().reused and not folder.exists()
+
+
+def test_two_exports_to_one_file_are_kept_apart(copied, tmp_path):
+    with (
+        alone(lock_beside(tmp_path / "model.tflite"), "", ""),
+        pytest.raises(InUse, match="--output=.*is in use since"),
+    ):
+        copied()
+
+
+def test_an_output_that_cannot_be_written_is_found_at_once(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="--output=.*file/model.tflite cannot be written"):
+        bssl_tf.export(run, tmp_path / "file" / "model.tflite")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bssl_tf.deploy import TfliteBackbone
 from bssl_tf.errors import UserError
-from bssl_tf.search.photo_index import PhotoIndex, StaleIndex, features_of, open_photos
+from bssl_tf.search.photo_index import PhotoIndex, StaleIndex, check_replaceable, features_of, open_photos
 
 needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="Faiss is not installed (the extra `search`)")
 
@@ -32,9 +32,26 @@ def test_saved_and_loaded(index, tmp_path):
     again = PhotoIndex.load(tmp_path / "photos.index")
     assert again.origin == index.origin and again.paths == index.paths
     assert np.array_equal(again.features, index.features) and np.array_equal(again.centre, index.centre)
-    (tmp_path / "photos.index").write_bytes(b"something else")
-    with pytest.raises(StaleIndex, match="no index of this program.*--rebuild"):
+    content = bytearray((tmp_path / "photos.index").read_bytes())
+    content[200:220] = bytes(20)
+    (tmp_path / "photos.index").write_bytes(content)
+    with pytest.raises(StaleIndex, match="cannot be used.*--rebuild"):
         PhotoIndex.load(tmp_path / "photos.index")
+    check_replaceable(tmp_path / "photos.index")
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", b"PK\3\4 and no archive"])
+def test_what_is_no_index_is_never_to_be_overwritten(tmp_path, content):
+    (tmp_path / "thesis.doc").write_bytes(content)
+    for use in (PhotoIndex.load, check_replaceable):
+        with pytest.raises(UserError, match="no index of this program: name another file"):
+            use(tmp_path / "thesis.doc")
+
+
+def test_another_archive_is_no_index(tmp_path):
+    np.savez(tmp_path / "arrays.npz", features=np.zeros(3))
+    with pytest.raises(UserError, match="no index of this program"):
+        check_replaceable(tmp_path / "arrays.npz")
 
 
 def test_an_index_that_is_out_of_date_is_refused(index, model, folder):
