@@ -125,19 +125,20 @@ def read_json(path: Path, kind: type[Content], remedy: str) -> Content:
 _KINDS = {dict: "names and values, {…}", list: "a list, […]"}
 
 
-def sweep(folder: Path, written: Iterable[str]) -> list[Path]:
+def sweep(folder: Path, written: Iterable[str] | None) -> list[Path]:
     """Delete what killed processes have left half written; call it only while nobody else writes there.
 
     Args:
         folder: not searched below its own level.
-        written: names of the files that this program writes there.
+        written: names of the files that this program writes there; None: whatever ends as its files being written do.
 
     Returns:
         What was deleted.
     """
-    names, swept = set(written), []
+    names, swept = None if written is None else set(written), []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        ours = _TEMPORARY_FILE.fullmatch(path.name) and path.name.removesuffix(TEMPORARY)[1:-9] in names
+        ours = _TEMPORARY_FILE.fullmatch(path.name) is not None
+        ours &= path.suffix == TEMPORARY if names is None else path.name.removesuffix(TEMPORARY)[1:-9] in names
         if path.is_symlink() or not (ours or _TENSORFLOW_TEMPORARY.fullmatch(path.name)):
             continue
         if path.is_dir():

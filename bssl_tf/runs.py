@@ -29,19 +29,21 @@ A workdir looks like this; every phase can be resumed, and refuses to go on with
 This module does not import TensorFlow, so that a finished run says so at once.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.renamed import METRICS, with_new_names
-from bssl_tf.files import fingerprint, sweep, write_json
+from bssl_tf.errors import UserError
+from bssl_tf.files import fingerprint, read_json, sweep, write_json
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
+SUMMARY = {"steps": int, "epochs": int, "seconds": (int, float), "images_per_second": (int, float), "final": dict}
+"""What a phase's summary holds at least, and of which types."""
 PHASE_FILES = (
     *BACKBONE_FILES,
     *("settings.json", "images.json", "summary.json", "metrics.csv", "epochs.csv", "curves.png"),
@@ -99,7 +101,11 @@ class PhaseFolder:
     @property
     def summary(self) -> dict[str, Any]:
         """What the finished phase wrote last: steps, seconds, images a second, final metrics, warnings."""
-        summary = json.loads(self.summary_file.read_text())
+        remedy = "delete it, and the same command writes it anew"
+        summary = read_json(self.summary_file, dict, remedy)
+        for name, kind in SUMMARY.items():
+            if not isinstance(summary.get(name), kind):
+                raise UserError(f"{self.summary_file}: {name} cannot be {summary.get(name)!r}: {remedy}.")
         return summary | {"final": with_new_names(summary["final"], METRICS)}
 
     def write_summary(self, summary: dict[str, Any]) -> None:
@@ -180,6 +186,12 @@ class EvaluationFolder:
     @property
     def classifiers(self) -> Path:
         return self.path / "classifiers"
+
+    def sweep(self) -> list[Path]:
+        """Delete what killed evaluations have left half written; only while nobody else evaluates here."""
+        folders = [self.path, self.plots, self.features, self.subsets]
+        folders += [path for path in self.classifiers.glob("*") if path.is_dir()]
+        return [path for folder in folders for path in sweep(folder, None)]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Settings ↔ the files saved with a run: config.json has all of them, settings.json those that shaped a phase."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +9,11 @@ from typing import Any
 from bssl_tf.config import renamed
 from bssl_tf.config.renamed import with_new_names, with_target
 from bssl_tf.config.training import Config, config_groups
-from bssl_tf.files import write_json
+from bssl_tf.config.validation import validate_group
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import read_json, write_json
+
+REMEDY = "restore it, or give the command that trained the run again, which writes it anew"
 
 
 def result_settings(*groups: Any) -> dict[str, Any]:
@@ -43,11 +46,22 @@ def load(path: Path) -> Config:
     """Read a configuration that `save` wrote.
 
     Settings younger than the file have their defaults, settings that no longer exist are skipped.
+
+    Raises:
+        UserError: it is damaged, or a value is not allowed (it may have been edited by hand); names file and key.
     """
-    saved = {name: value for group in json.loads(path.read_text()).values() for name, value in group.items()}
+    content = read_json(path, dict, REMEDY)
+    for name, group in content.items():
+        if not isinstance(group, dict):
+            raise UserError(f"{path}: {name} must hold names and values, but is {group!r}: {REMEDY}.")
+    saved = {name: value for group in content.values() for name, value in group.items()}
     saved = with_target(with_new_names(saved, renamed.SETTINGS))
     groups = {}
     for group, settings in config_groups().items():
         names = [field.name for field in fields(settings) if field.name in saved]
         groups[group] = settings(**{name: saved[name] for name in names})
+        try:
+            validate_group(groups[group])
+        except ConfigError as error:
+            raise UserError(f"{path}: {error} Or {REMEDY}.") from None
     return Config(**groups)

@@ -4,7 +4,6 @@ report = benchmark(Path("model.tflite"), "android", tool="lce_benchmark_model", 
 print(report.markdown())
 """
 
-import json
 import platform
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from bssl_tf.device.ssh import SshShell
 from bssl_tf.device.timing import DeviceReport, time_on
 from bssl_tf.device.tool import Shell, ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import fingerprint, write_bytes, write_json, write_text
+from bssl_tf.files import fingerprint, read_json, write_bytes, write_json, write_text
 from bssl_tf.models.spec import SPEC_FILE
 from bssl_tf.native_logs import import_tensorflow
 from bssl_tf.runs import Workdir
@@ -93,7 +92,7 @@ def _twin(workdir: Path, file: Path) -> Path:
 def _add_to_report(file: Path, report: DeviceReport) -> None:
     """Put the times into the report of the file; those of an earlier benchmark are replaced."""
     facts, text = file.with_suffix(".json"), file.with_suffix(".md")
-    content = json.loads(facts.read_text()) if facts.exists() else {"file": file.name}
+    content = read_json(facts, dict, "convert again, with --overwrite") if facts.exists() else {"file": file.name}
     write_json(facts, content | {"device": report.as_dict()})
     before = text.read_text().split(_HEADING)[0] if text.exists() else f"# {file.name}\n"
     write_text(text, before + _HEADING + report.markdown() + "\n")

@@ -10,6 +10,7 @@ from typing import Any
 from bssl_tf.deploy.metadata import FileFacts
 from bssl_tf.deploy.report import versions
 from bssl_tf.deploy.subjects import Subject
+from bssl_tf.files import read_json
 from bssl_tf.models import BackboneSpec
 from bssl_tf.runs import PhaseFolder
 
@@ -24,7 +25,9 @@ def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], com
         command: the arguments of the command that makes the file.
     """
     settings = PhaseFolder(subject.folder).settings_file
-    training = json.loads(settings.read_text()) if settings.exists() else {"dataset": subject.data.dataset}
+    training = {"dataset": subject.data.dataset}
+    if settings.exists():
+        training = read_json(settings, dict, "restore it from a copy")
     colours = "grey" if spec.channels == 1 else "RGB"
     return FileFacts(
         name=spec.name,

@@ -1,6 +1,5 @@
 """What can be exported: the student of a run, or a classifier that was fine-tuned from one."""
 
-import json
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bssl_tf.config import saved
 from bssl_tf.config.training import DataSettings
-from bssl_tf.errors import ConfigError
-from bssl_tf.files import fingerprint
+from bssl_tf.config.validation import validate_group
+from bssl_tf.errors import ConfigError, UserError
+from bssl_tf.files import fingerprint, read_json
 from bssl_tf.runs import BACKBONE_FILES, Workdir
 
 if TYPE_CHECKING:
@@ -88,13 +88,20 @@ def classifier_in(folder: Path, named: str = "source") -> Subject:
             f"{named}={folder} holds no classifier ({missing[0]} is missing): evaluate.py --protocols=finetune "
             "makes them, in WORKDIR/evaluation/classifiers."
         )
-    description = json.loads((folder / CLASSIFIER_FILES[0]).read_text())
+    file, remedy = folder / CLASSIFIER_FILES[0], "fine-tune it again"
+    description = read_json(file, dict, remedy)
+    facts, names = description.get("facts"), description.get("class_names")
+    if not isinstance(facts, dict) or not isinstance(facts.get("data"), dict):
+        raise UserError(f"{file}: facts cannot be {str(facts)[:40]!r}: {remedy}.")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{file}: class_names cannot be {str(names)[:40]!r}: {remedy}.")
     settings = {field.name for field in fields(DataSettings)}
-    data = {name: value for name, value in description["facts"].pop("data").items() if name in settings}
-    names = description["class_names"]
-    return Subject(
-        folder, files, DataSettings(**data), names, {"class_names": names, "classifier": description["facts"]}
-    )
+    data = DataSettings(**{name: value for name, value in facts.pop("data").items() if name in settings})
+    try:
+        validate_group(data)
+    except ConfigError as error:
+        raise UserError(f"{file}: {error} Or {remedy}.") from None
+    return Subject(folder, files, data, names, {"class_names": names, "classifier": facts})
 
 
 def _student_folder(workdir: Path, named: str) -> Path:

@@ -1,18 +1,20 @@
 """Finds the networks to evaluate: those of a run, and those named one by one. Does not import TensorFlow."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.training import Config
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.protocols.base import Network
-from bssl_tf.files import fingerprint
+from bssl_tf.files import fingerprint, read_json
 from bssl_tf.methods.registry import description
 from bssl_tf.models.choices import BINARY
 from bssl_tf.runs import BACKBONE_FILES, STAGES, Workdir, has_backbone, teacher_files
+
+_REPORT = {"parity": (dict, type(None)), "extra": (dict, type(None)), "outputs": (list, type(None))}
+"""Types of what is used of a file's report, as far as it is there."""
 
 
 def networks_of_run(workdir: Path, config: Config) -> list[Network]:
@@ -103,10 +105,9 @@ def _tflite(path: Path) -> Network:
 
     facts: dict[str, Any] = {"bytes": path.stat().st_size}
     names = None
-    if path.with_suffix(".json").exists():
-        report = json.loads(path.with_suffix(".json").read_text())
+    if report := _report_beside(path):
         facts["deviation"] = (report.get("parity") or {}).get("largest_deviation")
-        names = report.get("extra", {}).get("class_names")
+        names = (report.get("extra") or {}).get("class_names")
     return Network(
         f"{path.name}, LCE interpreter", fingerprint(path), load, class_names=names and tuple(names), facts=facts
     )
@@ -114,13 +115,28 @@ def _tflite(path: Path) -> Network:
 
 def _gives_only_codes(path: Path) -> bool:
     """Whether a file has nothing to measure: as its report says."""
-    report = path.with_suffix(".json")
-    outputs = json.loads(report.read_text()).get("outputs") if report.exists() else None
+    outputs = _report_beside(path).get("outputs")
     return outputs is not None and [output["name"] for output in outputs] == ["codes"]
 
 
+def _report_beside(path: Path) -> dict[str, Any]:
+    """What convert.py has written on a .tflite file; empty if there is nothing.
+
+    Raises:
+        UserError: it is damaged; names the file and, if it can be read, the key.
+    """
+    facts, remedy = path.with_suffix(".json"), "export the file again, or move its report away"
+    if not facts.exists():
+        return {}
+    report = read_json(facts, dict, remedy)
+    for name, kind in _REPORT.items():
+        if not isinstance(report.get(name), kind):
+            raise UserError(f"{facts}: {name} cannot be {str(report[name])[:40]!r}: {remedy}.")
+    for output in report.get("outputs") or ():
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise UserError(f"{facts}: outputs cannot hold {str(output)[:40]!r}: {remedy}.")
+    return report
+
+
 def _spec(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / BACKBONE_FILES[0]).read_text())
-    except ValueError as error:
-        raise ConfigError(f"{folder / BACKBONE_FILES[0]} cannot be used: {error}") from error
+    return read_json(folder / BACKBONE_FILES[0], dict, "restore it from a copy")

@@ -13,7 +13,7 @@ from bssl_tf.config import renamed
 from bssl_tf.config.renamed import with_new_names
 from bssl_tf.errors import UserError
 from bssl_tf.evaluation.protocols.base import Network, Protocol, Score
-from bssl_tf.files import write_json
+from bssl_tf.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Job:
 def _key(identity: str, question: dict[str, Any]) -> str:
     text = json.dumps([identity, question], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+REMEDY = "move the file away, and everything is measured again"
+_TEXTS = ("network", "identity", "data_name", "protocol", "date")
+_RECORD = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(("settings", "part", "data"), dict), "scores": list}
+"""What a record holds at least, and of which types."""
 
 
 class Results:
@@ -89,13 +95,26 @@ class Results:
 
     def _read(self) -> None:
         if self._path and self._path.exists():
-            try:
-                saved = json.loads(self._path.read_text())
-            except json.JSONDecodeError as error:
-                raise UserError(
-                    f"{self._path} is not readable ({error}): move it away, and everything is measured again."
-                ) from None
+            saved = read_json(self._path, dict, REMEDY)
+            for key, record in saved.items():
+                _check_record(record, f"{self._path}: {key}")
             self._records |= {_key_of(record): record for record in map(_under_new_names, saved.values())}
+
+
+def _check_record(record: Any, where: str) -> None:
+    """Raises UserError for what `Results.put` cannot have written."""
+    if not isinstance(record, dict):
+        raise UserError(f"{where} must hold names and values, but is {str(record)[:40]!r}: {REMEDY}.")
+    for name, kind in _RECORD.items():
+        if not isinstance(record.get(name), kind):
+            raise UserError(f"{where}: {name} cannot be {str(record.get(name))[:40]!r}: {REMEDY}.")
+    for score in record["scores"]:
+        try:
+            Score(**score)
+        except TypeError as error:
+            raise UserError(f"{where}: a score cannot be read ({error}): {REMEDY}.") from None
+        if isinstance(score["value"], bool) or not isinstance(score["value"], int | float):
+            raise UserError(f"{where}: the value of a score cannot be {score['value']!r}: {REMEDY}.")
 
 
 def _under_new_names(record: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ TensorFlow is imported only where something is to be measured or drawn.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from bssl_tf.config import saved
 from bssl_tf.config.evaluation import EvaluationSettings
-from bssl_tf.config.training import Config, DataSettings
+from bssl_tf.config.training import Config, DataSettings, ViewSettings
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.data_sets import DataSet, data_sets
@@ -23,7 +24,8 @@ from bssl_tf.evaluation.protocols.base import Network, Protocol
 from bssl_tf.evaluation.protocols.registry import chosen_protocols
 from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earlier
 from bssl_tf.evaluation.tables import write_tables
-from bssl_tf.files import write_json
+from bssl_tf.files import check_writable, write_json
+from bssl_tf.locks import alone, lock_in
 from bssl_tf.runs import EvaluationFolder, Workdir
 
 DRAWN = "drawn.json"
@@ -74,10 +76,33 @@ def evaluate(
     if not networks:
         raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")
 
-    folder = Path(output) if output else run and Workdir(run).evaluation.path
-    results = Results(folder and EvaluationFolder(folder).results_file)
     measured_on = data_sets(data, transfer)
     jobs = _jobs(measured_on, networks, chosen_protocols(settings, networks), run)
+    folder = Path(output) if output else run and Workdir(run).evaluation.path
+    with _alone_in(folder) if folder else nullcontext():
+        return _evaluated(jobs, measured_on, networks, run, folder, config.views, plots)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Nobody else evaluates there meanwhile, and nothing is left in it of evaluations that were killed."""
+    check_writable(EvaluationFolder(folder).results_file, "--output")
+    with alone(lock_in(folder), f"the evaluation in {folder}", "name another folder with --output"):
+        EvaluationFolder(folder).sweep()
+        yield
+
+
+def _evaluated(
+    jobs: list[Job],
+    measured_on: list[DataSet],
+    networks: list[Network],
+    run: Path | None,
+    folder: Path | None,
+    views: ViewSettings,
+    plots: bool,
+) -> EvaluationResult:
+    """Measure what is not measured yet, and write results, table and plots."""
+    results = Results(folder and EvaluationFolder(folder).results_file)
     missing = [job for job in jobs if results.get(job) is None]
     to_draw = None
     if folder and plots and not _drawn_before(EvaluationFolder(folder).plots, jobs):
@@ -86,7 +111,7 @@ def evaluate(
         from bssl_tf.evaluation.measuring import measure, opened
 
         workspace = opened(measured_on, networks, run, folder)
-        measure(missing, workspace, results, config.views)
+        measure(missing, workspace, results, views)
     result = EvaluationResult.of([results[job] for job in jobs], networks, folder)
     if folder:
         write_tables(with_earlier(result, results.all()), EvaluationFolder(folder).table)
@@ -132,4 +157,7 @@ def _jobs(
 
 def _drawn_before(plots: Path, jobs: list[Job]) -> bool:
     """Whether the plots there show these very jobs."""
-    return (plots / DRAWN).exists() and json.loads((plots / DRAWN).read_text()) == [job.key for job in jobs]
+    try:
+        return json.loads((plots / DRAWN).read_text()) == [job.key for job in jobs]
+    except (OSError, ValueError):
+        return False  # they are drawn again

@@ -1,6 +1,5 @@
 """Which images keep their labels: balanced by class, seeded, and saved, so that every network sees the same ones."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from bssl_tf.config.evaluation import ALL_LABELS
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_json
+from bssl_tf.files import read_json, write_json
 
 
 def count_of(amount: str, images: int) -> int:
@@ -98,13 +97,26 @@ def saved_subset(
         return balanced_subset(labels, amount, seed)
     path = folder / f"{file_name(data_name)}-{len(labels)}-{file_name(amount)}-seed{seed}.json"
     if path.exists():
-        saved = json.loads(path.read_text())
-        if saved["training_images"] == fingerprint:
-            return np.asarray(saved["places"])
+        remedy = "delete it, and the same images are drawn again"
+        saved = read_json(path, dict, remedy)
+        if saved.get("training_images") == fingerprint:
+            return _places(saved, len(labels), f"{path}: places cannot be {str(saved.get('places'))[:40]!r}: {remedy}.")
     chosen = balanced_subset(labels, amount, seed)
     content = {"training_images": fingerprint, "labels": amount, "seed": seed, "places": chosen.tolist()}
     write_json(path, content)
     return chosen
+
+
+def _places(saved: dict[str, Any], count: int, complaint: str) -> np.ndarray:
+    """The saved numbers of images.
+
+    Raises:
+        UserError: with the complaint, if they are none.
+    """
+    places = saved.get("places")
+    if not isinstance(places, list) or not all(type(place) is int and 0 <= place < count for place in places):
+        raise UserError(complaint)
+    return np.asarray(places)
 
 
 def draws_of(amounts: tuple[str, ...], draws: int) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bssl_tf.errors import ConfigError, Interrupted, UserError
-from bssl_tf.files import size_text, write_json, write_text
+from bssl_tf.files import read_json, size_text, write_json, write_text
 
 ABOUT = "about.json"
 VIEWS = 2
@@ -189,7 +189,7 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
     note = folder / ABOUT
     if not note.exists():
         write_json(note, about)
-    elif json.loads(note.read_text()) != json.loads(json.dumps(about)):
+    elif read_json(note, dict, f"delete {folder}, it will be made again") != json.loads(json.dumps(about)):
         raise UserError(f"{note} is not what its folder's name says: delete {folder}, it will be made again.")
 
 

@@ -1,7 +1,6 @@
 """The phases of a run (teacher, stage 1, stage 2) and the settings that shape each. Does not import TensorFlow."""
 
 import enum
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from bssl_tf.config.data import ViewSettings
 from bssl_tf.config.saved import result_settings, settings_that_differ
 from bssl_tf.config.training import Config
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import write_json
+from bssl_tf.files import read_json, write_json
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.runs import PhaseFolder, TeacherFiles, Workdir, teacher_files
 
@@ -76,10 +75,7 @@ class Phase:
         path = self.folder.settings_file
         if not path.exists():
             return
-        try:
-            saved = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path} is not readable ({error}): use another --workdir.") from None
+        saved = read_json(path, dict, "restore it from a copy, or use another --workdir")
         different = settings_that_differ(saved, self.settings)
         if different:
             rows = "\n".join(f"  --{name}: saved {old!r}, now {new!r}" for name, (old, new) in different.items())

@@ -49,7 +49,7 @@ def test_results_are_found_again_on_disk_unless_something_changed(tmp_path):
 
 def test_a_broken_file_is_told_and_kept(tmp_path):
     (tmp_path / "results.json").write_text("{")
-    with pytest.raises(ValueError, match="not readable"):
+    with pytest.raises(ValueError, match="is damaged"):
         Results(tmp_path / "results.json")
 
 

@@ -1,0 +1,143 @@
+"""What a run has on disk may be damaged or edited by hand: named by file and key, without a traceback."""
+
+import json
+
+import pytest
+
+from bssl_tf.config import saved
+from bssl_tf.config.training import Config, RunSettings
+from bssl_tf.deploy.subjects import CLASSIFIER_FILES, classifier_in
+from bssl_tf.errors import UserError
+from bssl_tf.evaluation.networks import named_networks, networks_of_run
+from bssl_tf.evaluation.results import Results
+from bssl_tf.evaluation.subsets import saved_subset
+from bssl_tf.files import write_json
+from bssl_tf.models.spec import SPEC_FILE, WEIGHTS_FILE
+from bssl_tf.runs import PhaseFolder
+from bssl_tf.training.phases import phases
+
+NO_OBJECTS = ["", "{", "null", "[]", "3", '"x"', "\xff", "[" * 100_000]
+
+
+def edited(path, *keys, value):
+    """Change one value of a JSON file."""
+    content = json.loads(path.read_text())
+    at = content
+    for key in keys[:-1]:
+        at = at[key]
+    at[keys[-1]] = value
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    saved.save(Config(run=RunSettings(workdir=str(tmp_path))), tmp_path / "config.json")
+    return tmp_path / "config.json"
+
+
+@pytest.mark.parametrize("text", NO_OBJECTS)
+def test_no_file_of_a_run_may_hold_anything_else(tmp_path, config_file, text):
+    folder = PhaseFolder(tmp_path / "stage2")
+    folder.path.mkdir()
+    readers = {
+        config_file: lambda: saved.load(config_file),
+        folder.settings_file: phases(saved.load(config_file))[-1].check_settings,
+        folder.summary_file: lambda: folder.summary,
+        tmp_path / "results.json": lambda: Results(tmp_path / "results.json"),
+    }
+    for path, read in readers.items():
+        path.write_bytes(text.encode("latin-1"))
+        with pytest.raises(UserError, match=path.name.replace(".", r"\.")):
+            read()
+
+
+@pytest.mark.parametrize(
+    "keys, value, message",
+    [
+        (["data"], None, "data must hold names and values"),
+        (["run", "seed"], "x", "--seed=x: give a whole number"),
+        (["run", "seed"], -1, "--seed=-1: give at least 0"),
+        (["run", "seed"], True, "--seed=True"),
+        (["optimizer", "learning_rate"], float("nan"), "--learning_rate=nan: give a finite number"),
+        (["student", "student"], "alexnet", "--student=alexnet: choose one of"),
+        (["views", "flip"], 1, "--flip=1: give true or false"),
+        (["data", "dataset"], None, "--dataset=None: give text"),
+    ],
+)
+def test_values_in_config_json_are_checked(config_file, keys, value, message):
+    edited(config_file, *keys, value=value)
+    with pytest.raises(UserError, match=rf"config\.json: .*{message}"):
+        saved.load(config_file)
+
+
+SCORE = {"measure": "20-NN", "value": 0.5, "images": 10, "labels": "", "headline": True, "details": {}}
+RECORD = {
+    **dict.fromkeys(("network", "identity", "data_name", "protocol"), "x"),
+    **dict.fromkeys(("settings", "part", "data"), {}),
+    "scores": [SCORE],
+    "date": "2026-11-24 12:00:00",
+}
+
+
+@pytest.mark.parametrize(
+    "record, message",
+    [
+        (None, "must hold names and values"),
+        ({**RECORD, "scores": None}, "scores cannot be 'None'"),
+        ({**RECORD, "scores": [{"measure": "x"}]}, "a score cannot be read"),
+        ({**RECORD, "scores": [3]}, "a score cannot be read"),
+        ({**RECORD, "scores": [{**SCORE, "value": "high"}]}, "the value of a score cannot be 'high'"),
+        ({**RECORD, "identity": 3}, "identity cannot be '3'"),
+        ({**RECORD, "settings": []}, r"settings cannot be '\[\]'"),
+    ],
+)
+def test_records_of_results_json_are_checked(tmp_path, record, message):
+    write_json(tmp_path / "results.json", {"good": RECORD})
+    assert len(Results(tmp_path / "results.json").all()) == 1
+    write_json(tmp_path / "results.json", {"bad": record})
+    with pytest.raises(UserError, match=rf"results\.json: bad.*{message}.*measured again"):
+        Results(tmp_path / "results.json")
+
+
+def test_a_summary_without_its_numbers_is_named(tmp_path):
+    folder = PhaseFolder(tmp_path)
+    folder.summary_file.write_text('{"final": {}, "steps": "many"}')
+    with pytest.raises(UserError, match=r"summary\.json: steps cannot be 'many': delete it"):
+        _ = folder.summary
+
+
+@pytest.mark.parametrize("text", ["null", '{"outputs": 3}', '{"outputs": [3]}', '{"parity": "good"}'])
+def test_the_report_of_a_tflite_file_is_checked(tmp_path, text):
+    (tmp_path / "model.tflite").write_bytes(b"x")
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(UserError, match=r"model\.json"):
+        named_networks([tmp_path / "model.tflite"])
+        networks_of_run(tmp_path, Config())
+
+
+@pytest.mark.parametrize("places", [None, "all", [1, "x"], [99], [-1], [True]])
+def test_a_subset_of_other_things_than_images_is_refused(tmp_path, places):
+    import numpy as np
+
+    labels = np.arange(10) % 2
+    saved_subset(tmp_path, "digits", "f", labels, "4", seed=0)
+    (path,) = tmp_path.iterdir()
+    edited(path, "places", value=places)
+    with pytest.raises(UserError, match="places cannot be"):
+        saved_subset(tmp_path, "digits", "f", labels, "4", seed=0)
+
+
+@pytest.mark.parametrize(
+    "description, message",
+    [
+        ("null", "must hold names and values"),
+        ('{"class_names": ["a"]}', "facts cannot be"),
+        ('{"facts": {"data": {}}, "class_names": "ab"}', "class_names cannot be 'ab'"),
+        ('{"facts": {"data": {"holdout": "x"}}, "class_names": ["a"]}', "--holdout=x: give a number"),
+    ],
+)
+def test_the_description_of_a_classifier_is_checked(tmp_path, description, message):
+    for name in (SPEC_FILE, WEIGHTS_FILE, *CLASSIFIER_FILES):
+        (tmp_path / name).write_text(description)
+    with pytest.raises(UserError, match=rf"{CLASSIFIER_FILES[0]}.*{message}"):
+        classifier_in(tmp_path)
