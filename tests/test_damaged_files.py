@@ -73,7 +73,7 @@ def test_values_in_config_json_are_checked(config_file, keys, value, message):
 SCORE = {"measure": "20-NN", "value": 0.5, "images": 10, "labels": "", "headline": True, "details": {}}
 RECORD = {
     **dict.fromkeys(("network", "identity", "data_name", "protocol"), "x"),
-    **dict.fromkeys(("settings", "part", "data"), {}),
+    **{key: {} for key in ("settings", "part", "data")},
     "scores": [SCORE],
     "date": "2026-11-24 12:00:00",
 }

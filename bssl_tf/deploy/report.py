@@ -45,7 +45,12 @@ def write_report(
 
     Args:
         path: the .tflite file, already written; model.tflite gets model.json and model.md.
-        file_report, plan, parity, command, extra, **more: as `make_report` takes them.
+        file_report: of `inspect_file`.
+        plan: of `deployment_plan`.
+        parity: of `compare`; None where nothing was compared.
+        command: the command line that made the file.
+        extra: more entries.
+        **more: as `make_report` takes them.
 
     Returns:
         What model.json holds.
