@@ -2,11 +2,12 @@
 
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from bssl_tf.console import console
 from bssl_tf.deploy import deployment_plan, inspect_file, write_report
@@ -26,11 +27,11 @@ def export_detector(
     detector: Detector,
     path: Path,
     test: AnnotatedImages,
-    batches: Sequence[np.ndarray],
+    images: tf.data.Dataset,
     keras_scores: DetectionScores,
     input_type: str,
     command: Sequence[str],
-    objects_in_images: Callable[[Any, Sequence[np.ndarray]], list[Found]],
+    objects_in_images: Callable[[Any, Iterable[np.ndarray]], list[Found]],
 ) -> dict[str, Any]:
     """Write the .tflite file with its two reports, once it is proven to find what Keras finds.
 
@@ -38,7 +39,7 @@ def export_detector(
         detector: as saved in the folder of `path`.
         path: the file to write.
         test: the test images' annotations.
-        batches: the test images.
+        images: the test images, uint8 batches.
         keras_scores: of the Keras detector on these images.
         input_type: uint8 or float32.
         command: the command line to name in report and metadata.
@@ -56,9 +57,11 @@ def export_detector(
     content = convert_detector(detector, input_type)
     seconds = time.monotonic() - started
     console.print("comparing with Keras on the test images …")
-    raw = raw_parity(detector, content, _first(batches, PARITY_IMAGES)).check()
+    first = images.unbatch().take(PARITY_IMAGES).batch(PARITY_IMAGES)
+    raw = raw_parity(detector, content, list(first.as_numpy_iterator())).check()
     content = _with_metadata(final_file(content), detector, path.parent, command)
-    file_scores = score(test.annotations, objects_in_images(TfliteDetector(content), batches))
+    found = objects_in_images(TfliteDetector(content), images.as_numpy_iterator())
+    file_scores = score(test.annotations, found)
     console.print(f"file:  {file_scores}")
     parity = DetectorParity(raw, keras_scores, file_scores).check()
     write_bytes(path, content)
@@ -80,11 +83,6 @@ def export_detector(
     write_report(path, report, plan, raw, shlex.join(command), extra=extra)
     console.print(f"[bold green]written[/]: {path} ({report.file_bytes} bytes)")
     return {"tflite": file_scores.as_dict(), "parity": parity.as_dict(), "export": facts}
-
-
-def _first(batches: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
-    images = np.concatenate(batches[: -(-count // max(1, len(batches[0])))])[:count]
-    return [images]
 
 
 def _with_metadata(content: bytes, detector: Detector, folder: Path, command: Sequence[str]) -> bytes:

@@ -1,5 +1,6 @@
 """Scores a trained detector, and the file made of it, on the test images; what was scored before is kept."""
 
+import hashlib
 import json
 import shlex
 import time
@@ -39,7 +40,7 @@ def objects_in_images(detect: Callable[[Any], Detections], batches: Iterable[np.
 
     Args:
         detect: pixels (b, S, S, C) uint8 → `Detections`.
-        batches: of `batches.evaluation_batches`.
+        batches: uint8 (b, S, S, C), in the order of the annotations.
     """
     found = []
     for batch in batches:
@@ -72,18 +73,17 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
         return saved
     detector, _ = load_detector(folder)
     spec = detector.spec.backbone
-    with readable_data_errors():
-        images = evaluation_batches(test, image_size=spec.image_size, channels=spec.channels)
-        batches = [batch.numpy() for batch in images]
+    images = evaluation_batches(test, image_size=spec.image_size, channels=spec.channels)
     console.print(f"scoring {test.source.num_examples} test images …")
-    found = objects_in_images(detector_function(detector.model, detector.grid), batches)
+    with readable_data_errors():
+        found = objects_in_images(detector_function(detector.model, detector.grid), images.as_numpy_iterator())
     scores = score(test.annotations, found)
     console.print(f"Keras: {scores}")
     if run.sheet_images:
-        shown = [image for batch in batches for image in batch][: run.sheet_images]
+        shown = list(images.unbatch().take(run.sheet_images).as_numpy_iterator())
         write_sheet(folder / SHEET_FILE, shown, found, test.annotations)
         console.print(f"test images with boxes: {folder / SHEET_FILE}", markup=False)
-    result = {
+    result: dict[str, Any] = {
         "key": key,
         "command": shlex.join(command),
         "date": time.strftime("%Y-%m-%d"),
@@ -92,7 +92,7 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
     }
     if run.export:
         exported = export_detector(
-            detector, folder / TFLITE_FILE, test, batches, scores, run.input_type, command, objects_in_images
+            detector, folder / TFLITE_FILE, test, images, scores, run.input_type, command, objects_in_images
         )
         result |= exported
     write_json(path, result)
@@ -102,8 +102,6 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
 
 def fingerprint_of(test: AnnotatedImages) -> str:
     """Changes with boxes and classes."""
-    import hashlib
-
     annotations = test.annotations
     digest = hashlib.sha256(" ".join(annotations.class_names).encode())
     for part in (annotations.boxes, annotations.classes, annotations.ignored, annotations.starts):

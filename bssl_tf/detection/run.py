@@ -33,9 +33,10 @@ from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multi
 from bssl_tf.training.loop import train_phase  # noqa: E402
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine  # noqa: E402
 from bssl_tf.training.run_report import report_done_before, report_phase  # noqa: E402
-from bssl_tf.training.training_data import PROBE_IMAGES, TrainingData  # noqa: E402
+from bssl_tf.training.training_data import TrainingData  # noqa: E402
 
 _LARGEST_OWN_SIZE, _PHOTO_SIZE = 320, 320
+_PROBE_IMAGES = 16  # few: all maps of the detector are in memory at once
 
 
 def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
     folder = backbone_folder(config.detector, config.run.workdir)
     if config.run.dry_run:
         config = config.for_dry_run()
-        shutil.rmtree(config.run.workdir, ignore_errors=True)
+        shutil.rmtree(config.run.folder, ignore_errors=True)
     phase = _phase(config, folder)
     phase.check_settings()
     tf.keras.mixed_precision.set_global_policy("float32")
@@ -155,6 +156,6 @@ def _training_data(
             start_step=step,
         )
 
-    every = max(1, train.source.num_examples // PROBE_IMAGES)
+    every = max(1, train.source.num_examples // _PROBE_IMAGES)
     probe = next(iter(evaluation_batches(train, image_size=image_size, channels=channels, every=every)))
-    return TrainingData(batches_from, steps, training.batch_size, probe.numpy(), knn=None)
+    return TrainingData(batches_from, steps, training.batch_size, probe.numpy()[:_PROBE_IMAGES], knn=None)

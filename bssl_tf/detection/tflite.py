@@ -51,7 +51,9 @@ class TfliteDetector(TfliteBackbone):
         Raises:
             UserError: another image size than the file's.
         """
-        return Detections(*self.outputs(np.asarray(images), OUTPUTS))
+        shapes = {output.name: output.shape[1:] for output in self.report.outputs}
+        given = zip(OUTPUTS, self.outputs(np.asarray(images), OUTPUTS), strict=True)
+        return Detections(*(rows.reshape(len(rows), *shapes[name]) for name, rows in given))
 
     def _require_backbone(self) -> None:
         names = [output.name for output in self.report.outputs]
