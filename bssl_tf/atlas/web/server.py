@@ -91,6 +91,7 @@ def _listen(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
+        listener.listen()  # from now on requests wait, rather than being refused
     except OSError as error:
         listener.close()
         raise ConfigError(

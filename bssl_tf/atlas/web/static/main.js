@@ -20,7 +20,8 @@ const KEYS = [
 let tab = "look";
 
 const map = new PhotoMap(byId("canvas"), { pick, hover });
-window.atlas = { map, model }; // for whoever is curious, and for tests
+let isHeld = false;
+window.atlas = { map, model, hold: (held) => (isHeld = held) }; // for whoever is curious, and for tests
 map.onRegion = (photos) => {
   if (!photos.length) return message("No photo lies in there.");
   openTab("look", () => showRegion(photos));
@@ -211,7 +212,7 @@ async function follow() {
       openTab(tab);
       if (state.job.phase === "running") watchJob();
       byId("folder").textContent = `${state.folder} · ${plural(model.count, "photo")}`;
-    } else if (state.ready && state.revision !== model.revision) {
+    } else if (state.ready && state.revision !== model.revision && !isHeld) {
       await refresh();
     } else if (!state.ready) {
       waitFor(state);

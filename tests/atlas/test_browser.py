@@ -1,0 +1,288 @@
+"""The four steps in a real browser: see, find, label, take home."""
+
+import os
+import shutil
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import bssl_tf
+from bssl_tf.deploy import TfliteBackbone
+from tests.atlas.conftest import HOSTILE, PHOTOS
+from tests.atlas.serving import serving
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+).split()
+_PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = os.environ.get("BSSL_BROWSER") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        if os.environ.get("BSSL_REQUIRE_BROWSER"):
+            pytest.fail(f"BSSL_REQUIRE_BROWSER is set, but there is none of {', '.join(BROWSERS)}.")
+        pytest.skip(f"there is none of {', '.join(BROWSERS)}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    return tmp_path_factory.mktemp("browser") / "session"
+
+
+@pytest.fixture(scope="module")
+def server(digits, session):
+    with serving(digits, session) as started:
+        yield started
+
+
+class Window:
+    """One window of the browser with the atlas in it."""
+
+    def __init__(self, browser, url, width=1280, height=800, theme="light"):
+        self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)
+        self.errors, self.foreign = [], []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda line: line.type == "error" and self.errors.append(line.text))
+        self.page.on("request", lambda request: request.url.startswith(url) or self.foreign.append(request.url))
+        self.page.set_default_timeout(1000 * _PATIENCE)
+        self.page.goto(url)
+        self.until("document.querySelector('#waiting').hidden", patience=180)
+
+    def until(self, condition, patience=_PATIENCE):
+        deadline = time.monotonic() + patience
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, (condition, self.errors)
+            time.sleep(0.05)
+
+    def at(self, photo):
+        x, y = self.page.evaluate(f"window.atlas.map.toScreen({photo})")
+        ratio = self.page.evaluate("Math.min(2, devicePixelRatio)")
+        return {"x": x / ratio, "y": y / ratio}
+
+    def click_photo(self, photo):
+        """A click on its point, from near enough that no other is nearer."""
+        page = self.page
+        page.evaluate(
+            f"""(() => {{ const map = window.atlas.map, model = window.atlas.model;
+            map.view = {{ x: model.x[{photo}] / 65535, y: model.y[{photo}] / 65535, zoom: 60 }}; map.draw(); }})()"""
+        )
+        page.locator("#canvas").click(position=self.at(photo))
+        self.until(f"window.atlas.model.focus === {photo}")
+        self.until("document.querySelectorAll('#gallery .photo').length > 10")
+
+    def gallery(self):
+        return self.page.eval_on_selector_all("#gallery .photo", "all => all.map(each => Number(each.dataset.photo))")
+
+    def add_class(self, name):
+        count = self.page.locator("#class-list .class").count()
+        self.page.fill("#class-name", name)
+        self.page.press("#class-name", "Enter")
+        self.until(f"document.querySelectorAll('#class-list .class').length === {count + 1}")
+        self.page.evaluate("document.activeElement.blur()")
+
+    def labels(self):
+        return self.page.evaluate("window.atlas.model.labels.filter(label => label != null).length")
+
+
+@pytest.fixture(scope="module")
+def window(browser, server):
+    opened = Window(browser, server.url)
+    yield opened
+    assert not opened.errors and not opened.foreign
+
+
+@pytest.fixture(scope="module")
+def names(window, server):
+    return server.get("api/names?photos=" + ",".join(map(str, range(PHOTOS + 1))))
+
+
+def photos_of(digits, names, digit):
+    return [photo for photo, name in enumerate(names) if digits.truth[name] == digit]
+
+
+def test_see_a_map_with_clusters_and_thumbnails(window):
+    page = window.page
+    assert page.evaluate("window.atlas.model.count") == PHOTOS + 1
+    drawn = "(() => { const c = document.querySelector('#canvas'); const d = c.getContext('2d').getImageData(0, 0,"
+    drawn += (
+        " c.width, c.height).data; const seen = new Set(); for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 250)"
+    )
+    drawn += " seen.add(d[i] + ' ' + d[i + 1] + ' ' + d[i + 2]); return seen.size; })()"
+    assert page.evaluate(drawn) >= 3  # the clusters' colours
+    page.focus("#canvas")
+    for _ in range(8):
+        page.keyboard.press("+")
+    window.until("[...window.atlas.map.images.values()].some(image => image.naturalWidth > 0)")
+    page.keyboard.press("0")
+    assert page.evaluate("window.atlas.map.view.zoom") == 1
+
+
+def test_find_neighbours_of_the_same_class(window, digits, names):
+    zeros = photos_of(digits, names, "0")
+    window.click_photo(zeros[0])
+    found = window.gallery()
+    assert found[0] == zeros[0] and Counter(digits.truth[names[photo]] for photo in found[:10])["0"] >= 8
+    window.page.click("text=1-bit code")
+    window.until("document.querySelector('#gallery .photo:nth-child(2) .note').textContent.endsWith('bits')")
+    assert Counter(digits.truth[names[photo]] for photo in window.gallery()[:10])["0"] >= 6
+    window.page.click("text=Cosine")
+
+
+def test_find_the_like_of_a_file_from_the_disk(window, digits, names):
+    window.page.set_input_files("#file", digits.folder / "00007.png")
+    window.until("document.querySelector('#controls').textContent.includes('00007.png')")
+    window.until("document.querySelectorAll('#gallery .photo').length > 10")
+    assert {names[photo] for photo in window.gallery()[:2]} == {"00007.png", HOSTILE}
+
+
+def test_hostile_names_are_text(window):
+    page = window.page
+    window.add_class("a&lt;'quoted' onerror=x")
+    assert page.inner_text("#class-list .name") == "a&lt;'quoted' onerror=x"
+    page.click("#tab-clean")
+    window.until("document.querySelectorAll('#gallery .photo').length > 10")
+    window.until("[...document.querySelectorAll('.photo')].some(each => each.title.includes('<img src=x'))")
+    page.click("text=Skipped (2)")
+    window.until("document.querySelector('#page').textContent.includes('broken.png')")
+    assert page.title() == "Photo atlas"
+    assert page.locator("img[src='x']").count() == 0 and page.locator("[onerror]").count() == 0
+    page.keyboard.press("u")
+    window.until("window.atlas.model.classes.length === 0")
+
+
+def test_label_three_photos_of_each_of_two_classes_by_clicks(window, digits, names):
+    page = window.page
+    for key, digit in ((1, "0"), (2, "1")):
+        window.add_class(f"digit {digit}")
+        photos = photos_of(digits, names, digit)
+        window.click_photo(photos[0])
+        others = [photo for photo in window.gallery()[1:] if digits.truth[names[photo]] == digit][:2]
+        for photo in others:
+            page.click(f"#gallery [data-photo='{photo}']")
+        page.keyboard.press(str(key))
+        window.until(f"window.atlas.model.labels.filter(label => label != null).length === {3 * key}")
+    window.until("window.atlas.model.predictions !== null")
+    place = "window.atlas.model.predictions.class_ids[window.atlas.model.predictions.classes[{}]]"
+    ids = page.evaluate("window.atlas.model.classes.map(each => each.id)")
+    for class_id, digit in zip(ids, "01"):
+        given = [page.evaluate(place.format(photo)) for photo in photos_of(digits, names, digit)]
+        assert np.mean(np.array(given) == class_id) > 0.8
+    page.click("#tab-label")
+    window.until("document.querySelectorAll('#gallery .photo').length >= 24")
+    assert "2202.02794" in page.inner_text("#controls") or "1901.05954" in page.inner_text("#controls")
+
+
+def test_lasso_undo_and_redo(window):
+    page = window.page
+    page.keyboard.press("m")
+    page.keyboard.press("0")
+    box = page.locator("#canvas").bounding_box()
+    page.keyboard.press("l")
+    page.mouse.move(box["x"] + 60, box["y"] + 5)
+    page.mouse.down()
+    for x, y in ((0.93, 0.01), (0.93, 0.97), (0.02, 0.97), (0.02, 0.02)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+    page.mouse.up()
+    window.until("window.atlas.model.selection.size > 200")
+    page.keyboard.press("g")
+    page.keyboard.press("1")
+    window.until("window.atlas.model.labels.filter(label => label != null).length > 200")
+    page.keyboard.press("u")
+    window.until("window.atlas.model.labels.filter(label => label != null).length === 6")
+    page.keyboard.press("Shift+U")
+    window.until("window.atlas.model.labels.filter(label => label != null).length > 200")
+    page.keyboard.press("u")
+    window.until("window.atlas.model.labels.filter(label => label != null).length === 6")
+
+
+def test_two_windows_do_not_overwrite_each_other(window, browser, server):
+    other = Window(browser, server.url)
+    free = other.page.evaluate("window.atlas.model.labels.findIndex(label => label == null)")
+    for each in (window, other):  # both have seen the same, and hear nothing of each other for a while
+        each.page.evaluate("window.atlas.hold(true)")
+    other.click_photo(free)
+    other.page.keyboard.press("2")
+    other.until(f"window.atlas.model.labels[{free}] != null")
+    window.click_photo(free)
+    window.page.keyboard.press("1")
+    window.until("document.querySelector('#messages').textContent.includes('Another window has labelled')")
+    expected = other.page.evaluate(f"window.atlas.model.labels[{free}]")
+    window.until(f"window.atlas.model.labels[{free}] === {expected}")
+    other.page.keyboard.press("u")
+    other.until(f"window.atlas.model.labels[{free}] == null")
+    window.page.evaluate("window.atlas.hold(false)")
+    window.until(f"window.atlas.model.labels[{free}] == null")
+    window.errors = [error for error in window.errors if "409" not in error]
+    other.page.close()
+
+
+def test_accuracy_opens_the_photos_of_a_cell(window):
+    page = window.page
+    page.click("#tab-results")
+    window.until("document.querySelectorAll('.matrix button.right, .matrix button.wrong').length > 0")
+    assert "95 % interval" in page.inner_text("#controls")
+    button = page.locator(".matrix button:not(:disabled)").first
+    count = int(button.inner_text())
+    button.click()
+    window.until(f"document.querySelectorAll('#gallery .photo').length === {count}")
+
+
+def test_take_home_labels_and_a_classifier(window, digits, names, session, tmp_path):
+    page = window.page
+    page.click("#tab-home")
+    page.click("text=Folder of links")
+    window.until("document.querySelector('#controls').textContent.includes('--dataset=folder:')")
+    page.click("text=Make classifier.tflite")
+    window.until("document.querySelector(\"a[href='download/classifier.tflite']\") !== null", patience=180)
+    with page.expect_download() as download:
+        page.click("text=Download classifier.tflite")
+    content = Path(download.value.path()).read_bytes()
+    assert content == (session / "exports" / "classifier.tflite").read_bytes()
+    # the file says what the page says
+    classifier = TfliteBackbone(content)
+    pixels = np.stack([np.asarray(Image.open(digits.folder / name))[..., np.newaxis] for name in names])
+    logits = classifier.outputs(pixels, ("logits",))[0]
+    shown = page.evaluate("window.atlas.model.predictions.classes")
+    assert np.mean(logits.argmax(axis=1) == shown) == 1
+    # evaluate.py reads the labels
+    from bssl_tf.config.evaluation import EvaluationSettings
+    from bssl_tf.config.training import DataSettings
+
+    data = DataSettings(dataset=f"folder:{session / 'exports' / 'labels'}")
+    results = bssl_tf.evaluate(digits.run, EvaluationSettings(protocols="knn"), data=data)
+    assert [row.network for row in results.rows if "tflite" in row.network]
+
+
+def test_killed_and_started_again_nothing_is_lost(window, browser, digits, session, server):
+    before = window.page.evaluate("window.atlas.model.labels")
+    server.process.kill()
+    server.process.wait()
+    window.until("document.querySelector('#messages').textContent.includes('does not answer')")
+    window.errors.clear()  # the requests that failed
+    with serving(digits, session) as again:
+        assert again.token != server.token
+        opened = Window(browser, again.url, 400, 800, "dark")
+        assert opened.page.evaluate("window.atlas.model.labels") == before
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == 400
+        assert opened.page.evaluate("document.documentElement.dataset.theme") == "dark"
+        opened.page.keyboard.press("u")
+        opened.until("window.atlas.model.labels.filter(label => label != null).length === 3")
+        assert not opened.errors
+        opened.page.close()
+    kept = sqlite3.connect(session / "session.sqlite").execute("SELECT COUNT(*) FROM labels WHERE class NOTNULL")
+    assert kept.fetchone()[0] == 3
