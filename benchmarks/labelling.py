@@ -13,9 +13,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 import bssl_tf  # noqa: F401  (before TensorFlow)
+from benchmarks.report import Result, Table
 
 RULES = ("random", "atlas", "typiclust", "badge", "margin_clusters")
 BUDGETS = (10, 20, 30, 40, 60, 80, 100, 150, 200)
@@ -59,14 +61,13 @@ def _chosen(rule, standard, coarse, probabilities, labelled, classes, count, see
     return getattr(suggesting, rule)(standard, probabilities, labelled, count, seed)
 
 
-def table(results: dict[str, np.ndarray]) -> str:
-    """Markdown, percent, mean ± deviation over the seeds; (seeds, budgets) by rule."""
-    rows = [["labels", *map(str, BUDGETS)], ["---"] + ["---:"] * len(BUDGETS)]
+def rows_of(results: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
+    """Rule, then percent as mean ± deviation over the seeds; (seeds, budgets) by rule."""
+    rows = []
     for rule, values in results.items():
         means, deviations = 100 * values.mean(axis=0), 100 * values.std(axis=0, ddof=1)
-        pairs = zip(means, deviations, strict=True)
-        rows.append([rule] + [f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in pairs])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        rows.append((rule, *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in zip(means, deviations))))
+    return rows
 
 
 def _read(folder: Path, model: Path, session: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -91,11 +92,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         train = _read(arguments.photos, arguments.model, Path(folder) / "train")
         test = _read(arguments.test, arguments.model, Path(folder) / "test")
-    print(f"{arguments.model.name}: {len(train[1])} photos, {len(test[1])} test photos, {arguments.seeds} seeds")
     rules = arguments.rules.split(",")
     with threadpool_limits(1):  # small fits: more threads would wait for each other
         results = {rule: np.array([accuracies(rule, s, train, test) for s in range(arguments.seeds)]) for rule in rules}
-    print(table(results))
+    title = f"Accuracy on {len(test[1])} test images, %, by number of labels"
+    notes = (f"{arguments.model.name}, {len(train[1])} photos without labels, {arguments.seeds} seeds.",)
+    result = Result("labelling", [Table(title, ("what is labelled", *map(str, BUDGETS)), rows_of(results), notes)])
+    result.show(Console(width=160))
+    result.save()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/performance.md and docs/results.md.
+"""Writes what was measured into docs/performance.md, docs/results.md and docs/atlas.md.
 
 python -m benchmarks.pages
 """
@@ -9,7 +9,7 @@ from benchmarks.report import RESULTS, Result
 from bssl_tf.files import write_text
 
 DOCS = Path(__file__).parent.parent / "docs"
-PERFORMANCE, ACCURACY = DOCS / "performance.md", DOCS / "results.md"
+PERFORMANCE, ACCURACY, ATLAS = DOCS / "performance.md", DOCS / "results.md", DOCS / "atlas.md"
 INTRODUCTION = """\
 # Performance
 
@@ -18,6 +18,8 @@ many rounds in which what is compared ran side by side. The milliseconds cannot:
 factor of two and more within minutes, with the load of its neighbours."""
 OF_ACCURACY = ("methods", "detection")
 """Results that say how good a network is, not what it costs; each between marks of its name in docs/results.md."""
+OF_THE_ATLAS = ("labelling", "atlas")
+"""Results that have marks of their own in docs/atlas.md."""
 
 
 def section(name: str, folder: Path = RESULTS) -> str:
@@ -44,11 +46,18 @@ def pages() -> dict[Path, str]:
         if name in names:
             accuracy = between_marks(accuracy, name, section(name))
     performance = [
-        f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}" for name in names if name not in OF_ACCURACY
+        f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}"
+        for name in names
+        if name not in (*OF_ACCURACY, *OF_THE_ATLAS)
     ]
+    atlas = ATLAS.read_text()
+    for name in OF_THE_ATLAS:
+        if name in names:
+            atlas = between_marks(atlas, name, section(name))
     return {
         PERFORMANCE: "\n\n".join([INTRODUCTION, *performance]) + "\n",
         ACCURACY: accuracy,
+        ATLAS: atlas,
     }
 
 

@@ -74,6 +74,10 @@ class Database:
         with self._lock:
             return self._connection.execute(statement, values)
 
+    def insert(self, statement: str, values: Sequence[Any]) -> int:
+        """Execute, and give the number of the new row."""
+        return int(self.execute(statement, values).lastrowid or 0)
+
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         with self._lock:
             self._connection.executemany(statement, rows)

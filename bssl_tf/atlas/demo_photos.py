@@ -24,16 +24,16 @@ def write_photos(folder: Path, data: DataSettings, split: str, most: int = 0) ->
     from bssl_tf.data import load_source
 
     source = load_source(data, split, folder)
-    names, labels = source.class_names, source.labels
-    if names is None or labels is None:
-        raise UserError(f"{source.name} has no labels.")
+    if source.labels is None or source.class_names is None:
+        raise UserError(f"{data.dataset} has no labels: its images are files already, or of no use to try labels on.")
+    classes = [source.class_names[label] for label in source.labels]
     truth, order = io.StringIO(), range(min(most or source.num_examples, source.num_examples))
     rows = csv.writer(truth)
     rows.writerow(("path", "class"))
     records = source.examples().take(len(order)).map(lambda example: source.decode(example["record"]))
-    for number, pixels in zip(order, records.as_numpy_iterator(), strict=True):
+    for number, pixels in zip(order, records.as_numpy_iterator()):
         write_bytes(folder / f"{number:05}.png", _png(pixels))
-        rows.writerow((f"{number:05}.png", names[labels[number]]))
+        rows.writerow((f"{number:05}.png", classes[number]))
     write_text(folder.with_suffix(".csv"), truth.getvalue())
     return len(order)
 

@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bssl_tf  # noqa: F401  (before TensorFlow)
 from bssl_tf.errors import UserError
@@ -36,7 +37,7 @@ class FinetuneJob:
     layers: str = "whole"
 
 
-def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict:
+def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict[str, Any]:
     """Train, measure on the held-out photos, export; facts of the result."""
     import numpy as np
 
@@ -50,18 +51,17 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict:
     from bssl_tf.evaluation.networks import named_networks
     from bssl_tf.evaluation.protocols.base import Task
     from bssl_tf.evaluation.protocols.finetune import Finetune
+    from bssl_tf.models import load_backbone
 
     config = configuration.load(Path(job.run) / "config.json")
     data = dataclasses.replace(config.data, dataset=f"folder:{job.tree}", data_dir="")
-    train, test = (load_source(data, split, folder) for split in ("train", "test"))
-    photos = labelled(data.dataset, train, test, settings=dataclasses.asdict(data))
+    sources = {split: load_source(data, split, folder) for split in ("train", "test")}
+    photos = labelled(data.dataset, sources["train"], sources["test"], dataclasses.asdict(data))
     (network,) = named_networks([str(Path(job.run) / "stage2")])
-    backbone = network.load()
+    backbone, spec = load_backbone(Path(job.run) / "stage2")
 
     def features(split: str) -> np.ndarray:
-        source = photos.train if split == "train" else photos.test
-        spec = network.backbone_fields
-        images = evaluation_images(source, image_size=spec["image_size"], channels=spec["channels"])
+        images = evaluation_images(sources[split], image_size=spec.image_size, channels=spec.channels)
         return extract_features(backbone, images, f"{split} photos")
 
     settings = EvaluationSettings(finetune_steps=job.steps, finetune_layers=job.layers)
@@ -110,7 +110,7 @@ class Watch:
     def message(self, text: str, share: float) -> None:
         self.write("running", text, share)
 
-    def write(self, phase: str, text: str, share: float, result: dict | None = None) -> None:
+    def write(self, phase: str, text: str, share: float, result: dict[str, Any] | None = None) -> None:
         write_json(self._path, {"phase": phase, "message": text, "share": share, "result": result})
 
 

@@ -76,7 +76,7 @@ class SessionStore:
         """The new class's id. Raises UserError for a name that cannot be used."""
         with self._database.transaction() as db:
             name = checked_class_name(name, list(self.classes().values()))
-            class_id = db.execute("INSERT INTO classes (name) VALUES (?)", (name,)).lastrowid or 0
+            class_id = db.insert("INSERT INTO classes (name) VALUES (?)", (name,))
             self._record("add class", {"class": class_id, "name": name}, window)
             return class_id
 
@@ -94,7 +94,7 @@ class SessionStore:
             name = self._require_class(class_id)[class_id]
             paths = [path for (path,) in db.execute("SELECT path FROM labels WHERE class = ?", (class_id,))]
             action = self._record("remove class", {"class": class_id, "name": name}, window)
-            self._change(action, dict.fromkeys(paths, (None, "picked")))
+            self._change(action, {path: (None, "picked") for path in paths})
             db.execute("UPDATE classes SET alive = 0 WHERE id = ?", (class_id,))
 
     def label(
@@ -125,7 +125,7 @@ class SessionStore:
                 self._require_class(class_id)
             self._check_unchanged(keys, self.revision if seen is None else seen)
             action = self._record("label", {"class": class_id, "photos": len(keys)}, window)
-            self._change(action, dict.fromkeys(keys, (class_id, source)))
+            self._change(action, {key: (class_id, source) for key in keys})
             return self.revision
 
     def undo(self, window: str = "") -> str:
@@ -227,10 +227,7 @@ class SessionStore:
     def _record(self, kind: str, detail: Mapping, window: str) -> int:
         self._database.raise_revision()
         row = (kind, json.dumps(detail, ensure_ascii=False), window, self.run, time.time())
-        cursor = self._database.execute(
-            "INSERT INTO actions (kind, detail, window, run, at) VALUES (?, ?, ?, ?, ?)", row
-        )
-        return cursor.lastrowid or 0
+        return self._database.insert("INSERT INTO actions (kind, detail, window, run, at) VALUES (?, ?, ?, ?, ?)", row)
 
     def _change(self, action: int, after: Mapping[bytes, tuple[int | None, str]]) -> None:
         rows = self._database.rows("SELECT path, class, source FROM labels")

@@ -264,7 +264,7 @@ def test_take_home_labels_and_a_classifier(window, digits, names, session, tmp_p
     from bssl_tf.config.training import DataSettings
 
     data = DataSettings(dataset=f"folder:{session / 'exports' / 'labels'}")
-    results = bssl_tf.evaluate(digits.run, EvaluationSettings(protocols="knn"), data=data)
+    results = bssl_tf.evaluate(models=[digits.model], settings=EvaluationSettings(protocols="linear"), data=data)
     assert [row.network for row in results.rows if "tflite" in row.network]
 
 
