@@ -1,4 +1,4 @@
-"""A folder of digits with names that are hostile, and a file for LCE of a small network that has seen some digits."""
+"""A folder of digits with names that are hostile, and a file for LCE of a network with random weights."""
 
 import csv
 import shutil
@@ -13,11 +13,11 @@ from bssl_tf.atlas.demo_photos import write_photos
 from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.saved import save
 from bssl_tf.config.training import Config, DataSettings, RunSettings
-from bssl_tf.data import load_source
 from bssl_tf.deploy.export import export
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 
-SPEC = BackboneSpec("reactnet_small", 8, 1, mean=(78,), std=(96,), width=32, stages=2)
+SPEC = BackboneSpec("reactnet_small", 8, 1, mean=(78,), std=(96,), width=128, stages=2)
+"""So wide that random weights find neighbours of the same class."""
 HOSTILE = "<img src=x onerror=document.title='owned'>.png"
 PHOTOS = 240
 
@@ -45,7 +45,7 @@ def digits(tmp_path_factory) -> Digits:
     tf.keras.utils.set_random_seed(1)
     run = root / "run"
     save(Config(run=RunSettings(workdir=str(run))), run / "config.json")
-    save_backbone(_trained(), SPEC, run / "stage2")
+    save_backbone(build_backbone(SPEC), SPEC, run / "stage2")
     model = run / "model.tflite"
     export(run, model, ExportSettings(fold=False))
     folder = root / "photos"
@@ -59,17 +59,3 @@ def digits(tmp_path_factory) -> Digits:
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(secret)
     (folder / "outside.png").symlink_to(secret)
     return Digits(folder, truth, run, model)
-
-
-def _trained():
-    """Two epochs with labels: enough for neighbours to be of the same class."""
-    import tensorflow as tf
-
-    source = load_source(DataSettings(dataset="digits"), "train")
-    pixels = np.stack(list(source.examples().map(lambda row: source.decode(row["record"])).as_numpy_iterator()))
-    backbone = build_backbone(SPEC)
-    network = tf.keras.Model(backbone.input, tf.keras.layers.Dense(10)(backbone.output))
-    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(tf.keras.optimizers.Adam(3e-3), loss)
-    network.fit(pixels.astype(np.float32), source.labels, batch_size=64, epochs=2, verbose=0)
-    return backbone
