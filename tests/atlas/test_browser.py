@@ -55,9 +55,10 @@ class Window:
 
     def __init__(self, browser, url, width=1280, height=800, theme="light"):
         self.page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=theme)
-        self.errors, self.foreign = [], []
+        self.errors, self.foreign, self.posts = [], [], []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda line: line.type == "error" and self.errors.append(line.text))
+        self.page.on("request", lambda request: request.method == "POST" and self.posts.append(request.url[-20:]))
         self.page.on("request", lambda request: request.url.startswith(url) or self.foreign.append(request.url))
         self.page.set_default_timeout(1000 * _PATIENCE)
         self.page.goto(url)
@@ -66,7 +67,7 @@ class Window:
     def until(self, condition, patience=_PATIENCE):
         deadline = time.monotonic() + patience
         while not self.page.evaluate(condition):
-            assert time.monotonic() < deadline, (condition, self.errors)
+            assert time.monotonic() < deadline, (condition, self.errors, self.posts)
             time.sleep(0.05)
 
     def at(self, photo):
@@ -89,7 +90,10 @@ class Window:
         return self.page.eval_on_selector_all("#gallery .photo", "all => all.map(each => Number(each.dataset.photo))")
 
     def add_class(self, name):
+        """With nothing selected, as a new class would label that at once."""
         count = self.page.locator("#class-list .class").count()
+        self.page.evaluate("document.activeElement.blur()")
+        self.page.keyboard.press("Escape")
         self.page.fill("#class-name", name)
         self.page.press("#class-name", "Enter")
         self.until(f"document.querySelectorAll('#class-list .class').length === {count + 1}")
@@ -273,7 +277,8 @@ def test_killed_and_started_again_nothing_is_lost(window, browser, digits, sessi
     server.process.kill()
     server.process.wait()
     window.until("document.querySelector('#messages').textContent.includes('does not answer')")
-    window.errors.clear()  # the requests that failed
+    window.page.goto("about:blank")  # or it goes on asking
+    window.errors.clear()
     with serving(digits, session) as again:
         assert again.token != server.token
         opened = Window(browser, again.url, 400, 800, "dark")

@@ -1,6 +1,7 @@
 """What comes in and goes out: bodies of limited size, values of the expected types, errors as sentences."""
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,6 +35,8 @@ def answer_of(handler: Callable[[Request, bytes], Any]) -> Callable[[Request], A
             return JSONResponse({"error": str(error)}, 503)
         except TooLarge as error:
             return JSONResponse({"error": str(error)}, 413)
+        except sqlite3.Error as error:
+            return JSONResponse({"error": f"The session cannot be written: {error}."}, 500)
         except (UserError, FloatingPointError, OSError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return given if isinstance(given, Response) else JSONResponse(given)
