@@ -6,7 +6,7 @@ import { classPlace, emit, model, on, select } from "./model.js";
 import { Points } from "./points.js";
 
 const THUMBNAILS_FROM = 3, MOST_THUMBNAILS = 160, MOST_IN_MEMORY = 800, LARGEST_ZOOM = 200;
-const MOST_RINGED = 49;
+const MOST_RINGED = 24;
 const MARGIN = 24, LEGEND = 34, CLICK_DISTANCE = 14, RATIO = Math.min(2, window.devicePixelRatio || 1);
 
 export class PhotoMap {

@@ -3,11 +3,11 @@
 import { byId, element, plural } from "./elements.js";
 import { className, model, show } from "./model.js";
 
-const percent = (share) => `${(100 * share).toFixed(share === 1 ? 0 : 1)} %`;
+const percent = (share) => `${(100 * share).toFixed(share === 1 ? 0 : 1)}\u00a0%`;
 
 function bar({ right, count, interval }) {
   const [low, high] = interval;
-  return element("div", { class: "bar", title: `95 % interval: ${percent(low)} to ${percent(high)}` },
+  return element("div", { class: "bar", title: `95\u00a0% interval: ${percent(low)} to ${percent(high)}` },
     element("i", { style: { left: `${100 * low}%`, width: `${100 * (high - low)}%` } }),
     count > 0 && element("b", { style: { left: `${(100 * right) / count}%` } }));
 }
@@ -19,7 +19,7 @@ function perClass(accuracy) {
       element("td", {}, share.count ? percent(share.right / share.count) : "–"),
       element("td", {}, `${share.right} of ${share.count}`), element("td", {}, bar(share)));
   });
-  const head = ["Class", "Right", "Photos", "95 % interval"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["Class", "Right", "Photos", "95\u00a0% interval"].map((text) => element("th", { scope: "col" }, text));
   return element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows));
 }
 
@@ -57,7 +57,7 @@ export function results() {
     : "Measured on a fifth of your labels. You chose them, so they are no random sample: Suggest › Random check gives an unbiased number.";
   byId("controls").replaceChildren(
     element("div", { class: "big" }, percent(right / count)),
-    element("div", {}, `${right} of ${count} held-out photos; 95 % interval ${percent(interval[0])} to ${percent(interval[1])}`),
+    element("div", {}, `${right} of ${count} held-out photos; 95\u00a0% interval ${percent(interval[0])} to ${percent(interval[1])}`),
     bar(accuracy.overall),
     element("div", { class: "note-box" }, kind, " The measured classifier has not seen these labels."),
     element("h3", {}, "By class"), perClass(accuracy),

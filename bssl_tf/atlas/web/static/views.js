@@ -73,7 +73,7 @@ export async function suggest() {
     : "…");
   const more = button("Others", suggest);
   more.hidden = queue === "check";
-  controls(element("div", { class: "row" }, choose, element("span", { class: "space" }), more), text);
+  controls(choose, element("div", { class: "beside" }, text, more));
   const answer = await latest(() => attempt(() => get(queue === "check" ? "check?count=24" : "suggestions?count=24")));
   if (!answer) return;
   if (answer.rule) text.textContent = RULES[answer.rule];
@@ -84,7 +84,7 @@ let predictedClass = null;
 function predicted(choose) {
   const found = model.predictions;
   if (!found) {
-    controls(element("div", { class: "row" }, choose), note("Predictions come after two labels of each of two classes."));
+    controls(choose, note("Predictions come after two labels of each of two classes."));
     return show({ photos: [] });
   }
   if (!found.class_ids.includes(predictedClass)) predictedClass = found.class_ids[0];
@@ -95,7 +95,7 @@ function predicted(choose) {
   const place = found.class_ids.indexOf(predictedClass), photos = [];
   for (let photo = 0; photo < model.count; photo++) if (found.classes[photo] === place && model.labels[photo] == null) photos.push(photo);
   photos.sort((a, b) => found.confidence[a] - found.confidence[b]);
-  controls(element("div", { class: "row" }, choose), element("div", { class: "row" }, list, note(`${plural(photos.length, "photo")} without a label, the least sure first`)));
+  controls(choose, element("div", { class: "row" }, list, note(`${plural(photos.length, "photo")} without a label, the least sure first`)));
   show({ photos, source: "predicted" });
 }
 
@@ -110,7 +110,7 @@ export async function clean() {
     outliers: "The photos least like any other, by the mean cosine to their ten nearest.",
     skipped: "Files that cannot be read as photos, with reasons.",
   };
-  controls(element("div", { class: "row" }, choose), note(texts[cleaning]));
+  controls(choose, note(texts[cleaning]));
   byId("page").replaceChildren();
   if (cleaning === "skipped") {
     show({ photos: [] });
