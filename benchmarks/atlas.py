@@ -95,7 +95,8 @@ class Started:
 
 def label(atlas: Started, truth: dict[str, str], count: int) -> None:
     """Make all classes, and label the first photos of each."""
-    names = sum((atlas.ask(f"api/names?photos={_numbers(start, count)}") for start in range(0, count, 500)), [])
+    parts = (atlas.ask(f"api/names?photos={_numbers(start, count)}") for start in range(0, count, 500))
+    names = [name for part in parts for name in part]
     map_id = atlas.ask("api/map")["map"]
     for name in sorted(set(truth.values())):
         chosen = [photo for photo, path in enumerate(names) if truth[path] == name][:_LABELS_A_CLASS]

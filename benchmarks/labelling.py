@@ -66,7 +66,8 @@ def rows_of(results: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
     rows = []
     for rule, values in results.items():
         means, deviations = 100 * values.mean(axis=0), 100 * values.std(axis=0, ddof=1)
-        rows.append((rule, *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in zip(means, deviations))))
+        pairs = zip(means, deviations, strict=True)
+        rows.append((rule, *(f"{mean:.1f} ± {deviation:.1f}" for mean, deviation in pairs)))
     return rows
 
 

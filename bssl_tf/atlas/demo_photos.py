@@ -31,7 +31,7 @@ def write_photos(folder: Path, data: DataSettings, split: str, most: int = 0) ->
     rows = csv.writer(truth)
     rows.writerow(("path", "class"))
     records = source.examples().take(len(order)).map(lambda example: source.decode(example["record"]))
-    for number, pixels in zip(order, records.as_numpy_iterator()):
+    for number, pixels in zip(order, records.as_numpy_iterator(), strict=True):
         write_bytes(folder / f"{number:05}.png", _png(pixels))
         rows.writerow((f"{number:05}.png", classes[number]))
     write_text(folder.with_suffix(".csv"), truth.getvalue())

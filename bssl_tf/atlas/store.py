@@ -94,7 +94,7 @@ class SessionStore:
             name = self._require_class(class_id)[class_id]
             paths = [path for (path,) in db.execute("SELECT path FROM labels WHERE class = ?", (class_id,))]
             action = self._record("remove class", {"class": class_id, "name": name}, window)
-            self._change(action, {path: (None, "picked") for path in paths})
+            self._change(action, dict.fromkeys(paths, (None, "picked")))
             db.execute("UPDATE classes SET alive = 0 WHERE id = ?", (class_id,))
 
     def label(
@@ -125,7 +125,7 @@ class SessionStore:
                 self._require_class(class_id)
             self._check_unchanged(keys, self.revision if seen is None else seen)
             action = self._record("label", {"class": class_id, "photos": len(keys)}, window)
-            self._change(action, {key: (class_id, source) for key in keys})
+            self._change(action, dict.fromkeys(keys, (class_id, source)))
             return self.revision
 
     def undo(self, window: str = "") -> str:

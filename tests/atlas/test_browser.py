@@ -17,10 +17,15 @@ from tests.atlas.conftest import HOSTILE, PHOTOS
 from tests.atlas.serving import serving
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _PATIENCE = 60
 
 
@@ -183,7 +188,7 @@ def test_label_three_photos_of_each_of_two_classes_by_clicks(window, digits, nam
     window.until("window.atlas.model.predictions !== null")
     place = "window.atlas.model.predictions.class_ids[window.atlas.model.predictions.classes[{}]]"
     ids = page.evaluate("window.atlas.model.classes.map(each => each.id)")
-    for class_id, digit in zip(ids, "01"):
+    for class_id, digit in zip(ids, "01", strict=True):
         given = [page.evaluate(place.format(photo)) for photo in photos_of(digits, names, digit)]
         assert np.mean(np.array(given) == class_id) > 0.8
     page.click("#tab-label")
