@@ -29,6 +29,7 @@ def application(pages: Pages, token: str, hosts: Sequence[str]) -> Starlette:
         "/api/map": pages.map,
         "/api/labels": pages.labels,
         "/api/predictions": pages.predictions,
+        "/api/accuracy": pages.accuracy,
         "/api/suggestions": pages.suggestions,
         "/api/check": pages.check,
         "/api/similar/{photo:int}": pages.similar,

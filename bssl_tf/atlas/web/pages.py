@@ -111,15 +111,18 @@ class Pages:
         }
 
     def predictions(self, request: Request, body: bytes) -> dict[str, Any]:
-        predictions, accuracy = self.atlas.predictions(), self.atlas.accuracy()
+        predictions = self.atlas.predictions()
         if predictions is None:
             return {"class_ids": []}
         return {
             "class_ids": predictions.class_ids,
             "classes": predictions.classes.tolist(),
             "confidence": np.rint(100 * predictions.confidence).astype(int).tolist(),
-            "accuracy": accuracy and accuracy.as_dict(),
         }
+
+    def accuracy(self, request: Request, body: bytes) -> dict[str, Any] | None:
+        accuracy = self.atlas.accuracy()
+        return accuracy and accuracy.as_dict()
 
     def names(self, request: Request, body: bytes) -> list[str]:
         numbers = [int(text) for text in request.query_params.get("photos", "").split(",")[:500] if text.isdecimal()]

@@ -188,10 +188,10 @@ on("labels", drawClasses);
 on("map", drawClasses);
 for (const name of ["map", "labels", "colours"]) on(name, drawLegend);
 on("predictions", () => {
-  if (tab === "results") results();
   if (tab === "home") home();
   refreshFocus();
 });
+on("accuracy", () => tab === "results" && results());
 on("assigned", () => tab === "label" && suggest());
 on("lasso", () => byId("lasso").setAttribute("aria-pressed", String(map.isLasso)));
 on("focus", () => model.focus !== null && map.goTo(model.focus));

@@ -5,7 +5,7 @@ import { message, plural } from "./elements.js";
 
 export const model = {
   map: "", count: 0, x: [], y: [], clusters: [], skipped: 0,
-  revision: 0, classes: [], labels: [], predictions: null,
+  revision: 0, classes: [], labels: [], predictions: null, accuracy: null,
   colours: "clusters", selection: new Set(), focus: null, list: { title: "", photos: [], notes: new Map() },
   state: null,
 };
@@ -47,9 +47,11 @@ async function fetchLabels() {
   model.revision = answer.revision;
   model.classes = answer.classes;
   emit("labels");
-  model.predictions = await get("predictions");
-  if (!model.predictions.class_ids.length) model.predictions = null;
+  const predictions = await get("predictions");
+  model.predictions = predictions.class_ids.length ? predictions : null;
   emit("predictions");
+  model.accuracy = model.predictions && (await get("accuracy"));
+  emit("accuracy");
 }
 
 export const classPlace = (classId) => model.classes.findIndex((each) => each.id === classId);

@@ -44,7 +44,7 @@ function matrix(accuracy) {
 }
 
 export function results() {
-  const accuracy = model.predictions?.accuracy;
+  const accuracy = model.accuracy;
   byId("page").replaceChildren();
   show({ photos: [] });
   if (!accuracy) {
