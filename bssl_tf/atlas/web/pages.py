@@ -122,7 +122,7 @@ class Pages:
 
     def accuracy(self, request: Request, body: bytes) -> dict[str, Any] | None:
         accuracy = self.atlas.accuracy()
-        return accuracy and accuracy.as_dict()
+        return accuracy.as_dict() if accuracy is not None else None
 
     def names(self, request: Request, body: bytes) -> list[str]:
         numbers = [int(text) for text in request.query_params.get("photos", "").split(",")[:500] if text.isdecimal()]
