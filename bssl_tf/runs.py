@@ -42,7 +42,13 @@ from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
-SUMMARY = {"steps": int, "epochs": int, "seconds": (int, float), "images_per_second": (int, float), "final": dict}
+SUMMARY: dict[str, type | tuple[type, ...]] = {
+    "steps": int,
+    "epochs": int,
+    "seconds": (int, float),
+    "images_per_second": (int, float),
+    "final": dict,
+}
 """What a phase's summary holds at least, and of which types."""
 PHASE_FILES = (
     *BACKBONE_FILES,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import read_json, sha256
 
 
@@ -20,27 +20,29 @@ def finished_export(output: Path, identity: dict[str, Any], overwrite: bool) -> 
     """
     if not output.exists():
         return None
+    problem, report = _problem(output, identity)
+    if problem and not overwrite:
+        raise ConfigError(f"--output={output} {problem}")
+    return report if not problem and output.with_suffix(".md").exists() else None
+
+
+def _problem(output: Path, identity: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Why a file is not the one that would be made (empty if it is), and its report."""
     facts, remedy = output.with_suffix(".json"), "name another file, or add --overwrite"
     if not facts.exists():
-        return _replaced(
-            overwrite, f"--output={output} exists without the report of an export ({facts.name}): {remedy}."
-        )
+        return f"exists without the report of an export ({facts.name}): {remedy}.", {}
     try:
         report = read_json(facts, dict, remedy)
-        same = report["extra"]["source"] == identity
-        intact = report["sha256"] == sha256(output)
+        same, intact = report["extra"]["source"] == identity, report["sha256"] == sha256(output)
     except (KeyError, TypeError):
-        return _replaced(overwrite, f"--output={output} exists, and {facts} is no report of an export: {remedy}.")
-    except ValueError as error:
-        return _replaced(overwrite, f"--output={output} exists, and {error}")
+        return f"exists, and {facts} is no report of an export: {remedy}.", {}
+    except UserError as error:
+        return f"exists, and {error}", {}
     if not same:
-        return _replaced(overwrite, f"--output={output} exists and came from other weights or options: {remedy}.")
+        return f"exists and came from other weights or options: {remedy}.", {}
     if not intact:
-        changed = f"--output={output} is not the file that {facts.name} describes: it was damaged or changed since."
-        return _replaced(overwrite, f"{changed} {remedy.capitalize()}.")
-    return report if output.with_suffix(".md").exists() else None
-
-
-def _replaced(overwrite: bool, refusal: str) -> None:
-    if not overwrite:
-        raise ConfigError(refusal)
+        return (
+            f"is not the file that {facts.name} describes: it was damaged or changed since. {remedy.capitalize()}.",
+            {},
+        )
+    return "", report

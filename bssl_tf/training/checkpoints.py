@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from bssl_tf.errors import Interrupted, UserError
 from bssl_tf.methods.common.base import Method
+from bssl_tf.training.monitoring.state import MonitoringState
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
 from bssl_tf.training.saved_checkpoints import disk_full_named, is_whole, latest_whole, steps_saved, write_sums
@@ -30,9 +31,23 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         method: the compiled method.
         minutes: time between two checkpoints.
         distribution: of several workers only the chief saves; all of them restore, and all stop where one does.
+        steps_per_epoch: at the end of an epoch nothing is saved before all callbacks have seen it; 0: no epochs.
+        monitoring: what has been monitored, saved too; None: nothing.
+
+    Attributes:
+        recalled: whether the checkpoint that was restored held what had been monitored.
     """
 
-    def __init__(self, folder: Path, method: Method, minutes: float, distribution: Distribution = ONE_DEVICE):
+    def __init__(
+        self,
+        folder: Path,
+        method: Method,
+        minutes: float,
+        distribution: Distribution = ONE_DEVICE,
+        *,
+        steps_per_epoch: int = 0,
+        monitoring: MonitoringState | None = None,
+    ):
         super().__init__()
         self._supports_tf_logs = True  # none are looked at, so that Keras need not fetch them at every step
         self._distribution = distribution
@@ -41,7 +56,12 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             exempt_from_weight_decay(optimizer, variables)
             optimizer.build(variables)
         parts = method.networks | method.optimizers
-        self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
+        self._monitoring, self._steps_per_epoch, self._means_to_recall = monitoring, steps_per_epoch, False
+        self.recalled = False
+        self._without_monitoring = tf.train.Checkpoint(seconds=self.seconds_before, **parts)
+        self._checkpoint = self._without_monitoring
+        if monitoring is not None:
+            self._checkpoint = tf.train.Checkpoint(seconds=self.seconds_before, monitoring=monitoring.kept, **parts)
         _ = self._checkpoint.save_counter  # made at first use: now, on all workers together, not when the chief saves
         self._folder = folder
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
@@ -60,7 +80,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         latest = latest_whole(self._folder, repair=self._distribution.chief)
         if latest is not None:
             self._manager = tf.train.CheckpointManager(self._checkpoint, str(self._folder), max_to_keep=2)
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
+            self._restore(latest)
         self._distribution.check_same(
             self.step,
             lambda who: (
@@ -69,6 +89,14 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             ),
         )
         return self.step
+
+    def _restore(self, path: str) -> None:
+        if self._monitoring is None or not _holds_monitoring(path):
+            self._without_monitoring.restore(path).assert_existing_objects_matched()
+            return
+        self._checkpoint.restore(path).assert_existing_objects_matched()
+        self._monitoring.recall()
+        self.recalled = self._means_to_recall = True
 
     @property
     def step(self) -> int:
@@ -91,6 +119,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         now = time.monotonic()
         self.seconds_before.assign_add(now - self._started)
         self._started = self._saved = now
+        if self._monitoring is not None:
+            self._monitoring.remember()
         with disk_full_named(self._folder, self.bytes, self.step):
             self._manager.save(self.step)
             write_sums(self._folder, self.step)
@@ -100,7 +130,20 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._request_stop)
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._means_to_recall:  # Keras has just set them to zero
+            self._monitoring.recall_means()
+            self._means_to_recall = False
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if not (self._steps_per_epoch and self.step % self._steps_per_epoch == 0):
+            self._save_or_stop()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._steps_per_epoch:
+            self._save_or_stop()
+
+    def _save_or_stop(self) -> None:
         if self._distribution.anywhere(self._stop_requested):
             self.save()
             self._restore_handlers()
@@ -121,6 +164,10 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         while self._handlers:
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)
+
+
+def _holds_monitoring(path: str) -> bool:
+    return any(name.startswith("monitoring/") for name, _ in tf.train.list_variables(path))
 
 
 def _variables_of(part: tf.Module | tf.Variable | tf.keras.optimizers.Optimizer) -> list[tf.Variable]:

@@ -12,8 +12,9 @@ from bssl_tf.methods.common.base import Method
 from bssl_tf.models import BackboneSpec, save_backbone, save_head
 from bssl_tf.progress import TrainingProgress
 from bssl_tf.training.checkpoints import PhaseCheckpoint
-from bssl_tf.training.monitoring.health import BinaryLayerProbe
+from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
 from bssl_tf.training.monitoring.reporter import Reporter
+from bssl_tf.training.monitoring.state import MonitoringState
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.phases import Phase
 from bssl_tf.training.training_data import TrainingData
@@ -38,9 +39,19 @@ def train_phase(
         Interrupted: stopped by Ctrl-C or SIGTERM; all is saved, the same call goes on.
         FloatingPointError: the loss is no longer finite.
     """
-    checkpoint = PhaseCheckpoint(phase.folder.checkpoints, method, run.checkpoint_minutes, distribution)
-    start, total = checkpoint.restore(), epochs * data.steps_per_epoch
     probe = BinaryLayerProbe(method, data.probe_images)  # a model: its variables have to be made on all workers alike
+    health = HealthMonitor()
+    checkpoint = PhaseCheckpoint(
+        phase.folder.checkpoints,
+        method,
+        run.checkpoint_minutes,
+        distribution,
+        steps_per_epoch=data.steps_per_epoch,
+        monitoring=MonitoringState(method, probe, health) if distribution.replicas == 1 else None,
+    )
+    start, total = checkpoint.restore(), epochs * data.steps_per_epoch
+    if not checkpoint.recalled:
+        probe.look_again()
     if not distribution.chief:
         _fit(method, data, start, epochs, [*callbacks, checkpoint])
         return {}
@@ -63,6 +74,7 @@ def train_phase(
         steps_per_epoch=data.steps_per_epoch,
         log_every=run.log_every,
         probe=probe,
+        health=health,
         knn=data.knn and data.knn(method.backbone),
         knn_every=run.knn_every,
         progress=progress,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -85,6 +86,14 @@ class HealthMonitor:
         self.warnings: list[str] = []
         self._seen: dict[str, int] = {}
 
+    def findings(self) -> dict[str, Any]:
+        """What was found so far, for a checkpoint."""
+        return {"warnings": self.warnings, "seen": self._seen}
+
+    def take_over(self, findings: Mapping[str, Any]) -> None:
+        """Go on from `findings`."""
+        self.warnings, self._seen = list(findings["warnings"]), dict(findings["seen"])
+
     def judge(self, step: int, metrics: Mapping[str, float]) -> list[str]:
         """New warnings that these metrics give rise to.
 
@@ -115,6 +124,9 @@ class BinaryLayerProbe:
     Args:
         method: its backbone is watched.
         images: (n, size, size, channels) pixels to probe activations with.
+
+    Attributes:
+        signs: whether the kernels' weights were at least 0 at the last report.
     """
 
     def __init__(self, method: Method, images: np.ndarray) -> None:
@@ -124,7 +136,11 @@ class BinaryLayerProbe:
         self._activations = (
             tf.keras.Model(method.backbone.inputs, _inputs_of(method.backbone, layers)) if layers else None
         )
-        self._signs = self._current_signs()
+        self.signs = self._current_signs()
+
+    def look_again(self) -> None:
+        """Count flips from the weights of now."""
+        self.signs = self._current_signs()
 
     def report(self) -> dict[str, float]:
         """``flip_ratio``: share of binary weights whose sign changed since the last report (absent in
@@ -134,9 +150,9 @@ class BinaryLayerProbe:
         report = {}
         if self._kernels:
             signs = self._current_signs()
-            flipped = sum(int(np.sum(new != old)) for new, old in zip(signs, self._signs, strict=True))
+            flipped = sum(int(np.sum(new != old)) for new, old in zip(signs, self.signs, strict=True))
             report["flip_ratio"] = flipped / sum(sign.size for sign in signs)
-            self._signs = signs
+            self.signs = signs
         if self._activations is not None:
             maps = tf.nest.flatten(self._activations(self._images, training=False))
             dead = [self._one_signed(activation.numpy()) for activation in maps]

@@ -29,7 +29,7 @@ class MetricsTable:
             self._rewrite()
 
     def append(self, step: int, values: Mapping[str, float]) -> None:
-        row = {"step": step, **values}
+        row = {"step": step, **{name: float(_rounded(value)) for name, value in values.items()}}  # as read again
         new_columns = bool(set(row) - set(self._columns()))
         self.rows.append(row)
         if new_columns or not self._path.exists():
@@ -64,4 +64,8 @@ def read_table(path: Path) -> list[dict[str, float]]:
 
 
 def _formatted(row: Mapping[str, float]) -> dict[str, str]:
-    return {name: str(value) if name == "step" else f"{value:.6g}" for name, value in row.items()}
+    return {name: str(value) if name == "step" else _rounded(value) for name, value in row.items()}
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.6g}"

@@ -28,6 +28,7 @@ class Reporter(tf.keras.callbacks.Callback):
         steps_per_epoch: steps of an epoch.
         log_every: steps averaged in a row of metrics.csv.
         probe: looks into the binary layers at the end of every epoch.
+        health: judges the metrics.
         knn: gives the online 20-NN accuracy, or None where there are no labels.
         knn_every: epochs between two calls of `knn`; the last epoch always has one. 0: never.
         progress: the bar to advance.
@@ -44,6 +45,7 @@ class Reporter(tf.keras.callbacks.Callback):
         steps_per_epoch: int,
         log_every: int,
         probe: BinaryLayerProbe,
+        health: HealthMonitor,
         knn: Callable[[], float] | None,
         knn_every: int,
         progress: TrainingProgress,
@@ -51,7 +53,7 @@ class Reporter(tf.keras.callbacks.Callback):
     ):
         super().__init__()
         self._supports_tf_logs = True  # Keras need not fetch the metrics at every step
-        self.health = HealthMonitor()
+        self.health = health
         self._folder, self._title, self._console, self._progress = folder, title, console, progress
         self._step, self._total, self._steps_per_epoch = start_step, total_steps, steps_per_epoch
         self._log_every, self._knn, self._knn_every, self._probe = log_every, knn, knn_every, probe
