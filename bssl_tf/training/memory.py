@@ -5,10 +5,12 @@ needs. A run that is refused would not have fitted; one that is not refused may 
 """
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bssl_tf.config.training import Config
+from bssl_tf.console import print_warning
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import size_text
 from bssl_tf.models.choices import TEACHERS
@@ -145,6 +147,18 @@ def disk_needed(config: Config) -> int:
     if teacher is not None and config.run.task != "student":
         needed += teacher.parameters * per_parameter
     return needed
+
+
+def warn_of_disk(config: Config, workdir: Path) -> None:
+    """Warn where the checkpoints will not fit; what is there of an earlier session counts as fitted."""
+    there = sum(path.stat().st_size for path in workdir.glob("*/checkpoints/*") if path.is_file())
+    needed, free = disk_needed(config) - there, shutil.disk_usage(workdir).free
+    if needed > free:
+        print_warning(
+            f"checkpoints and weights take {size_text(needed)} at least, and {size_text(free)} are free in {workdir}: "
+            "free some space. A run that finds the disk full ends, and the same command goes on from its last "
+            "checkpoint."
+        )
 
 
 def memory_of_machine() -> int | None:

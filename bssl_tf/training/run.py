@@ -103,6 +103,7 @@ def _train_phases(
     """
     from bssl_tf.data import readable_data_errors
     from bssl_tf.training.checks import check_requested
+    from bssl_tf.training.memory import warn_of_disk
     from bssl_tf.training.phase_images import check_images, note_images
     from bssl_tf.training.run_report import report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
@@ -115,6 +116,9 @@ def _train_phases(
     check_requested(requested, data.image_size, workdir.path, distribution)
     teacher = _frozen_teacher(config, data)
     _check(config, planned, data, teacher, distribution)
+
+    if distribution.chief and not all(phase.done for phase in planned):
+        warn_of_disk(config, workdir.path)
 
     # 2. What will be deployed, before any time is spent on it.
     if distribution.chief:

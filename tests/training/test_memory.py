@@ -1,6 +1,7 @@
 """What cannot fit is refused by flag before it is tried; the estimates are below what networks really take."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -55,3 +56,12 @@ def test_a_run_of_the_teacher_alone_takes_nothing_for_the_student():
     config = Config(run=RunSettings(task="teacher"), bssl=BsslSettings(pseudo_classes=1_000_000))
     check_memory(config, image_size=8)
     assert disk_needed(config) < 100e6
+
+
+def test_a_disk_without_room_for_the_checkpoints_is_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**6))
+    memory.warn_of_disk(Config(), tmp_path)
+    assert "and 1 MB are free" in capsys.readouterr().err
+    monkeypatch.undo()
+    memory.warn_of_disk(Config(), tmp_path)
+    assert capsys.readouterr().err == ""
