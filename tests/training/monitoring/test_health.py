@@ -24,6 +24,11 @@ HEALTHY = {
     [
         ({"target_entropy": 0.999, "target_batch_entropy": 1.0}, "nearly uniform", "--temperature"),
         ({"target_entropy": 0.001, "target_batch_entropy": 0.002}, "same pseudo-classes", "--target=balanced"),
+        (
+            {"target_loss": 7.6, "target_entropy": 0.9999, "target_batch_entropy": 1.0},
+            "nearly uniform",
+            "--temperature",
+        ),
         ({"target_std": 0.01}, "nearly the same output", "--target_learning_rate_multiplier"),
         ({"target_loss": 4.0, "target_entropy": 0.1, "target_batch_entropy": 0.2}, "few", "--pseudo_classes"),
         ({"feature_std": 0.001}, "nearly the same feature", "--balance=cosine"),
@@ -44,6 +49,9 @@ def test_each_check_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
 
 
 def test_a_healthy_run_hears_nothing():
+    early = HEALTHY | {"target_loss": 7.6, "target_entropy": 0.9933, "target_batch_entropy": 0.9989}  # K = 2000
+    monitor = HealthMonitor()
+    assert [monitor.judge(step, early) for step in range(3)] == [[]] * 3
     monitor = HealthMonitor()
     assert [monitor.judge(step, HEALTHY) for step in range(5)] == [[]] * 5
 
