@@ -82,7 +82,9 @@ def work_through(runs: list[Run], place: Place, folder: Path, console: Console) 
             durations.append(record.wall_seconds)
             left = statistics.median(durations) * (len(missing) - number - 1)
             progress.update(task, advance=1, left=f"about {left / 3600:.1f} hours left")
-            scores = ", ".join(f"{name} {100 * value:.1f} %" for name, value in record.accuracies.items())
+            scores = ", ".join(
+                f"{name} {100 * value:.1f} %" for name, value in (record.accuracies or record.held_out).items()
+            )
             progress.console.print(
                 f"{number + 1}/{len(missing)} {run.name}: {scores or 'done'} in {record.wall_seconds:.0f} s "
                 f"({record.processor_seconds:.0f} s of processor time), {path.name}; about {left / 3600:.1f} h left",

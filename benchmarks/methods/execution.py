@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.methods.plan import SETTINGS, Run, teacher_run
+from benchmarks.methods.plan import HELD_OUT, SETTINGS, Run, teacher_run
 from benchmarks.methods.records import Record, fingerprint
 from benchmarks.report import hardware
 from bssl_tf.errors import UserError
@@ -46,13 +46,15 @@ def execute(run: Run, place: Place) -> Record:
     """
     if run.arguments:
         _train(run, place)
-    cost = _cost(place.folder(run))
+    cost, measured = _cost(place.folder(run)), {"accuracies": {}, "held_out": {}}
+    if run.key != "features":
+        measured = measure(run, place)
     phases = [path.parent for path in sorted(place.folder(run).glob("*/summary.json"))]
     summaries = {phase.name: json.loads((phase / "summary.json").read_text()) for phase in phases}
     return Record(
         arguments=run.arguments,
         seed=run.seed,
-        accuracies={} if run.key == "features" else _accuracies(run, place),
+        **measured,
         **cost,
         final={name: summary["final"] for name, summary in summaries.items()},
         warnings=[warning for summary in summaries.values() for warning in summary["warnings"]],
@@ -94,35 +96,47 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _accuracies(run: Run, place: Place) -> dict[str, float]:
+def measure(run: Run, place: Place) -> dict[str, dict[str, float]]:
+    """Accuracies of the frozen features, as `Record` has them."""
     from bssl_tf.native_logs import import_tensorflow
 
     import_tensorflow()
-    import tensorflow as tf
-
     from bssl_tf.evaluation.features import extract_features
     from bssl_tf.evaluation.protocols.knn import knn_accuracy
-    from bssl_tf.evaluation.protocols.linear import linear_accuracy
+    from bssl_tf.evaluation.protocols.linear import fit_linear
+
+    backbone, setting = _backbone(run, place), SETTINGS[run.setting]
+
+    def labelled(split: str, images: int = 0):
+        source, labels = _images(place.data_dir, split, images)
+        return extract_features(backbone, source, f"{split}, {run.name}"), labels
+
+    train = labelled("train", setting.images)
+    fit, measured = fit_linear(*train), {"accuracies": {}, "held_out": {}}
+    for where, split in (("accuracies", "test"), ("held_out", HELD_OUT)):
+        if setting.tested or split != "test":
+            features = labelled(split)
+            measured[where] = {"knn": knn_accuracy(*train, *features), "linear": fit.accuracy(*features)}
+    return measured
+
+
+def _backbone(run: Run, place: Place):
+    import tensorflow as tf
+
     from bssl_tf.models import build_backbone, load_backbone
 
-    if run.key == "random":
-        trained = next((place.workdir / run.setting).glob("*/stage2/backbone.json"), None)
-        if trained is None:
-            raise UserError("the random network is measured after the first student: put it later in --forms.")
-        _, spec = load_backbone(trained.parent)
-        tf.keras.utils.set_random_seed(run.seed)
-        backbone = build_backbone(spec)
-    else:
-        backbone, _ = load_backbone(place.folder(run) / ("teacher" if run.key == "teacher" else "stage2"))
-    setting = SETTINGS[run.setting]
-    train, test = _labelled(place.data_dir, setting.images, "train"), _labelled(place.data_dir, 0, setting.test_split)
-    features = [extract_features(backbone, images, f"features of {run.name}") for images, _ in (train, test)]
-    labelled = (features[0], train[1], features[1], test[1])
-    return {"knn": knn_accuracy(*labelled), "linear": linear_accuracy(*labelled).accuracy}
+    if run.key != "random":
+        return load_backbone(place.folder(run) / ("teacher" if run.key == "teacher" else "stage2"))[0]
+    trained = next((place.workdir / run.setting).glob("*/stage2/backbone.json"), None)
+    if trained is None:
+        raise UserError("the random network is measured after the first student: put it later in --forms.")
+    _, spec = load_backbone(trained.parent)
+    tf.keras.utils.set_random_seed(run.seed)
+    return build_backbone(spec)
 
 
 @functools.cache
-def _labelled(data_dir: str, images: int, split: str):
+def _images(data_dir: str, split: str, images: int):
     """Batches of images in fixed order, and their labels."""
     from bssl_tf.config.training import DataSettings
     from bssl_tf.data import evaluation_images, load_source

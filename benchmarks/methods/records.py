@@ -20,7 +20,9 @@ class Record:
     Attributes:
         arguments: flags of train.py that shape the result.
         seed: of weights, order and views.
-        accuracies: ``knn`` (20 neighbours) and ``linear``, in 0..1; empty for a teacher's features.
+        accuracies: ``knn`` (20 neighbours) and ``linear``, in 0..1, of test images; empty for a teacher's features, and
+            where the setting leaves test images alone.
+        held_out: the same of training images that no student learns from.
         wall_seconds: from start to end of train.py, on a machine that may have been busy with other work.
         processor_seconds: user and system time of train.py, of all its threads.
         final: metrics at the end of each phase.
@@ -32,6 +34,7 @@ class Record:
     arguments: tuple[str, ...]
     seed: int
     accuracies: dict[str, float]
+    held_out: dict[str, float]
     wall_seconds: float
     processor_seconds: float
     final: dict[str, dict[str, float]]

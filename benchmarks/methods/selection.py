@@ -22,7 +22,7 @@ def choose(runs: list[Run], folder: Path = records.FOLDER) -> dict[str, dict[str
         if key not in FORMS:
             continue
         record = records.load(run, folder)
-        score = record and (record.accuracies["knn"] + record.accuracies["linear"]) / 2
+        score = record and (record.held_out["knn"] + record.held_out["linear"]) / 2
         scores.setdefault(key, {})[tuple(map(float, values))] = score
     chosen, grid = {}, {}
     for key, of_form in scores.items():

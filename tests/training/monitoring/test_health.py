@@ -45,7 +45,7 @@ def test_each_check_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
     assert monitor.judge(30, HEALTHY | signs) == []
     assert len(monitor.warnings) == 1 and monitor.warnings[0].startswith("step 20")
     settings = vars(Config().bssl) | vars(Config().optimizer) | vars(Config().student)
-    assert knob.lstrip("-").split("=")[0] in settings
+    assert any(name.startswith(knob.lstrip("-").split("=")[0]) for name in settings)
 
 
 def test_a_healthy_run_hears_nothing():
