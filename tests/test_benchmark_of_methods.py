@@ -6,7 +6,8 @@ from absl import flags
 
 from benchmarks.methods import execution, records, tables
 from benchmarks.methods.differences import mean_and_deviation, paired_difference
-from benchmarks.methods.plan import FORMS, SETTINGS, features_run, queue, run_of, selection_queue
+from benchmarks.methods.forms import FORMS
+from benchmarks.methods.plan import SETTINGS, features_run, queue, run_of, selection_queue
 from benchmarks.methods.selection import choose
 from bssl_tf.config.flags import define_flags
 from bssl_tf.config.training import Config

@@ -25,7 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
-from benchmarks.methods.plan import FORMS, SETTINGS, Run, length_queue, queue, selection_queue
+from benchmarks.methods.forms import FORMS
+from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, selection_queue
 from benchmarks.methods.selection import choose
 from benchmarks.report import Result
 from bssl_tf.errors import UserError

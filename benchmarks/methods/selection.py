@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from benchmarks.methods import records
-from benchmarks.methods.plan import FORMS, Run
+from benchmarks.methods.forms import FORMS
+from benchmarks.methods.plan import Run
 from benchmarks.report import hardware
 from bssl_tf.files import write_json
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.methods import records
 from benchmarks.methods.differences import mean_and_deviation, paired_difference
-from benchmarks.methods.plan import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS, SETTINGS, run_of, teacher_run
+from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS
+from benchmarks.methods.plan import SETTINGS, run_of, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.report import Table
 

@@ -220,6 +220,9 @@ class Bssl(Method):
 def standardised(features: tf.Tensor) -> tf.Tensor:
     """Each feature at mean 0 and deviation 1 over the global batch; one that is the same for all images becomes 0.
 
+    Statistics of the batch, as a batch norm has them in training, not running ones: with those, students were no
+    better (docs/results.md), and there would be a state to save.
+
     Args:
         features: (batch / n, width).
 

@@ -1,0 +1,81 @@
+"""The forms of training that are compared, in the order in which they are run."""
+
+from dataclasses import dataclass
+
+DEFAULT_FORM = "balanced"
+"""The form of BSSL that all others are compared with: the default of the command line."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to train the student.
+
+    Args:
+        title: for tables.
+        arguments: flags of train.py.
+        temperature: flag that sets its temperature, with {} for the number; "" if it has none.
+        part: "methods", "ablation" or "further", the table it belongs to.
+        distils: whether it needs the teacher.
+        epochs: of each stage; 0: the setting's.
+    """
+
+    title: str
+    arguments: tuple[str, ...]
+    temperature: str = ""
+    part: str = "methods"
+    distils: bool = True
+    epochs: int = 0
+
+
+def _own(title: str, method: str, temperature: str = "--method_options=temperature={}") -> Form:
+    return Form(title, (f"--method={method}",), temperature, distils=False)
+
+
+def _bssl(title: str, *arguments: str, part: str = "methods") -> Form:
+    return Form(title, ("--method=bssl", *arguments), "--temperature={}", part)
+
+
+FORMS = {
+    "balanced": _bssl("BSSL, balanced", "--target=balanced"),
+    "contrast": _bssl("BSSL, contrast", "--target=contrast"),
+    "s2bnn_contrastive": Form(
+        "S2-BNN, with contrastive term",
+        ("--method=s2bnn", "--method_options=contrastive=1.0"),
+        "--method_options=contrastive=1.0,temperature={0},contrastive_temperature={0}",
+    ),
+    "simclr": _own("SimCLR", "simclr"),
+    "s2bnn": Form("S2-BNN, distillation", ("--method=s2bnn",), "--method_options=temperature={}"),
+    "frozen": _bssl("BSSL, g_θ frozen", "--target=frozen"),
+    "joint": _bssl("BSSL, joint (the paper's letter)", "--target=joint"),
+    "supervised": _own("supervised", "supervised", ""),
+    "random": Form("random network", (), distils=False),
+    "moco_v2": _own("MoCo v2", "moco_v2"),
+    "byol": _own("BYOL", "byol", ""),
+    "swav": _own("SwAV", "swav"),
+    "rows_1": _bssl("① balanced target alone", "--target=balanced", "--ablation=joint", part="ablation"),
+    "rows_2": _bssl("①+② L_FS, λ = ½", "--target=balanced", "--ablation=similarity", part="ablation"),
+    "rows_3": _bssl("①+②+③ λ from 0.9 to 0.7", "--target=balanced", "--ablation=balancing", part="ablation"),
+    "rows_4": _bssl("①+②+③+④ two stages", "--target=balanced", "--balance=cosine", part="ablation"),
+    "without_3": _bssl(
+        "without L_FS, two stages", "--target=balanced", *("--balance=constant", "--balance_start=0"), part="ablation"
+    ),
+    "fs_alone": _bssl(
+        "L_FS alone, two stages", "--target=balanced", *("--balance=constant", "--balance_start=1"), part="ablation"
+    ),
+    "map_linear": _bssl("linear map", "--target=balanced", "--similarity_map=linear", part="ablation"),
+    "raw_features": _bssl("raw teacher features", "--target=balanced", "--standardise=no", part="ablation"),
+    "k_64": _bssl("K = 64", "--target=balanced", "--pseudo_classes=64", part="ablation"),
+    "k_1024": _bssl("K = 1024", "--target=balanced", "--pseudo_classes=1024", part="ablation"),
+    "same_view": _bssl("same view", "--target=balanced", "--views=same", part="further"),
+    "approx_sign": _bssl("approx_sign", "--target=balanced", "--quantizer=approx_sign", part="further"),
+    "milder_views": _bssl("milder crops (0.4 and more)", "--target=balanced", "--crop_min=0.4", part="further"),
+    "weight_decay": _bssl(
+        "AdamW, weight decay 0.01", "--target=balanced", "--optimizer=adamw", "--weight_decay=0.01", part="further"
+    ),
+}
+
+LENGTHS = (4, 8, 16, 32)
+LENGTH_FORMS = ("balanced", "s2bnn_contrastive", "simclr")
+
+LEARNING_RATES = (5e-4, 1e-3, 2e-3)
+TEMPERATURES = (0.1, 0.2)
