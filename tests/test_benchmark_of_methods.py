@@ -14,10 +14,10 @@ from bssl_tf.config.training import Config
 
 
 def record(run, knn, linear=0.8, seconds=100.0):
-    return records.Record(
-        *(run.arguments, run.seed, {"knn": knn, "linear": linear}, {"knn": knn - 0.01, "linear": linear - 0.01}),
-        *(seconds, seconds * 1.5, {}, [], "a machine", "today"),
-    )
+    held_out = {"knn": knn - 0.01, "linear": linear - 0.01}
+    costs = seconds, 1.5 * seconds
+    accuracies = {"knn": knn, "linear": linear}
+    return records.Record(run.arguments, run.seed, accuracies, *costs, {}, [], "a machine", "today", held_out)
 
 
 def test_the_interval_holds_the_true_difference_in_19_of_20_cases():

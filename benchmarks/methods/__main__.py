@@ -114,7 +114,8 @@ def main(argv: list[str]) -> None:
     if "selection" in PARTS_FLAG.value:
         chosen = choose(selection_queue(list(FORMS)))
     found = [tables.comparison(setting, part, chosen) for setting in ("strong", "weak") for part in tables.PARTS]
-    result = Result("methods", [table for table in (*found, tables.lengths("strong", chosen)) if table is not None])
+    found = [table for table in (*found, tables.lengths("strong", chosen)) if table is not None]
+    result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)
     if SAVE.value:
         console.print(str(result.save()))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.methods.plan import Run
@@ -22,25 +22,25 @@ class Record:
         seed: of weights, order and views.
         accuracies: ``knn`` (20 neighbours) and ``linear``, in 0..1, of test images; empty for a teacher's features, and
             where the setting leaves test images alone.
-        held_out: the same of training images that no student learns from.
         wall_seconds: from start to end of train.py, on a machine that may have been busy with other work.
         processor_seconds: user and system time of train.py, of all its threads.
         final: metrics at the end of each phase.
         warnings: of the health monitor.
         hardware: processor, cores, memory.
         date: of its end.
+        held_out: accuracies of training images that no student learns from; empty in the first records.
     """
 
     arguments: tuple[str, ...]
     seed: int
     accuracies: dict[str, float]
-    held_out: dict[str, float]
     wall_seconds: float
     processor_seconds: float
     final: dict[str, dict[str, float]]
     warnings: list[str]
     hardware: str
     date: str
+    held_out: dict[str, float] = field(default_factory=dict)
 
 
 def save(run: Run, record: Record, folder: Path = FOLDER) -> Path:

@@ -17,8 +17,8 @@ SEEDS = range(10)
 SCORES = {"knn": "20-NN %", "linear": "linear %"}
 PARTS = {
     "methods": "",
-    "ablation": " Ablation of the balanced form",
-    "further": " What else was tried with the balanced form",
+    "ablation": ". Ablation of the balanced form",
+    "further": ". What else was tried with the balanced form",
 }
 
 
@@ -57,10 +57,10 @@ def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOL
                 *_cost(of_form),
             )
         )
-    if not rows:
+    if len(rows) < (1 if part == "methods" else 2):
         return None
     return Table(
-        f"{SETTINGS[setting].title}.{PARTS[part]}",
+        SETTINGS[setting].title + PARTS[part],
         ("", "seeds", *SCORES.values(), "20-NN, to BSSL", "linear, to BSSL", "wall s", "processor s"),
         rows,
         notes=(_note(setting, chosen),) if part == "methods" else (),
@@ -137,9 +137,10 @@ def _note(setting: str, chosen: dict) -> str:
     return (
         "Binary student reactnet_small (256 features), batch 128, views and schedule of flags/fashion_mnist.cfg, "
         f"bfloat16; {grid}. Mean ± deviation over seeds; differences to BSSL's default are paired by seed, with "
-        "Student's 95 % interval. 20 neighbours among, and logistic regression on, the student's training images; all "
-        f"10 000 test images. supervised learns with the labels. Views repeat after {SETTINGS[setting].epochs} epochs, "
-        "for all; the teacher's features of them are computed once a seed, and their time is not in the columns of "
-        "cost. The machine did other work at the same time, so wall seconds say less than "
+        "Student's 95 % interval; one seed has neither deviation nor interval. 20 neighbours among, and logistic "
+        "regression on, the student's training images; all 10 000 test images. supervised learns with the labels. "
+        f"Views repeat after {SETTINGS[setting].epochs} epochs, for all; the teacher's features of them are computed "
+        "once a seed, and their time is not in the columns of cost. The machine did other work at the same time, so "
+        "wall seconds say less than "
         "processor seconds."
     )

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from bssl_tf.files import write_bytes
 
 PANELS = (
-    ("losses", ("loss", "kl", "similarity")),
+    ("losses", ("loss", "kl", "matching", "similarity", "target_loss")),
     ("balance λ", ("balance",)),
     ("target entropy (share of log K)", ("target_entropy", "target_batch_entropy")),
-    ("student feature spread", ("feature_std",)),
+    ("spread of features and targets", ("feature_std", "target_std")),
     ("online 20-NN accuracy", ("knn",)),
     ("binary layers", ("flip_ratio", "dead_channels")),
 )

@@ -13,7 +13,7 @@ from bssl_tf.training.monitoring.curves import write_curves
 from bssl_tf.training.monitoring.health import BinaryLayerProbe, HealthMonitor
 from bssl_tf.training.monitoring.metrics_log import MetricsTable
 
-SHOWN = ("loss", "kl", "similarity", "balance")
+SHOWN = ("loss", "kl", "matching", "similarity", "balance")
 SECONDS_BETWEEN_CURVES = 60.0
 
 
