@@ -6,7 +6,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import bssl_tf  # noqa: F401
 
-LONGEST_FILES = ("test_strategy.py", "test_main_job.py", "test_students.py", "test_resume.py", "test_packaging.py")
+LONGEST_FILES = (
+    "test_browser.py",
+    "test_strategy.py",
+    "test_main_job.py",
+    "test_students.py",
+    "test_resume.py",
+    "test_packaging.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -277,6 +277,53 @@ def test_take_home_labels_and_a_classifier(window, digits, names, session, tmp_p
     assert [row.network for row in results.rows if "tflite" in row.network]
 
 
+_CONTRASTS = """() => {
+  const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+  const ground = (each) => {
+    for (; each; each = each.parentElement) {
+      const colour = numbers(getComputedStyle(each).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const each of document.querySelectorAll("body *")) {
+    const hasText = [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!hasText || !each.checkVisibility() || each.closest(":disabled, .skip, #drop")) continue;
+    const [a, b] = [numbers(getComputedStyle(each).color), ground(each)].map(luminance).sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05), each.outerHTML.slice(0, 80)]);
+  }
+  return found;
+}"""
+
+
+def test_text_stands_out_in_both_themes(window):
+    page = window.page
+    for _ in range(2):
+        for tab in ("look", "label", "clean", "results", "home"):
+            page.click(f"#tab-{tab}")
+            page.wait_for_timeout(400)  # colours fade in
+            contrasts = page.evaluate(_CONTRASTS)
+            assert len(contrasts) > 20
+            assert [each for each in contrasts if each[0] < 4.5] == []
+        page.click("#theme")
+
+
+def test_nothing_moves_while_the_page_loads(browser, server):
+    opened = Window(browser, server.url)
+    opened.until("window.atlas.model.predictions !== null")
+    shift = opened.page.evaluate(
+        """() => new Promise((done) => { let sum = 0;
+        new PerformanceObserver((list) => { for (const each of list.getEntries()) sum += each.value; })
+          .observe({ type: "layout-shift", buffered: true });
+        setTimeout(() => done(sum), 300); })"""
+    )
+    assert shift < 0.05
+    opened.page.close()
+
+
 def test_killed_and_started_again_nothing_is_lost(window, browser, digits, session, server):
     before = window.page.evaluate("window.atlas.model.labels")
     server.process.kill()

@@ -88,11 +88,12 @@ byId("new-class").addEventListener("submit", async (event) => {
   event.preventDefault();
   const input = byId("class-name");
   if (!input.value.trim()) return input.focus();
+  const photos = [...model.selection]; // as it is now: clicks that follow are not about this class
   const made = await attempt(() => post("classes/add", { name: input.value }));
   if (!made) return;
   input.value = "";
   await attempt(refresh);
-  if (model.selection.size) await assign(made.id);
+  if (photos.length) await assign(made.id, photos);
   else message(`Key ${classPlace(made.id) + 1} labels the selection with it.`);
 });
 

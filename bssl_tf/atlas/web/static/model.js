@@ -75,9 +75,11 @@ export function show(list) {
   emit("list");
 }
 
-// The selection, or else the photo in focus, gets a class; null takes labels away.
-export async function assign(classId) {
-  const photos = model.selection.size ? [...model.selection] : model.focus === null ? [] : [model.focus];
+// What an action is about: the selection, or else the photo in focus.
+const chosen = () => (model.selection.size ? [...model.selection] : model.focus === null ? [] : [model.focus]);
+
+// Photos get a class; null takes labels away.
+export async function assign(classId, photos = chosen()) {
   if (!photos.length) return message("Select photos first: click them, or draw a lasso.");
   const listed = new Set(model.list.photos);
   const source = photos.every((photo) => listed.has(photo)) ? model.list.source : "picked";
@@ -86,7 +88,7 @@ export async function assign(classId) {
   if (!done) return;
   const name = classId === null ? "no label" : className(classId);
   message(`${plural(photos.length, "photo")}: ${name}`);
-  model.selection.clear();
+  photos.forEach((photo) => model.selection.delete(photo));
   emit("selection");
   await attempt(refresh);
   emit("assigned");
