@@ -77,5 +77,5 @@ FORMS = {
 LENGTHS = (4, 8, 16, 32)
 LENGTH_FORMS = ("balanced", "s2bnn_contrastive", "simclr")
 
-LEARNING_RATES = (5e-4, 1e-3, 2e-3)
+LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 TEMPERATURES = (0.1, 0.2)
