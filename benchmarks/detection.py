@@ -33,6 +33,7 @@ STEPS = flags.DEFINE_integer("steps", 240, "Training steps of a detector, about.
 TEST_SCENES = flags.DEFINE_integer("test_scenes", 500, "Test scenes.", lower_bound=1)
 LAYERS = flags.DEFINE_enum("finetune_layers", "whole", ["head", "whole", "layerwise"], "What of the backbone learns.")
 TEACHER = flags.DEFINE_string("teacher", "", "Workdir of a trained teacher for BSSL; empty: train one.")
+EXPORT = flags.DEFINE_bool("export", True, "Export the detectors of seed 0, one file of each kind.")
 SAVE = flags.DEFINE_bool("save", True, "Write benchmarks/results/detection.json.")
 
 BATCH = 32
@@ -86,7 +87,7 @@ def configuration(name: str, scenes: int, seed: int, workdir: Path) -> Detection
             workdir=str(workdir / "detectors"),
             detector_name=f"{name}-{LAYERS.value}-{scenes}-seed{seed}",
             seed=seed,
-            export=seed == 0,  # one file of each kind is proof enough
+            export=EXPORT.value and seed == 0,
         ),
     )
 
