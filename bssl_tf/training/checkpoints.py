@@ -131,7 +131,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             self._handlers[number] = signal.signal(number, self._request_stop)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._means_to_recall:  # Keras has just set them to zero
+        if self._monitoring is not None and self._means_to_recall:  # Keras has just set them to zero
             self._monitoring.recall_means()
             self._means_to_recall = False
 
