@@ -139,7 +139,7 @@ def main() -> None:
     folder, draw = Path(arguments.output), random.Random(arguments.seed)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    seconds, reference = {}, folder / "reference"
+    seconds, reference = {}, folder / "reference" / "run"  # one name for all: files made by convert hold it
     for name, command in commands(reference).items():
         started = time.monotonic()
         run(command, folder / "reference.log")
@@ -148,7 +148,7 @@ def main() -> None:
     done, unequal, series = dict.fromkeys(seconds, 0), [], 0
     while min(done.values()) < arguments.kills:
         series += 1
-        workdir = folder / f"series{series}"
+        workdir = folder / f"series{series}" / "run"
         for name, command in commands(workdir).items():
             left = min(arguments.kills_of_a_command, arguments.kills - done[name])
             done[name] += disturbed(name, command, folder / f"series{series}.log", seconds[name], max(0, left), draw)
