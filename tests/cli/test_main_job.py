@@ -22,6 +22,7 @@ TINY = (
     "--teacher_batch_size=50",
     "--student_stages=1",
     "--pseudo_classes=8",
+    "--balance=cosine",
     "--epochs=2",
     "--warmup_epochs=0",
     "--batch_size=50",
@@ -84,7 +85,7 @@ def test_running_again_says_that_all_is_done(training_output, workdir):
 
 def test_changed_settings_are_refused_and_nothing_is_touched(training_output, workdir):
     error = fails("train.py", *TINY, f"--workdir={workdir}", "--temperature=0.5")
-    assert "--temperature: saved 0.2, now 0.5" in error and "another --workdir" in error
+    assert "--temperature: saved 0.1, now 0.5" in error and "another --workdir" in error
 
 
 def test_convert_then_evaluate_measures_all_networks_and_the_file(training_output, workdir):
