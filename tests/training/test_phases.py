@@ -13,7 +13,7 @@ from bssl_tf.config.training import (
     TeacherSettings,
     ViewSettings,
 )
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import write_json, write_text
 from bssl_tf.runs import BACKBONE_FILES, teacher_files
 from bssl_tf.training.phases import SettingsChanged, phases
@@ -126,5 +126,5 @@ def test_settings_without_effect_on_the_result_may_change(config):
 def test_a_damaged_settings_file_is_an_error(config):
     stage = phases(config)[1]
     write_text(stage.folder.settings_file, "{")
-    with pytest.raises(ConfigError, match="settings.json is not readable"):
+    with pytest.raises(UserError, match="settings.json is damaged"):
         stage.check_settings()
