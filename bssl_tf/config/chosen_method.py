@@ -21,7 +21,7 @@ class MethodGroup(Protocol):
 
     @property
     def compares_images(self) -> bool:
-        """As `Description.compares_images`, with these settings."""
+        """Whether the loss compares the images of a batch with these settings."""
 
     @property
     def optimizer_multipliers(self) -> dict[str, float]:
@@ -65,7 +65,14 @@ class ChosenMethod:
     @property
     def compares_images(self) -> bool:
         """Whether its loss compares the images of a batch, which then cannot be split."""
-        return self.description.compares_images if self.group is None else self.group.compares_images
+        if self.group is not None:
+            return self.group.compares_images
+        return self.description.compares_images_with(self.description.parsed(self.text, self.flag))
+
+    @property
+    def comparing_option(self) -> str:
+        """Option that makes it compare images, and whose 0 would not; empty: there is none."""
+        return self.description.comparing_option if self.group is None else ""
 
     @property
     def optimizer_multipliers(self) -> dict[str, float]:

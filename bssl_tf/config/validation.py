@@ -92,9 +92,11 @@ def _validate_methods(config: Config) -> None:
     for name, group in config.method_groups.items():
         group.check(chosen=name == student.name)
     if student.compares_images and config.optimizer.micro_batches > 1:
+        option = student.comparing_option
+        remedy = f"Set {student.flag}={option}=0, or lower --batch_size." if option else "Lower --batch_size instead."
         raise ConfigError(
             f"--micro_batches={config.optimizer.micro_batches}: --method={student.name} compares the images of a "
-            "batch, which cannot be split. Lower --batch_size instead."
+            f"batch{option and f', by its option {option}'}, which cannot be split. {remedy}"
         )
 
 

@@ -46,6 +46,7 @@ class Description:
         arguments: its other keyword arguments.
         multi_crop: whether it learns from local crops beside the two large views.
         compares_images: whether its loss compares the images of a batch, which then cannot be split.
+        comparing_option: the option that weighs what compares them; empty: there is none.
         options_are_flags: whether its options are flags of train.py, and not part of ``--method_options``.
     """
 
@@ -57,6 +58,7 @@ class Description:
     arguments: dict[str, Argument]
     multi_crop: bool
     compares_images: bool
+    comparing_option: str
     options_are_flags: bool
 
     @property
@@ -73,6 +75,11 @@ class Description:
     def trains_teachers(self) -> bool:
         """Whether it can do without a teacher."""
         return "teacher" not in self.needs
+
+    def compares_images_with(self, options: dict[str, Any]) -> bool:
+        """Whether its loss compares the images of a batch with these options, and defaults for the others."""
+        weight = (self.options | options).get(self.comparing_option)
+        return self.compares_images and weight != 0
 
     def parsed(self, text: str, flag: str = "--method_options") -> dict[str, Any]:
         """Options from ``name=value,name=value``, in the types of the constructor's arguments.
@@ -141,10 +148,18 @@ def description(name: str) -> Description:
         raise where.error(
             node, f"{', '.join(unknown)} of {found.name} need a default; only {', '.join(INGREDIENTS)} are provided"
         )
-    constants = {
-        name: bool(found.constant(name, False)) for name in ("multi_crop", "compares_images", "options_are_flags")
-    }
-    return Description(name, module.name, found.name, module.summary, needs, arguments, **constants)
+    return Description(
+        name,
+        module.name,
+        found.name,
+        module.summary,
+        needs,
+        arguments,
+        multi_crop=bool(found.constant("multi_crop", False)),
+        compares_images=bool(found.constant("compares_images", False)),
+        comparing_option=str(found.constant("comparing_option", "")),
+        options_are_flags=bool(found.constant("options_are_flags", False)),
+    )
 
 
 def method_class(name: str) -> type:

@@ -28,7 +28,7 @@ class S2bnn(Method):
             saved, being small.
         backbone: the student, pixels → features.
         temperature: T of the distillation.
-        contrastive: weight of the contrastive term; 0: distillation alone.
+        contrastive: weight of the contrastive term; 0: distillation alone, whose batch can be split.
         contrastive_temperature: of the contrastive term.
         views: "swapped": student and teacher see each other's view, as in `methods.bssl`; "same": the same view.
 
@@ -40,6 +40,7 @@ class S2bnn(Method):
 
     reported = ("loss", "kl", "contrastive", "feature_std")
     compares_images = True
+    comparing_option = "contrastive"
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class S2bnn(Method):
             raise ValueError(f"views must be 'swapped' or 'same', got {views!r}.")
         self.temperature, self.views = temperature, views
         self.contrastive, self.contrastive_temperature = contrastive, contrastive_temperature
+        self.compares_images = contrastive > 0
         self._teacher = FrozenTeacher(teacher)
         self.teacher_head = teacher_head
         width, outputs = backbone.output_shape[-1], teacher_head.output_shape[-1]

@@ -69,6 +69,10 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
         (("--workdir=w", "--teacher_method_options=tau=1"), "--teacher_method_options=tau=1: simclr has no option"),
         (("--workdir=w", "--method=byol", "--ablation=joint"), "--ablation=joint is a row of BSSL's"),
         (("--workdir=w", "--method=moco_v2", "--micro_batches=2"), "moco_v2 compares the images of a batch"),
+        (
+            ("--workdir=w", "--method=s2bnn", "--method_options=contrastive=0.5", "--micro_batches=2"),
+            "compares the images of a batch, by its option contrastive.*Set --method_options=contrastive=0",
+        ),
         (("--workdir=w", "--local_crops=2"), "--local_crops=2 is for methods with multi-crop"),
         (("--workdir=w", "--method=swav", "--local_crops=2", "--augment_on=device"), "needs --augment_on=host"),
         (("--workdir=w", "--crop_max=0.1"), "--crop_max=0.1 is below --crop_min=0.2"),
@@ -77,6 +81,12 @@ def test_no_two_groups_have_a_setting_of_the_same_name():
 def test_bad_values_are_refused_by_flag_and_value(parse, arguments, message):
     with pytest.raises(ConfigError, match=message):
         parse(*arguments)
+
+
+@pytest.mark.parametrize("options", ["", "contrastive=0,temperature=0.1"])
+def test_distillation_alone_takes_micro_batches(parse, options):
+    config = parse("--workdir=w", "--method=s2bnn", f"--method_options={options}", "--micro_batches=4")
+    assert config.optimizer.micro_batches == 4
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_description_is_what_the_class_is(name):
     needs = {argument.name for argument in arguments if argument.default is inspect.Parameter.empty}
     options = {argument.name: argument.default for argument in arguments if argument.name not in needs}
     assert (set(described.needs), described.options) == (needs, options)
-    for attribute in ("multi_crop", "compares_images", "options_are_flags"):
+    for attribute in ("multi_crop", "compares_images", "comparing_option", "options_are_flags"):
         assert getattr(described, attribute) == getattr(cls, attribute), attribute
     assert getattr(bssl_tf.methods, described.class_name) is cls
 

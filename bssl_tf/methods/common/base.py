@@ -30,6 +30,9 @@ class Method(tf.keras.Model, abc.ABC):
     compares_images: bool = False
     """Whether the loss compares the images of a batch, or keeps them: such a batch cannot be split."""
 
+    comparing_option: str = ""
+    """Name of the option that weighs what compares images: where it is 0, the batch can be split after all."""
+
     options_are_flags: bool = False
     """Whether its options are flags of train.py (a group of `config.training`), and not part of --method_options."""
 
