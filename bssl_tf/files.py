@@ -1,5 +1,6 @@
 """Files that are either the old one or the new one, never half of it."""
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -8,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,17 +32,44 @@ def write_bytes(path: Path, content: bytes) -> None:
         DiskFull: names the file, its size, and the space there is.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with room_for(path, len(content)):
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write_bytes(path, content)
+
+
+@contextlib.contextmanager
+def room_for(path: Path, size: int) -> Iterator[None]:
+    """Raises:
+    DiskFull: what is written within the block does not fit; names the file, its size, and the space there is.
+    """
+    try:
+        yield
     except OSError as error:
         if not is_disk_full(error):
             raise
         raise DiskFull(
-            f"the disk is full: {path} takes {size_text(len(content))}, and "
-            f"{size_text(shutil.disk_usage(path.parent).free)} are free. Free some space, and give the same command "
-            "again: what is finished is kept."
+            f"the disk is full: {path} takes {size_text(size)}, and {size_text(_free(path))} are free. Free some "
+            "space, and give the same command again: what is finished is kept."
         ) from None
+
+
+def _free(path: Path) -> int:
+    """Bytes that are free on the disk of a file, which need not exist."""
+    return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.exists())).free
+
+
+def reserve(path: Path) -> None:
+    """Give a file that was made with its full size (`ftruncate`, a memory map) its blocks on the disk.
+
+    Without them, writing to its memory map kills the process where the disk is full.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with open(path, "r+b") as file, room_for(path, size := os.fstat(file.fileno()).st_size):
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def check_writable(path: Path, flag: str) -> None:
@@ -64,12 +92,26 @@ def check_writable(path: Path, flag: str) -> None:
         raise ConfigError(f"{flag}={path} cannot be written ({error.strerror}): name another file.") from None
 
 
+def check_folder_writable(folder: Path, flag: str) -> None:
+    """The same for files in a folder, which is made if need be.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(f"{flag}={folder} cannot be written ({error.strerror}): name another folder.") from None
+
+
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error, of the system or of a library, says that a disk or a quota is full."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     text = str(error)
-    return "No space left on device" in text or "Disk quota exceeded" in text
+    return any(said in text for said in ("No space left on device", "Disk quota exceeded", "database or disk is full"))
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

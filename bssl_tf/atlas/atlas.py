@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bssl_tf.atlas import exporting, finding, suggesting
+from bssl_tf.atlas.database import check_room
 from bssl_tf.atlas.jobs import FinetuneRunner
 from bssl_tf.atlas.layout import Layout, open_layout, reduced
 from bssl_tf.atlas.photos import PhotoFolder
@@ -48,6 +49,8 @@ class Atlas:
     def __init__(self, settings: Settings, progress: Progress):
         self.settings = settings
         self.progress = progress
+        settings.session.mkdir(parents=True, exist_ok=True)
+        check_room(settings.session)
         self.store = SessionStore(settings.session / "session.sqlite")
         self.thumbnails = ThumbnailCache(settings.session / "thumbnails.sqlite")
         self.jobs = FinetuneRunner(settings.session / "finetuning")

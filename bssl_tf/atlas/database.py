@@ -1,5 +1,6 @@
 """The SQLite file of a session: tables, transactions, and a revision that every change raises."""
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -7,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bssl_tf.errors import UserError
+from bssl_tf.errors import DiskFull, UserError
+from bssl_tf.files import size_text
 
 _FORMAT = 1
+_ROOM = 400_000
+"""Bytes: two databases with their journals and shared memory."""
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE classes (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, alive INTEGER NOT NULL DEFAULT 1);
@@ -27,6 +31,18 @@ CREATE TABLE changes (
 CREATE INDEX labels_by_revision ON labels (revision);
 CREATE INDEX changes_by_path ON changes (path);
 """
+
+
+def check_room(folder: Path) -> None:
+    """Raises:
+    DiskFull: SQLite has no room to work in a folder. What it says itself differs (an I/O error, no database).
+    """
+    free = shutil.disk_usage(folder).free
+    if free < _ROOM:
+        raise DiskFull(
+            f"the disk of {folder} is full: a session takes {size_text(_ROOM)} at least, and {size_text(free)} are "
+            "free. Free some space, and start again: what is there is kept."
+        )
 
 
 class Database:
@@ -93,10 +109,11 @@ class Database:
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield self
+                self.execute("COMMIT")
             except BaseException:
-                self.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite may have rolled back itself, on a full disk
+                    self.execute("ROLLBACK")
                 raise
-            self.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:

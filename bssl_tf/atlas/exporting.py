@@ -13,7 +13,7 @@ from bssl_tf.atlas.predicting import LabelledPhotos
 from bssl_tf.atlas.store import Label
 from bssl_tf.data.sources.folder_scan import printable
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_text
+from bssl_tf.files import room_for, write_text
 
 FORMS = ("symlinks", "copies")
 _MARK = ".bssl_atlas"
@@ -37,7 +37,7 @@ def write_tree(
     """Write the labelled photos as CLASS/NAME, or as train/CLASS/NAME and test/CLASS/NAME where labels are held out.
 
     Args:
-        folder: what this function wrote there before is replaced; anything else is not touched.
+        folder: what this function wrote there before is replaced once all is written; anything else is not touched.
         photos: the photos.
         labelled: which, and which of them are held out.
         classes: names by id.
@@ -48,31 +48,46 @@ def write_tree(
 
     Raises:
         UserError: `folder` holds something else, or there are fewer than two classes.
+        DiskFull: there is no room; what was there before still is.
     """
     if form not in FORMS:
         raise UserError(f"A tree is of {' or '.join(FORMS)}, not of {form!r}.")
     if not labelled.enough:
         raise UserError("A folder of classes needs two classes, each with two labelled photos or more.")
-    _make_room(folder)
+    _check_ours(folder)
+    new = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir(parents=True)
+        _write_tree(new, photos, labelled, classes, form)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(new, folder)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    return len(labelled.photos)
+
+
+def _write_tree(
+    folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, classes: Mapping[int, str], form: str
+) -> None:
     (folder / _MARK).touch()
     splits = labelled.held_out.any()
     for photo, place, held_out in zip(labelled.photos.tolist(), labelled.classes, labelled.held_out, strict=True):
         parts = ("test" if held_out else "train",) if splits else ()
         target = folder.joinpath(*parts, classes[labelled.class_ids[place]], _flat(photos.paths[photo]))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if form == "symlinks":
-            target.symlink_to(photos.file(photo))
-        else:
-            shutil.copyfile(photos.file(photo), target)
-    return len(labelled.photos)
+        file = photos.file(photo)
+        with room_for(target, file.stat().st_size if form == "copies" else 0):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if form == "symlinks":
+                target.symlink_to(file)
+            else:
+                shutil.copyfile(file, target)
 
 
-def _make_room(folder: Path) -> None:
+def _check_ours(folder: Path) -> None:
     if folder.is_symlink() or (folder.exists() and not (folder / _MARK).exists()):
         raise UserError(f"{folder} was not written by this program: move it away.")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
 
 
 def _flat(path: str) -> str:

@@ -43,5 +43,9 @@ class Progress:
     def is_ready(self) -> bool:
         return self.step.phase == READY
 
+    @property
+    def has_failed(self) -> bool:
+        return self.step.phase == FAILED
+
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self.step), "ready": self.is_ready}

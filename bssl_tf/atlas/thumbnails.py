@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from bssl_tf.atlas.photos import PhotoFolder
@@ -44,7 +45,7 @@ class ThumbnailCache:
             row = self._db.execute("SELECT content FROM thumbnails WHERE stamp = ?", (stamp,)).fetchone()
         if row is None:
             row = (photos.thumbnail(number),)
-            with self._lock:
+            with self._lock, suppress(sqlite3.OperationalError):  # the disk is full: it is made again next time
                 self._db.execute("INSERT OR REPLACE INTO thumbnails VALUES (?, ?)", (stamp, row[0]))
         return row[0]
 

@@ -7,6 +7,7 @@ kill it, and start again. Needs the extra: pip install 'bssl_tf[atlas]'.
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from absl import flags
 
 from bssl_tf.console import console, print_error, run_entry_point
 from bssl_tf.errors import ConfigError
+from bssl_tf.files import check_folder_writable
+from bssl_tf.locks import alone, lock_in
 from bssl_tf.native_logs import import_tensorflow
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def main() -> None:
         raise ConfigError(f"--session={session} is no folder.")
     if session.resolve().is_relative_to(photos.resolve()):
         raise ConfigError(f"--session={session} lies among the photos: name a folder elsewhere.")
+    check_folder_writable(session, "--session")
     _require_extra()
     from bssl_tf.atlas.web.server import Address, serve
 
@@ -46,7 +50,11 @@ def main() -> None:
         return Atlas(Settings(model, photos, session, arguments.workdir), progress)
 
     address = Address(arguments.host, arguments.port)
-    serve(open_atlas, photos.resolve().name, address, arguments.browser, _show)
+    with alone(lock_in(session), f"--session={session}", "name another --session"):
+        whole = serve(open_atlas, photos.resolve().name, address, arguments.browser, _show)
+    if not whole:
+        sys.exit(1)
+    console.print(f"stopped: everything is kept in {session}")
 
 
 def _show(line: str) -> None:

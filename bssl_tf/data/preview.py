@@ -1,5 +1,6 @@
 """A picture of what the networks will see: images beside the views that training draws of them."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from bssl_tf.data.augmentation.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.augmentation.views import draw_views, views_of_image
 from bssl_tf.data.pipeline import centre, to_channels
 from bssl_tf.data.sources.base import Source, readable_data_errors
+from bssl_tf.files import write_bytes
 
 _SMALLEST_TILE = 112
 _GAP = 8
@@ -50,7 +52,9 @@ def write_preview(
             for epoch in range(epochs):
                 draws = draw_views(image_key(epoch_key(seed, epoch, VIEWS), example["id"]), num_views)
                 grid[-1].extend(view.numpy() for view in views_of_image(image, draws, image_size, views))
-    contact_sheet(grid, titles).save(path, format="PNG")
+    content = io.BytesIO()
+    contact_sheet(grid, titles).save(content, format="PNG")
+    write_bytes(path, content.getvalue())
 
 
 def contact_sheet(

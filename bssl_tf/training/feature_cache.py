@@ -30,8 +30,8 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from bssl_tf.errors import ConfigError, Interrupted, UserError
-from bssl_tf.files import read_json, size_text, write_json, write_text
+from bssl_tf.errors import ConfigError, DiskFull, Interrupted, UserError
+from bssl_tf.files import read_json, reserve, room_for, size_text, write_json, write_text
 
 ABOUT = "about.json"
 VIEWS = 2
@@ -96,6 +96,7 @@ class FeatureCache:
         Raises:
             Interrupted: by Ctrl-C; what was computed is kept.
             UserError: a feature does not fit into float16.
+            DiskFull: there is no room for a cycle; those before it are kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with _alone(self.folder, console):
@@ -122,9 +123,7 @@ class FeatureCache:
         row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
         if row == 0:
             mark.unlink(missing_ok=True)
-        shape = (self.images, VIEWS, self.width)
-        mode = dict(mode="r+") if row else dict(mode="w+", dtype=np.float16, shape=shape)
-        rows = np.lib.format.open_memmap(partial, **mode)
+        rows = self._opened(partial, begun=row > 0)
         marked = row
         try:
             for views in views_from(cycle, row):
@@ -145,6 +144,20 @@ class FeatureCache:
         rows.flush()
         os.replace(partial, self._path(cycle))
         mark.unlink(missing_ok=True)
+
+    def _opened(self, partial: Path, begun: bool) -> np.memmap:
+        """The file as an array in memory, with all its blocks on the disk."""
+        shape = (self.images, VIEWS, self.width)
+        mode = dict(mode="r+") if begun else dict(mode="w+", dtype=np.float16, shape=shape)
+        try:
+            with room_for(partial, self.total_bytes // self.cycles):
+                rows = np.lib.format.open_memmap(partial, **mode)
+            reserve(partial)
+        except DiskFull:
+            if not begun:
+                partial.unlink(missing_ok=True)
+            raise
+        return rows
 
     def lookup(self, ids: np.ndarray) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """A function for `Dataset.map`: epoch and ids (batch,) of images → (batch, 2, width) float16.

@@ -2,11 +2,10 @@
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from bssl_tf.config.execution import RunSettings
-from bssl_tf.errors import ConfigError
+from bssl_tf.files import check_folder_writable
 from bssl_tf.locks import alone, lock_beside, lock_in
 from bssl_tf.runs import Workdir
 
@@ -26,7 +25,7 @@ def alone_in_workdir(workdir: Workdir, run: RunSettings) -> Iterator[None]:
         ConfigError: it cannot be written.
         InUse: another process trains in it.
     """
-    _check_writable(workdir)
+    check_folder_writable(workdir.path, "--workdir")  # better now than after the first phase
     if run.preview_views:
         yield
         return
@@ -37,18 +36,6 @@ def alone_in_workdir(workdir: Workdir, run: RunSettings) -> Iterator[None]:
         else:
             workdir.sweep()
         yield
-
-
-def _check_writable(workdir: Workdir) -> None:
-    """Better to fail here than after the first phase."""
-    try:
-        workdir.path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir.path):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"--workdir={workdir.path} cannot be written ({error.strerror}): name another folder."
-        ) from None
 
 
 def _empty(workdir: Workdir) -> None:

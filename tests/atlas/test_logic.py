@@ -4,6 +4,7 @@ import csv
 import functools
 import operator
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from bssl_tf.atlas.predicting import labelled_photos, measure, predict, wilson_i
 from bssl_tf.atlas.store import Label
 from bssl_tf.config.training import DataSettings
 from bssl_tf.data import load_source
-from bssl_tf.errors import UserError
+from bssl_tf.errors import DiskFull, UserError
 from tests.atlas.conftest import HOSTILE, PHOTOS
 
 
@@ -265,3 +266,24 @@ def test_a_folder_of_others_is_not_replaced(tmp_path, photos, classes):
     with pytest.raises(UserError, match="not written by this program"):
         exporting.write_tree(tmp_path / "labels", photos, labelled_photos(labels, photos.numbers), {1: "a", 2: "b"})
     assert (tmp_path / "labels" / "mine.txt").read_text() == "keep"
+
+
+def test_a_tree_is_replaced_only_by_a_whole_one(tmp_path, photos, classes, monkeypatch):
+    chosen = np.flatnonzero(classes < 2)[:10]
+    labelled = labelled_photos(
+        {photos.paths[photo]: Label(int(classes[photo]) + 1, "picked") for photo in chosen}, photos.numbers
+    )
+    tree = tmp_path / "labels"
+    exporting.write_tree(tree, photos, labelled, {1: "a", 2: "b"}, "copies")
+    before, copyfile, copied = sorted(tree.rglob("*")), shutil.copyfile, []
+
+    def until_full(source, target):
+        copied.append(target)
+        if len(copied) > 4:
+            raise OSError(28, "No space left on device")
+        copyfile(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", until_full)
+    with pytest.raises(DiskFull, match="the disk is full: .* are free"):
+        exporting.write_tree(tree, photos, labelled, {1: "c", 2: "d"}, "copies")
+    assert sorted(tree.rglob("*")) == before and [path.name for path in tmp_path.iterdir()] == ["labels"]

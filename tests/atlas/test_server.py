@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -133,6 +135,14 @@ def test_the_server_listens_on_loopback_only(server):
     for address in {address for address in own if not address.startswith("127.")}:
         with pytest.raises(OSError):
             socket.create_connection((address, server.port), timeout=2).close()
+
+
+def test_a_second_server_on_the_session_is_told_who_has_it(server, digits, session):
+    command = [sys.executable, "-m", "bssl_tf.cli.atlas", f"--model={digits.model}", f"--photos={digits.folder}"]
+    done = subprocess.run([*command, f"--session={session}", "--nobrowser"], capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert f"error: --session={session} is in use since 20" in done.stderr
+    assert f"by process {server.process.pid} on" in done.stderr and "name another --session" in done.stderr
 
 
 def test_labels_become_a_fine_tuned_classifier(server, digits, session):

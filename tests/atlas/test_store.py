@@ -1,15 +1,18 @@
 """The session: nothing lost, nothing overwritten."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from bssl_tf.atlas.database import check_room
 from bssl_tf.atlas.names import checked_class_name
 from bssl_tf.atlas.store import Conflict, Label, SessionStore
-from bssl_tf.errors import UserError
+from bssl_tf.errors import DiskFull, UserError
 
 
 @pytest.fixture
@@ -139,3 +142,24 @@ def test_class_names_that_cannot_be_folders_are_refused(name):
 @pytest.mark.parametrize("name", ["& 'quoted' onerror=alert(1)", "Straße 5", "日本", "a'b", "100 %", "-rf", "=1+1"])
 def test_other_names_are_fine(name):
     assert checked_class_name(f" {name} ", ["cat"]) == name
+
+
+def test_a_full_disk_changes_nothing_and_the_session_goes_on(store):
+    cat = store.add_class("cat")
+    store.label(["a.png"], cat)
+    before, labels = store.revision, store.labels()
+    pages = store._database.rows("PRAGMA page_count")[0][0]
+    store._database.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says what it says of a full disk
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+            store.label([f"{'long' * 50}{number}.png" for number in range(100)], cat)
+        assert store.labels() == labels and store.revision == before
+    store._database.execute("PRAGMA max_page_count = 100000")
+    store.label(["b.png"], cat)
+    assert len(store.labels()) == 2 and store.revision == before + 1
+
+
+def test_a_disk_without_room_for_a_session_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 1000))
+    with pytest.raises(DiskFull, match="a session takes 400 kB at least, and 1 kB are free"):
+        check_room(tmp_path)

@@ -1,5 +1,6 @@
 """The cached features are the teacher's, of exactly the views that training sees, or there is an error."""
 
+import os
 import shutil
 from collections import namedtuple
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.data import training_views, views_in_order
 from bssl_tf.data.sources.arrays import ArraySource
-from bssl_tf.errors import ConfigError, Interrupted, UserError
+from bssl_tf.errors import ConfigError, DiskFull, Interrupted, UserError
 from bssl_tf.methods.bssl import Bssl
 from bssl_tf.models import BackboneSpec, build_backbone
 from bssl_tf.training import feature_cache
@@ -163,3 +164,22 @@ def test_sources_know_their_ids_and_when_they_change(source):
     same, other = ArraySource("again", images), ArraySource("noise", images[::-1])
     assert same.fingerprint == source.fingerprint != other.fingerprint
     np.testing.assert_array_equal(source.ids, [example["id"] for example in source.examples()])
+
+
+def test_a_disk_that_fills_up_ends_in_one_line_and_keeps_what_is_whole(cache, teacher, source, monkeypatch):
+    first = FeatureCache(cache.folder, IMAGES, cache.width, cycles=1)
+    fill(first, teacher, source)
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DiskFull, match=r"the disk is full: .*cycle-0001.partial takes .* are free. Free some space"):
+        fill(cache, teacher, source)
+    assert cache.missing == [1] and not list(cache.folder.glob("*.partial"))
+
+
+def test_features_have_their_blocks_before_they_are_written_to_memory(cache):
+    """Else a full disk kills the process."""
+    rows = cache._opened(cache.folder / "x.partial", begun=False)
+    assert os.stat(cache.folder / "x.partial").st_blocks * 512 >= rows.nbytes

@@ -36,7 +36,10 @@ def answer_of(handler: Callable[[Request, bytes], Any]) -> Callable[[Request], A
         except TooLarge as error:
             return JSONResponse({"error": str(error)}, 413)
         except sqlite3.Error as error:
-            return JSONResponse({"error": f"The session cannot be written: {error}."}, 500)
+            problem = f"The session cannot be written ({error}): nothing was changed."
+            return JSONResponse(
+                {"error": f"{problem} Free some space on its disk, if that is full, and try again."}, 500
+            )
         except (UserError, FloatingPointError, OSError) as error:
             return JSONResponse({"error": str(error)}, 400)
         return given if isinstance(given, Response) else JSONResponse(given)

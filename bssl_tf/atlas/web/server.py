@@ -5,6 +5,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def serve(
     address: Address,
     open_browser: bool,
     show: Callable[[str], None],
-) -> None:
+) -> bool:
     """Serve until interrupted.
 
     Args:
@@ -47,6 +48,9 @@ def serve(
         address: where.
         open_browser: whether to open the page.
         show: gets the URL as soon as it answers.
+
+    Returns:
+        False where the atlas could not be opened, which page and console have shown.
 
     Raises:
         ConfigError: the port is taken, or no such host.
@@ -71,10 +75,12 @@ def serve(
     if open_browser:
         threading.Timer(0.5, webbrowser.open, (url,)).start()
     try:
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises it once more
+            server.run(sockets=[listener])
     finally:
         if pages.opened is not None:
             pages.opened.close()
+    return not pages.progress.has_failed
 
 
 def _prepare(pages: Pages, open_atlas: Callable[[Progress], "Atlas"], show: Callable[[str], None]) -> None:
