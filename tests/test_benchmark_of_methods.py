@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from absl import flags
 
+from benchmarks import finished_runs
 from benchmarks.methods import execution, records, tables
 from benchmarks.methods.differences import mean_and_deviation, paired_difference
 from benchmarks.methods.forms import FORMS
@@ -98,4 +99,4 @@ def test_an_interrupted_run_adds_up_its_time_and_a_failure_shows_its_log(tmp_pat
     for attempt in (1, 2):
         with pytest.raises(execution.UserError, match="boom"):
             execution.execute(run, place)
-        assert execution._cost(place.folder(run))["wall_seconds"] >= 0.2 * attempt
+        assert finished_runs.cost(place.folder(run))["wall_seconds"] >= 0.2 * attempt

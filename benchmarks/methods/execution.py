@@ -2,20 +2,17 @@
 
 import functools
 import json
-import resource
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.finished_runs import cost, fingerprint, run_command
 from benchmarks.methods.plan import HELD_OUT, SETTINGS, Run, teacher_run
-from benchmarks.methods.records import Record, fingerprint
+from benchmarks.methods.records import Record
 from benchmarks.report import hardware
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_json
 
-ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ["train.py"]
 
 
@@ -35,7 +32,7 @@ class Place:
         if run.key == "teacher":
             shared = self.workdir / run.setting / "teacher"
             return shared if SETTINGS[run.setting].shared_teacher else shared / f"seed{run.seed}"
-        return self.workdir / run.setting / f"{run.key}-{fingerprint(run)}"
+        return self.workdir / run.setting / f"{run.key}-{fingerprint(run.arguments)}"
 
 
 def execute(run: Run, place: Place) -> Record:
@@ -46,7 +43,7 @@ def execute(run: Run, place: Place) -> Record:
     """
     if run.arguments:
         _train(run, place)
-    cost, measured = _cost(place.folder(run)), {"accuracies": {}, "held_out": {}}
+    measured: dict[str, dict[str, float]] = {"accuracies": {}, "held_out": {}}
     if run.key != "features":
         measured = measure(run, place)
     phases = [path.parent for path in sorted(place.folder(run).glob("*/summary.json"))]
@@ -55,7 +52,7 @@ def execute(run: Run, place: Place) -> Record:
         arguments=run.arguments,
         seed=run.seed,
         **measured,
-        **cost,
+        **cost(place.folder(run)),
         final={name: summary["final"] for name, summary in summaries.items()},
         warnings=[warning for summary in summaries.values() for warning in summary["warnings"]],
         hardware=hardware(),
@@ -64,36 +61,13 @@ def execute(run: Run, place: Place) -> Record:
 
 
 def _train(run: Run, place: Place) -> None:
-    """Run train.py (or what fills the feature cache), and add its time to what earlier attempts took."""
+    """Run train.py, or what fills the feature cache."""
     folder = place.folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
     script = ["-m", "benchmarks.methods.fill_features"] if run.key == "features" else SCRIPT
     command = [sys.executable, *script, *run.arguments, f"--data_dir={place.data_dir}", f"--workdir={folder}"]
     if run.key != "teacher":
         command.append(f"--teacher={place.folder(teacher_run(run.setting, run.seed))}")
-    before, start = _children(), time.monotonic()
-    log = folder / "log.txt"
-    try:
-        with log.open("a") as output:
-            code = subprocess.run(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT).returncode
-    finally:
-        cost = _cost(folder)
-        cost["wall_seconds"] += round(time.monotonic() - start, 1)
-        cost["processor_seconds"] += round(_children() - before, 1)
-        write_json(folder / "cost.json", cost)
-    if code:
-        raise UserError(f"{run.name} ended with an error, see {log}:\n{log.read_text()[-1000:]}")
-
-
-def _cost(folder: Path) -> dict[str, float]:
-    path = folder / "cost.json"
-    return json.loads(path.read_text()) if path.exists() else {"wall_seconds": 0.0, "processor_seconds": 0.0}
-
-
-def _children() -> float:
-    """Processor seconds of all child processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    run_command(command, folder, run.name)
 
 
 def measure(run: Run, place: Place) -> dict[str, dict[str, float]]:

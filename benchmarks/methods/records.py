@@ -1,13 +1,12 @@
 """What is left of a finished run: a small JSON file in benchmarks/results/methods/, so that no machine repeats it."""
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import finished_runs
 from benchmarks.methods.plan import Run
 from benchmarks.report import RESULTS
-from bssl_tf.files import write_json
 
 FOLDER = RESULTS / "methods"
 CHOSEN = FOLDER / "chosen.json"
@@ -44,31 +43,18 @@ class Record:
 
 
 def save(run: Run, record: Record, folder: Path = FOLDER) -> Path:
-    path = _path(run, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, asdict(record))
-    return path
+    return finished_runs.save(record, _path(run, folder))
 
 
 def load(run: Run, folder: Path = FOLDER) -> Record | None:
     """What is known of a run; None if it is not finished, or was with other arguments."""
-    path = _path(run, folder)
-    if not path.exists():
-        return None
-    content = json.loads(path.read_text())
-    record = Record(**{**content, "arguments": tuple(content["arguments"])})
-    return record if record.arguments == run.arguments else None
+    return finished_runs.load(Record, _path(run, folder), run.arguments)
 
 
 def chosen(folder: Path = FOLDER) -> dict[str, dict[str, float]]:
     """Name of a form → hyperparameters chosen on held-out training images; empty before that was done."""
     path = folder / CHOSEN.name
     return json.loads(path.read_text())["chosen"] if path.exists() else {}
-
-
-def fingerprint(run: Run) -> str:
-    """Eight characters that differ where arguments do: a run with others needs a folder of its own."""
-    return hashlib.blake2b(" ".join(run.arguments).encode(), digest_size=4).hexdigest()
 
 
 def _path(run: Run, folder: Path) -> Path:
