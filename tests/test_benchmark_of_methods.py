@@ -1,14 +1,16 @@
 """The plan of the comparison, its statistics, and what it knows of finished runs."""
 
+import shutil
+
 import numpy as np
 import pytest
 from absl import flags
 
 from benchmarks import finished_runs
-from benchmarks.methods import execution, records, tables
+from benchmarks.methods import execution, records, tables, tasks, teachers
 from benchmarks.methods.differences import mean_and_deviation, paired_difference
 from benchmarks.methods.forms import FORMS
-from benchmarks.methods.plan import SETTINGS, features_run, queue, run_of, selection_queue
+from benchmarks.methods.plan import SETTINGS, features_run, queue, run_of, selection_queue, teacher_run
 from benchmarks.methods.selection import choose
 from bssl_tf.config.flags import define_flags
 from bssl_tf.config.training import Config
@@ -100,3 +102,35 @@ def test_an_interrupted_run_adds_up_its_time_and_a_failure_shows_its_log(tmp_pat
         with pytest.raises(execution.UserError, match="boom"):
             execution.execute(run, place)
         assert finished_runs.cost(place.folder(run))["wall_seconds"] >= 0.2 * attempt
+
+
+def test_a_lost_teacher_is_restored_from_the_results_or_trained_again(tmp_path):
+    place, results = execution.Place(tmp_path / "runs", "DATA"), tmp_path / "results"
+    teacher, student = teacher_run("strong", 0), run_of("strong", "balanced", 0, {})
+    assert teachers.unfinished([teacher, student], place, results) == [teacher, student]
+    records.save(teacher, record(teacher, 0.8), results)
+    assert teachers.unfinished([teacher, student], place, results) == [teacher, student]  # weights are lost
+    weights = place.folder(teacher) / "teacher"
+    weights.mkdir(parents=True)
+    for name in teachers.FILES:
+        (weights / name).write_text(name)
+    teachers.keep(teacher, place, results)
+    shutil.rmtree(weights)
+    assert teachers.unfinished([teacher, student], place, results) == [student]
+    assert {path.name for path in weights.iterdir()} == set(teachers.FILES)
+    records.save(student, record(student, 0.8), results)
+    shutil.rmtree(weights)
+    assert teachers.unfinished([teacher, student], place, results) == [] and not weights.exists()
+
+
+def test_few_labels_and_other_images_are_measured_on_features():
+    random = np.random.default_rng(0)
+    classes = np.repeat(np.arange(4), 250)
+    features = np.eye(8)[classes] + random.normal(0, 0.1, (1000, 8))
+    sets = (features[::2], classes[::2]), (features[1::2], classes[1::2])
+    measured = tasks.few_labels(*sets) | tasks.transfer(*sets)
+    assert measured.keys() == tasks.TASKS.keys() and len(measured["SVM, 4"]) == tasks.DRAWS
+    assert all(value > 0.85 for values in measured.values() for value in values)  # one image a class says less
+    assert measured["digits, 20-NN"] == measured["digits, linear"] == [1.0] and measured["SVM, 16"] == [1.0] * 3
+    few = (features[::10], classes[::10]), sets[1]
+    assert tasks.few_labels(*few).keys() == measured.keys() - tasks.transfer(*sets).keys() - {"1% of labels"}

@@ -11,6 +11,7 @@ and give it once more. Runs go seed by seed, so that what is there can be compar
     … --parts=ablation,further        other rows, with the default form of BSSL
     … --parts=length                  accuracy after 4, 8, 16 and 32 epochs a stage
     … --parts=selection               learning rates and temperatures, on held-out training images: run it first
+    … --settings=selection --parts=further --seeds=100,101,102        ideas, on held-out training images
     … --parts= (none)                 only the tables and the plot, of what is there
     … --quick                         a check of the machinery, in a minute or two
 """
@@ -28,6 +29,7 @@ from benchmarks.methods.execution import Place, execute
 from benchmarks.methods.forms import FORMS
 from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, selection_queue
 from benchmarks.methods.selection import choose
+from benchmarks.methods.teachers import keep, unfinished
 from benchmarks.report import Result
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
@@ -69,7 +71,7 @@ def planned(chosen: dict) -> list[Run]:
 
 def work_through(runs: list[Run], place: Place, folder: Path, console: Console) -> None:
     """Execute what is not finished, showing how long the rest will take."""
-    missing = [run for run in runs if records.load(run, folder) is None]
+    missing = unfinished(runs, place, folder)
     durations: list[float] = []
     with Progress(
         *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")),
@@ -80,6 +82,8 @@ def work_through(runs: list[Run], place: Place, folder: Path, console: Console) 
             progress.update(task, description=run.name)
             record = execute(run, place)
             path = records.save(run, record, folder)
+            if run.key == "teacher":
+                keep(run, place, folder)
             durations.append(record.wall_seconds)
             left = statistics.median(durations) * (len(missing) - number - 1)
             progress.update(task, advance=1, left=f"about {left / 3600:.1f} hours left")
@@ -113,7 +117,9 @@ def main(argv: list[str]) -> None:
     work_through(runs, place, records.FOLDER, console)
     if "selection" in PARTS_FLAG.value:
         chosen = choose(selection_queue(list(FORMS)))
-    found = [tables.comparison(setting, part, chosen) for setting in ("strong", "weak") for part in tables.PARTS]
+    found = [
+        tables.comparison(setting, part, chosen) for setting in ("strong", "weak", "selection") for part in tables.PARTS
+    ]
     found = [table for table in (*found, tables.lengths("strong", chosen)) if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)

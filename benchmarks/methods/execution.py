@@ -6,14 +6,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from benchmarks.finished_runs import cost, fingerprint, run_command
+from benchmarks.methods import tasks
 from benchmarks.methods.plan import HELD_OUT, SETTINGS, Run, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.report import hardware
 from bssl_tf.errors import UserError
 
 SCRIPT = ["train.py"]
+FASHION = "tfds:fashion_mnist"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def _train(run: Run, place: Place) -> None:
     run_command(command, folder, run.name)
 
 
-def measure(run: Run, place: Place) -> dict[str, dict[str, float]]:
+def measure(run: Run, place: Place) -> dict[str, dict[str, Any]]:
     """Accuracies of the frozen features, as `Record` has them."""
     from bssl_tf.native_logs import import_tensorflow
 
@@ -81,16 +86,22 @@ def measure(run: Run, place: Place) -> dict[str, dict[str, float]]:
 
     backbone, setting = _backbone(run, place), SETTINGS[run.setting]
 
-    def labelled(split: str, images: int = 0):
-        source, labels = _images(place.data_dir, split, images)
-        return extract_features(backbone, source, f"{split}, {run.name}"), labels
+    def labelled(split: str, images: int = 0, dataset: str = FASHION) -> tasks.Labelled:
+        source, labels = _images(dataset, place.data_dir, split, images)
+        return extract_features(backbone, source, f"{dataset} {split}, {run.name}"), labels
 
-    train = labelled("train", setting.images)
-    fit, measured = fit_linear(*train), {"accuracies": {}, "held_out": {}}
-    for where, split in (("accuracies", "test"), ("held_out", HELD_OUT)):
-        if setting.tested or split != "test":
-            features = labelled(split)
-            measured[where] = {"knn": knn_accuracy(*train, *features), "linear": fit.accuracy(*features)}
+    def accuracies(features: tasks.Labelled) -> dict[str, float]:
+        return {"knn": knn_accuracy(*train, *features), "linear": fit.accuracy(*features)}
+
+    with threadpool_limits(1):
+        train = labelled("train", setting.images)
+        fit = fit_linear(*train)
+        measured = {"accuracies": {}, "held_out": accuracies(labelled(HELD_OUT))}
+        if setting.tested:
+            test = labelled("test")
+            digits = [labelled(split, dataset="digits") for split in ("train", "test")]
+            measured["accuracies"] = accuracies(test)
+            measured["tasks"] = tasks.few_labels(train, test) | tasks.transfer(*digits)
     return measured
 
 
@@ -110,11 +121,14 @@ def _backbone(run: Run, place: Place):
 
 
 @functools.cache
-def _images(data_dir: str, split: str, images: int):
+def _images(dataset: str, data_dir: str, split: str, images: int):
     """Batches of images in fixed order, and their labels."""
     from bssl_tf.config.training import DataSettings
     from bssl_tf.data import evaluation_images, load_source
 
-    settings = DataSettings("tfds:fashion_mnist", data_dir, train_split=split, max_train_images=images)
-    source = load_source(settings, "train")
+    if dataset == FASHION:
+        settings, split = DataSettings(FASHION, data_dir, train_split=split, max_train_images=images), "train"
+    else:
+        settings = DataSettings(dataset)
+    source = load_source(settings, split)
     return evaluation_images(source, image_size=28, channels=1), source.labels

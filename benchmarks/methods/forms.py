@@ -35,6 +35,12 @@ def _bssl(title: str, *arguments: str, part: str = "methods") -> Form:
     return Form(title, ("--method=bssl", *arguments), "--temperature={}", part)
 
 
+def _variant(title: str, name: str, *options: str, flags: tuple[str, ...] = ()) -> Form:
+    method = f"--method=benchmarks.methods.variants.{name}"
+    options_of = "--method_options=" + ",".join([*options, "temperature={}"])
+    return Form(title, (method, *flags), options_of, "further")
+
+
 FORMS = {
     "balanced": _bssl("BSSL, balanced", "--target=balanced"),
     "contrast": _bssl("BSSL, contrast", "--target=contrast"),
@@ -71,6 +77,14 @@ FORMS = {
     "milder_views": _bssl("milder crops (0.4 and more)", "--target=balanced", "--crop_min=0.4", part="further"),
     "weight_decay": _bssl(
         "AdamW, weight decay 0.01", "--target=balanced", "--optimizer=adamw", "--weight_decay=0.01", part="further"
+    ),
+    "memory": _variant("memory of 1024 past targets", "memory", "memory_size=1024"),
+    "own_views": _variant("½ contrastive term between own views", "own_views", "contrastive=0.5"),
+    "averaged": _variant("average of latent weights, 0.98", "averaged", "momentum=0.98"),
+    "local_crops": _variant(
+        "two local crops of 14 pixels",
+        "local_crops",
+        flags=("--local_crops=2", "--local_crop_size=14", "--feature_cache=false"),
     ),
 }
 

@@ -68,7 +68,7 @@ SETTINGS = {
     ),
     "selection": Setting(
         *(2_500, 6, 0, 16, True),
-        title="Choice of hyperparameters: 2 500 images, one stage of 6 epochs, measured on held-out training images",
+        title="Held-out training images, 2 500 others to learn from, one stage of 6 epochs",
         stages="2",
         tested=False,
     ),

@@ -28,6 +28,7 @@ class Record:
         hardware: processor, cores, memory.
         date: of its end.
         held_out: accuracies of training images that no student learns from; empty in the first records.
+        tasks: name of `benchmarks.methods.tasks` → accuracies, one a draw of labels; empty in the first records.
     """
 
     arguments: tuple[str, ...]
@@ -40,6 +41,7 @@ class Record:
     hardware: str
     date: str
     held_out: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, list[float]] = field(default_factory=dict)
 
 
 def save(run: Run, record: Record, folder: Path = FOLDER) -> Path:

@@ -13,7 +13,7 @@ from benchmarks.methods.plan import SETTINGS, run_of, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.report import Table
 
-SEEDS = range(10)
+SEEDS = (*range(10), *range(100, 110))
 SCORES = {"knn": "20-NN %", "linear": "linear %"}
 PARTS = {
     "methods": "",
@@ -42,8 +42,10 @@ def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOL
         of_form = finished(setting, key, chosen, folder=folder)
         if not of_form or (key == "teacher" and part != "methods"):
             continue
-        scores = [{seed: record.accuracies[score] for seed, record in of_form.items()} for score in SCORES]
-        references = [{seed: record.accuracies[score] for seed, record in reference.items()} for score in SCORES]
+        scores, references = (
+            [{seed: _measured(record, setting)[score] for seed, record in records_of.items()} for score in SCORES]
+            for records_of in (of_form, reference)
+        )
         compared = key not in (DEFAULT_FORM, "teacher") and of_form.keys() & reference.keys()
         rows.append(
             (
@@ -65,6 +67,10 @@ def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOL
         rows,
         notes=(_note(setting, chosen),) if part == "methods" else (),
     )
+
+
+def _measured(record: Record, setting: str) -> dict[str, float]:
+    return record.accuracies if SETTINGS[setting].tested else record.held_out
 
 
 def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
