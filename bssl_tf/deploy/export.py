@@ -120,7 +120,7 @@ def _export(
     from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, make_report
     from bssl_tf.deploy.codes import balance_of_codes, check_codes, code_centre
     from bssl_tf.deploy.flatbuffer.float_weights import with_float_weights
-    from bssl_tf.deploy.folding import fewest_bytes, fold
+    from bssl_tf.deploy.folding import fewest_bytes, fold, operators_unfolded
     from bssl_tf.deploy.provenance import file_facts
 
     network, spec = subject.load()
@@ -137,8 +137,11 @@ def _export(
     )
     folded = fold(network)
     content = convert(folded=folded if settings.fold else False)
-    # Only the converter can count the operators that folding saves.
-    unfolded = inspect_file(convert(folded=False)) if settings.fold else None
+    unfolded = None
+    if settings.fold:
+        unfolded = operators_unfolded(folded, inspect_file(content).operators)
+        if unfolded is None:
+            unfolded = inspect_file(convert(folded=False)).operators
 
     console.print("comparing with Keras on real test images …")
     with readable_data_errors():

@@ -71,7 +71,7 @@ def make_report(
     command: str,
     extra: dict[str, Any] | None = None,
     *,
-    unfolded: FileReport | None = None,
+    unfolded: dict[str, int] | None = None,
     fewest_bytes: int | None = None,
 ) -> tuple[dict[str, Any], str]:
     """The report on a .tflite file, for programs and for people.
@@ -84,7 +84,7 @@ def make_report(
         parity: of `compare`; None where nothing was compared, which the report says.
         command: the command line that made the file.
         extra: more entries, such as the run's settings; values that JSON can hold.
-        unfolded: of the same network, converted without folding; its operators are shown beside.
+        unfolded: operators of the same network without folding, kind → count, shown beside.
         fewest_bytes: of `folding.fewest_bytes`, beside the bytes of the file.
 
     Returns:
@@ -97,7 +97,7 @@ def make_report(
         "inputs": [_tensor(tensor) for tensor in file_report.inputs],
         "outputs": [_tensor(tensor) for tensor in file_report.outputs],
         "operators": file_report.operators,
-        "operators_unfolded": None if unfolded is None else unfolded.operators,
+        "operators_unfolded": unfolded,
         "constant_bytes": file_report.constant_bytes,
         "name_bytes": file_report.name_bytes,
         "structure_bytes": file_report.structure_bytes,

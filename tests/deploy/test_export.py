@@ -56,7 +56,7 @@ def test_other_options_need_overwrite(exported):
     assert exported.path.read_bytes() == before
 
 
-def test_without_folding_nothing_is_converted_twice(run, tmp_path, monkeypatch):
+def test_nothing_is_converted_twice(run, tmp_path, monkeypatch):
     import bssl_tf.deploy.convert as convert
 
     calls, converted = [], convert._converted
@@ -65,7 +65,7 @@ def test_without_folding_nothing_is_converted_twice(run, tmp_path, monkeypatch):
     assert len(calls) == 1 and exported.report["operators_unfolded"] is None
     calls.clear()
     bssl_tf.export(run, tmp_path / "folded.tflite", ExportSettings(parity_images=16))
-    assert len(calls) == 2  # the second one counts the operators that folding saves
+    assert len(calls) == 1
 
 
 def test_precision_of_the_caller_is_left_alone(run, tmp_path):

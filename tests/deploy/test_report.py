@@ -44,7 +44,7 @@ def test_folding_is_shown_beside_what_it_saves(tmp_path, plain, plain_file, resi
     path = tmp_path / "model.tflite"
     path.write_bytes(plain_file)
     reports = inspect_file(plain_file), inspect_file(residual_file)
-    options = dict(unfolded=reports[1], fewest_bytes=12345)
+    options = dict(unfolded=reports[1].operators, fewest_bytes=12345)
     content = write_report(path, reports[0], deployment_plan(plain), None, COMMAND, **options)
     text = path.with_suffix(".md").read_text()
     assert content["operators_unfolded"] == reports[1].operators and content["fewest_bytes"] == 12345

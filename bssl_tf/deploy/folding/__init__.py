@@ -28,15 +28,17 @@ go in there) and one on the feature vector, for the last c. ReActNet-A: n = 26, 
 """
 
 import math
+from collections import Counter
 
 import tensorflow as tf
 
 from bssl_tf.deploy.folding.constants import move_constants
+from bssl_tf.deploy.folding.counting import elementwise_operators
 from bssl_tf.deploy.folding.merging import merge_factors
 from bssl_tf.deploy.folding.nodes import Convolution, Node, Pixels, Prelu, Scale, Shift, consumers, in_order
 from bssl_tf.deploy.folding.reading import read
 
-__all__ = ["FoldedNetwork", "fewest_bytes", "fold"]
+__all__ = ["FoldedNetwork", "fewest_bytes", "fold", "operators_unfolded"]
 
 
 def fold(model: tf.keras.Model) -> "FoldedNetwork":
@@ -45,7 +47,9 @@ def fold(model: tf.keras.Model) -> "FoldedNetwork":
     Args:
         model: functional, one input (None, …, channels) and one output.
     """
-    return FoldedNetwork(move_constants(merge_factors(read(model))))
+    output = read(model)
+    unfolded = elementwise_operators(output)  # the graph is changed in place
+    return FoldedNetwork(move_constants(merge_factors(output)), unfolded)
 
 
 class FoldedNetwork:
@@ -53,10 +57,11 @@ class FoldedNetwork:
 
     Attributes:
         output: the graph, see `nodes`.
+        unfolded: elementwise operators that the network had, see `counting`.
     """
 
-    def __init__(self, output: Node):
-        self.output = output
+    def __init__(self, output: Node, unfolded: Counter[str] | None = None):
+        self.output, self.unfolded = output, unfolded
 
     def __call__(self, pixels: tf.Tensor) -> tf.Tensor:
         """What the model computes at inference.
@@ -72,6 +77,25 @@ class FoldedNetwork:
                 with tf.name_scope(node.name.replace(".", "_")):
                     tensors[node] = node.compute(*(tensors[source] for source in node.inputs))
         return tensors[self.output]
+
+
+def operators_unfolded(network: FoldedNetwork, operators: dict[str, int]) -> dict[str, int] | None:
+    """Operators that the network's file would have without folding, most frequent first.
+
+    Args:
+        network: folded by `fold`.
+        operators: those of its file, kind → count; the file may compute other outputs besides.
+
+    Returns:
+        Kind → count; None where only the converter can tell.
+    """
+    folded = elementwise_operators(network.output)
+    if network.unfolded is None or folded is None:
+        return None
+    counts = Counter(operators)
+    counts.update(network.unfolded)
+    counts.subtract(folded)
+    return dict((+counts).most_common())
 
 
 def fewest_bytes(network: FoldedNetwork) -> int:

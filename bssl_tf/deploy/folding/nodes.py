@@ -59,9 +59,10 @@ class PassingNode(Node):
 
 @dataclass(eq=False, kw_only=True)
 class Shift(PassingNode):
-    """Adds `amount` (channels,)."""
+    """Adds `amount` (channels,); `subtracts`: the layer it came from subtracts ``-amount``."""
 
     amount: np.ndarray
+    subtracts: bool = False
 
     def compute(self, x: tf.Tensor) -> tf.Tensor:
         return x + _constant(self.amount)

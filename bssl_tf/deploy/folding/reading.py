@@ -89,7 +89,7 @@ def _read_chain(layer: tf.keras.layers.Layer, x: Node, output: tf.Tensor) -> Nod
     """A layer with one input as one or several nodes in a row; None if it is unsupported."""
     name, channels = layer.name, output.shape[-1]
     if isinstance(layer, PixelNormalisation):
-        shifted = Shift(name, [x], channels, amount=-np.array(layer.mean))
+        shifted = Shift(name, [x], channels, amount=-np.array(layer.mean), subtracts=True)
         return Scale(name, [shifted], channels, factor=1 / np.array(layer.std))
     if isinstance(layer, L.BatchNormalization):
         return _batch_norm(layer, x) if layer.axis in (-1, [len(output.shape) - 1]) else None
