@@ -1,5 +1,6 @@
 """The plan of the comparison, its statistics, and what it knows of finished runs."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -93,6 +94,17 @@ def test_the_table_shows_means_deviations_differences_and_cost(tmp_path):
     assert rows["SimCLR"][4] == "-1.5 [-7.9, +4.9]" and rows["SimCLR"][6:] == ("120", "180")
     assert tables.comparison("weak", "methods", {}, tmp_path) is None
     assert tables.plot("strong", {}, tmp_path)[:4] == b"\x89PNG"
+
+
+def test_the_table_of_tasks_has_intervals_over_seeds_of_means_over_draws(tmp_path):
+    for seed, values in enumerate([(0.5, 0.7), (0.6, 0.8)]):
+        run = run_of("strong", "simclr", seed, {})
+        measured = {task: list(values) for task in tasks.TASKS}
+        records.save(run, dataclasses.replace(record(run, 0.8), tasks=measured), tmp_path)
+    table = tables.of_tasks("strong", {}, tmp_path)
+    # means 60 and 70: deviation 7.07, t(0.975, 1) = 12.7
+    assert table.rows == [("SimCLR", 2, *["65.0 [1.5, 128.5]"] * len(tasks.TASKS))]
+    assert tables.of_tasks("weak", {}, tmp_path) is None
 
 
 def test_an_interrupted_run_adds_up_its_time_and_a_failure_shows_its_log(tmp_path, monkeypatch):

@@ -30,8 +30,13 @@ def paired_difference(
     differences = [values[seed] - of_reference[seed] for seed in sorted(values.keys() & of_reference.keys())]
     if not differences:
         raise ValueError(f"no common seed of {sorted(values)} and {sorted(of_reference)}.")
-    mean, deviation = mean_and_deviation(differences)
+    return mean_and_interval(differences, confidence)
+
+
+def mean_and_interval(values: list[float], confidence: float = 0.95) -> tuple[float, float | None]:
+    """Mean and half the width of its Student interval, which one value does not have."""
+    mean, deviation = mean_and_deviation(values)
     if deviation is None:
         return mean, None
-    quantile = stats.t.ppf((1 + confidence) / 2, len(differences) - 1)
-    return mean, float(quantile * deviation / len(differences) ** 0.5)
+    quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
+    return mean, float(quantile * deviation / len(values) ** 0.5)

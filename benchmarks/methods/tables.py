@@ -7,10 +7,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.methods import records
-from benchmarks.methods.differences import mean_and_deviation, paired_difference
+from benchmarks.methods.differences import mean_and_deviation, mean_and_interval, paired_difference
 from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS
 from benchmarks.methods.plan import SETTINGS, run_of, teacher_run
 from benchmarks.methods.records import Record
+from benchmarks.methods.tasks import DRAWS, TASKS
 from benchmarks.report import Table
 
 SEEDS = (*range(10), *range(100, 110))
@@ -71,6 +72,32 @@ def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOL
 
 def _measured(record: Record, setting: str) -> dict[str, float]:
     return record.accuracies if SETTINGS[setting].tested else record.held_out
+
+
+def of_tasks(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
+    """Mean of each form in each of `benchmarks.methods.tasks`, with its interval over seeds; None: nothing measured."""
+    rows = []
+    for key in [key for key, form in FORMS.items() if form.part == "methods"]:
+        measured = [record for record in finished(setting, key, chosen, folder=folder).values() if record.tasks]
+        if measured:
+            cells = [_interval([statistics.fmean(record.tasks[task]) for record in measured]) for task in TASKS]
+            rows.append((FORMS[key].title, len(measured), *cells))
+    if not rows:
+        return None
+    note = (
+        "Accuracy of classifiers on frozen features, %: mean [95 % interval over seeds]; where labels are drawn, of "
+        f"means of {DRAWS} draws. The first columns: Fashion-MNIST, labels of the student's training images, all test "
+        "images; digits: the UCI digits, which no network has seen, 1 437 to learn from, 360 to test. supervised has "
+        "learnt from the labels of all the student's training images."
+    )
+    return Table(
+        SETTINGS[setting].title + ". Few labels, and other images", ("", "seeds", *TASKS.values()), rows, (note,)
+    )
+
+
+def _interval(values: list[float]) -> str:
+    mean, half = mean_and_interval([100 * value for value in values])
+    return f"{mean:.1f}" if half is None else f"{mean:.1f} [{mean - half:.1f}, {mean + half:.1f}]"
 
 
 def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
