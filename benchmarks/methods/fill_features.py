@@ -4,7 +4,6 @@ Takes the flags of train.py. A process of its own, so that its time is counted b
 """
 
 import dataclasses
-from pathlib import Path
 
 from absl import app
 
@@ -12,7 +11,6 @@ from bssl_tf.config import flags as configuration
 from bssl_tf.config.training import Config
 from bssl_tf.console import console
 from bssl_tf.native_logs import import_tensorflow
-from bssl_tf.runs import teacher_files
 
 
 def main(argv: list[str]) -> None:
@@ -22,25 +20,14 @@ def main(argv: list[str]) -> None:
 
     from bssl_tf.data import load_source
     from bssl_tf.training.multi_worker.strategy import ONE_DEVICE
+    from bssl_tf.training.run import frozen_teacher
     from bssl_tf.training.run_data import RunData
-    from bssl_tf.training.stages import FrozenTeacher
-    from bssl_tf.training.teacher_features import TeacherFeatures, caches_folder
 
     tf.keras.mixed_precision.set_global_policy(config.compute.precision)
     data = RunData.open(config.data, *(load_source(config.data, split) for split in ("train", "test")))
-    files, pixels = teacher_files(config.run.workdir, config.teacher.teacher), config.teacher.teacher_pixels
-    features = TeacherFeatures(
-        files,
-        data,
-        config.views,
-        seed=config.run.seed,
-        cycles=min(config.cache.view_cycle, config.optimizer.epochs),
-        precision=config.compute.precision,
-        teacher_pixels=pixels,
-        parent=caches_folder(config.cache.feature_cache_dir, files, Path(config.run.workdir)),
-    )
-    teacher, _ = FrozenTeacher(files, pixels).load(data)
-    features.lookup(teacher, console, ONE_DEVICE)
+    teacher = frozen_teacher(config, data)
+    network, _ = teacher.load(data)
+    teacher.features.lookup(network, console, ONE_DEVICE)
 
 
 if __name__ == "__main__":

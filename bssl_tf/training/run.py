@@ -114,7 +114,7 @@ def _train_phases(
         _preview(config, data, workdir)
         return
     check_requested(requested, data.image_size, workdir.path, distribution)
-    teacher = _frozen_teacher(config, data)
+    teacher = frozen_teacher(config, data)
     _check(config, planned, data, teacher, distribution)
 
     if distribution.chief and not all(phase.done for phase in planned):
@@ -176,7 +176,7 @@ def _open_data(config: Config, workdir: Workdir, distribution: "Distribution") -
     return data
 
 
-def _frozen_teacher(config: Config, data: "RunData") -> "FrozenTeacher | None":
+def frozen_teacher(config: Config, data: "RunData") -> "FrozenTeacher | None":
     """The teacher of the student's method, and where its features are kept; None if the method needs none."""
     from bssl_tf.training.stages import FrozenTeacher
     from bssl_tf.training.teacher_features import TeacherFeatures, caches_folder

@@ -1,21 +1,18 @@
 """BSSL, balanced; each stage ends with a moving average of the student's latent weights, taken before the sign."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import tensorflow as tf
 
-from bssl_tf.methods.bssl import Bssl
+from benchmarks.methods.variants.balanced import Balanced
 from bssl_tf.methods.common.limits import Limits
 from bssl_tf.methods.common.momentum import assign, follow, momentum_copy
 
 
-class Averaged(Bssl):
+class Averaged(Balanced):
     """Args:
     momentum: of the average.
     """
-
-    options_are_flags = False
-    compares_images = True
 
     def __init__(
         self,
@@ -24,11 +21,10 @@ class Averaged(Bssl):
         *,
         total_steps: int,
         momentum: Annotated[float, Limits(0.0, 1.0)] = 0.98,
-        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.1,
-        pseudo_classes: Annotated[int, Limits(2, 1_000_000)] = 256,
         name: str = "averaged",
+        **options: Any,
     ):
-        super().__init__(teacher, backbone, temperature=temperature, pseudo_classes=pseudo_classes, name=name)
+        super().__init__(teacher, backbone, name=name, **options)
         self.total_steps, self.momentum = total_steps, momentum
         self.average = momentum_copy(backbone)
 

@@ -3,33 +3,23 @@
 As SwAV's multi-crop (https://arxiv.org/abs/2006.09882, section 3.2).
 """
 
-from typing import Annotated
+from typing import Any
 
 import tensorflow as tf
 
+from benchmarks.methods.variants.balanced import Balanced
 from bssl_tf.losses import kl_divergence
-from bssl_tf.methods.bssl import Bssl, Terms
-from bssl_tf.methods.common.limits import Limits
+from bssl_tf.methods.bssl import Terms
 from bssl_tf.models import at_size
 
 
-class LocalCrops(Bssl):
+class LocalCrops(Balanced):
     """Balanced BSSL whose L_target is a mean over all crops, large and small."""
 
-    options_are_flags = False
-    compares_images = True
     multi_crop = True
 
-    def __init__(
-        self,
-        teacher: tf.keras.Model,
-        backbone: tf.keras.Model,
-        *,
-        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.1,
-        pseudo_classes: Annotated[int, Limits(2, 1_000_000)] = 256,
-        name: str = "local_crops",
-    ):
-        super().__init__(teacher, backbone, temperature=temperature, pseudo_classes=pseudo_classes, name=name)
+    def __init__(self, teacher: tf.keras.Model, backbone: tf.keras.Model, *, name: str = "local_crops", **options: Any):
+        super().__init__(teacher, backbone, name=name, **options)
         self._small: dict[int, tf.keras.Model] = {}
         self._crops: tuple[tf.Tensor, ...] = ()
 

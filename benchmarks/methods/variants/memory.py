@@ -3,25 +3,24 @@
 As SwAV's queue for small batches (https://arxiv.org/abs/2006.09882, section 4.1).
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import tensorflow as tf
 
+from benchmarks.methods.variants.balanced import Balanced
 from bssl_tf.losses import cross_entropy, kl_divergence
-from bssl_tf.methods.bssl import Bssl, Terms, entropies
+from bssl_tf.methods.bssl import Terms, entropies
 from bssl_tf.methods.common.assignments import balanced_assignments
 from bssl_tf.methods.common.frozen_teacher import swap_views
 from bssl_tf.methods.common.limits import Limits
 from bssl_tf.methods.common.momentum import assign
 
 
-class Memory(Bssl):
+class Memory(Balanced):
     """Args:
     memory_size: targets of each view that are remembered.
     """
 
-    options_are_flags = False
-    compares_images = True
     step_outputs = ("targets",)
 
     def __init__(
@@ -30,12 +29,11 @@ class Memory(Bssl):
         backbone: tf.keras.Model,
         *,
         memory_size: Annotated[int, Limits(1, 100_000)] = 1024,
-        temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.1,
-        pseudo_classes: Annotated[int, Limits(2, 1_000_000)] = 256,
         name: str = "memory",
+        **options: Any,
     ):
-        super().__init__(teacher, backbone, temperature=temperature, pseudo_classes=pseudo_classes, name=name)
-        directions = tf.math.l2_normalize(tf.random.normal((2, memory_size, pseudo_classes)), axis=-1)
+        super().__init__(teacher, backbone, name=name, **options)
+        directions = tf.math.l2_normalize(tf.random.normal((2, memory_size, self.classifier.output_shape[-1])), axis=-1)
         self.memory = tf.Variable(directions, trainable=False, name="memory")
 
     @property
