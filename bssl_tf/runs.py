@@ -30,6 +30,7 @@ This module does not import TensorFlow, so that a finished run says so at once.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,15 @@ class PhaseFolder:
         """The mark that the phase is done."""
         write_json(self.summary_file, summary)
 
+    def sweep(self, more: Iterable[str] = ()) -> list[Path]:
+        """Delete what killed processes have left half written; only while nobody else trains here.
+
+        Args:
+            more: names of files that are written here besides `PHASE_FILES`.
+        """
+        names = [*PHASE_FILES, *more, *(file.name for file in self.checkpoints.glob("ckpt-*.sha256"))]
+        return [path for folder in (self.path, self.checkpoints) for path in sweep(folder, names)]
+
 
 @dataclass(frozen=True)
 class Workdir:
@@ -154,8 +164,7 @@ class Workdir:
         own = [self.config_file, self.views_preview, self.skipped_files(), self.skipped_files(test=True)]
         swept = sweep(self.path, [file.name for file in own])
         for phase in (self.teacher, *map(self.stage, STAGES)):
-            for folder in (phase.path, phase.checkpoints):
-                swept += sweep(folder, [*PHASE_FILES, *(file.name for file in phase.checkpoints.glob("ckpt-*.sha256"))])
+            swept += phase.sweep()
         return swept
 
     def skipped_files(self, test: bool = False) -> Path:

@@ -9,12 +9,13 @@ from rich.console import Console
 from benchmarks import finished_runs
 from benchmarks.detection import __main__ as command
 from benchmarks.detection import execution, records, tables
-from benchmarks.detection.plan import BACKBONES, SCENES, detector_run, labels_run, queue
+from benchmarks.detection.plan import BACKBONES, SCENES, STUDENTS, detector_run, labels_run, queue, student_run
 from bssl_tf.config.detection import DetectionConfig
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.flags import define_flags
 from bssl_tf.config.training import DataSettings
 from bssl_tf.files import write_json
+from bssl_tf.models.spec import BackboneSpec
 
 
 def record(run, **values):
@@ -53,6 +54,8 @@ def test_a_kind_is_the_same_for_all_backbones_and_differs_between_them_by_these_
 def test_seeds_come_one_after_the_other():
     runs = queue(["detectors"], list(BACKBONES), list(SCENES), [0, 1], {})
     assert [run.seed for run in runs] == [0] * 8 + [1] * 8
+    rest = queue(["labels", "students"], list(BACKBONES), list(SCENES), [0, 1], {})
+    assert [(run.part, run.seed) for run in rest] == [("labels", 0)] * 4 + [("students", 0)] * len(STUDENTS)
 
 
 def test_the_tables_show_means_deviations_and_paired_differences(tmp_path):
@@ -66,10 +69,12 @@ def test_the_tables_show_means_deviations_and_paired_differences(tmp_path):
     assert rows["SimCLR"][7:] == ("+3.0 [-9.7, +15.7]", "60") and rows["from scratch"][7] == ""
     assert [table.title for table in tables.all_tables({}, tmp_path)] == [tables.detectors({}, tmp_path).title]
 
-    file = {"ap": 0.2201, "agreeing": 1.0, "bytes": 9, "operators": 5, "binary_share_of_macs": 0.9}
-    run = detector_run("simclr", 1000, 0, {})
-    records.save(run, record(run, scores={"ap": [0.22]}, file=file | {"conversion_seconds": 2.0}), tmp_path)
-    assert tables.files({}, tmp_path).rows == [("SimCLR", "22.00", "22.01", "100", 9, 5, "90.0", 2.0)]
+    file = {"ap": 0.2201, "agreeing": 1.0, "expected_agreeing": 0.5, "median_relative": 1e-6, "bytes": 9}
+    file |= {"operators": 5, "binary_share_of_macs": 0.9, "conversion_seconds": 2.0}
+    for run in (detector_run("simclr", 1000, 0, {}), student_run("quicknet")):
+        records.save(run, record(run, scores={"ap": [0.22]}, file=file), tmp_path)
+    shown = ("22.00", "22.01", "100", "50", "1.0e-06", 9, 5, "90.0", 2.0)
+    assert tables.files({}, tmp_path).rows == [("SimCLR", *shown), ("quicknet", *shown)]
     run = labels_run("scratch", 0, {})
     shots = {f"low-shot SVM mAP, {shots} a class": [0.3, 0.4] for shots in tables.SHOTS}
     records.save(run, record(run, scores=shots | {"linear mAP": [0.5], "SVM mAP": [0.51]}), tmp_path)
@@ -83,6 +88,8 @@ def test_what_is_finished_is_not_done_again_and_what_has_no_backbone_waits(tmp_p
     assert [place.backbone(run) for run in runs] == [None] * 3
     student = execution.MethodsPlace(place.pretrained, "DATA").folder(simclr.pretrained)
     write_json(student / "stage2" / "summary.json", {})
+    described = place.backbone(student_run("quicknet"))
+    assert BackboneSpec.from_json((described / "backbone.json").read_text()).name == "quicknet"
     assert [place.backbone(run) for run in runs] == [student, student, None]
 
     done = []
@@ -109,7 +116,7 @@ def test_a_run_is_the_command_of_the_user_and_its_record_what_that_wrote(tmp_pat
     folder = place.folder(run)
     keras = dict.fromkeys(execution.SCORES, 0.2)
     facts = {"bytes": 9, "binary_share_of_macs": 0.9, "conversion_seconds": 1.0, "operators": {"a": 2, "b": 3}}
-    parity = {"raw_outputs": {"agreeing": 1.0}}
+    parity = {"raw_outputs": {"agreeing": 1.0, "expected_agreeing": 1.0, "median_relative": 1e-6}}
     write_json(folder / "scores.json", {"keras": keras, "tflite": keras, "export": facts, "parity": parity})
     summary = {"steps": 1, "epochs": 1, "seconds": 1, "images_per_second": 1, "final": {"loss": 1.0}, "warnings": []}
     write_json(folder / "summary.json", summary)

@@ -9,7 +9,8 @@ Backbones are the students of `benchmarks.methods`, all the same network: random
 steps are the same for all. A finished run leaves a record in benchmarks/results/detection/ and is not done again, not
 even on another machine: stop the command, and give it once more. What waits for a backbone is left out, and named.
 
-    … --parts=labels                  linear classifiers of what a scene shows, on the frozen backbones, seed 0
+    … --parts=labels                  linear classifiers of what a scene shows, on the frozen backbones, one seed
+    … --parts=students                other networks, briefly trained: whether their files find what Keras finds
     … --parts= (none)                 only the tables, of what is there
 """
 
@@ -25,7 +26,7 @@ from benchmarks.methods import records as pretraining_records
 from benchmarks.report import Result
 from bssl_tf.errors import UserError
 
-PARTS = ("detectors", "labels")
+PARTS = ("detectors", "labels", "students")
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps fashion_mnist and fashion_scenes.")
 WORKDIR = flags.DEFINE_string("workdir", "runs/detection", "Folder for detectors.")
@@ -53,8 +54,7 @@ def planned(chosen: dict) -> list[Run]:
             if value not in names:
                 raise UserError(f"--{flag}={value}: choose of {', '.join(names)}.")
     seeds, numbers = [int(seed) for seed in SEEDS.value], [int(number) for number in SCENES_FLAG.value]
-    found = queue(PARTS_FLAG.value, ONLY.value, numbers, seeds, chosen)
-    return [run for run in found if run.part != "labels" or run.seed == seeds[0]]
+    return queue(PARTS_FLAG.value, ONLY.value, numbers, seeds, chosen)
 
 
 def work_through(runs: list[Run], place: Place, folder: Path, console: Console) -> list[Run]:

@@ -12,6 +12,8 @@ from benchmarks.detection.records import Record
 from benchmarks.finished_runs import cost, fingerprint, run_command
 from benchmarks.methods.execution import Place as MethodsPlace
 from benchmarks.report import hardware
+from bssl_tf.files import write_text
+from bssl_tf.models.spec import SPEC_FILE, BackboneSpec
 from bssl_tf.runs import PhaseFolder, Workdir
 
 DETECT, EVALUATE = ["-m", "bssl_tf.cli.detect"], ["-m", "bssl_tf.cli.evaluate"]
@@ -38,11 +40,20 @@ class Place:
     def backbone(self, run: Run) -> Path | None:
         """Workdir of the trained student that a run starts from, or whose network it builds anew; None: not there."""
         place = MethodsPlace(self.pretrained, self.data_dir)
+        if run.pretrained is None:
+            return self._described(run.backbone)
         if run.backbone != SCRATCH:
             folder = place.folder(run.pretrained)
             return folder if Workdir(folder).stage(2).done else None
         trained = sorted((self.pretrained / run.pretrained.setting).glob("*/stage2/summary.json"))
         return trained[0].parent.parent if trained else None
+
+    def _described(self, student: str) -> Path:
+        """A folder with a network's description, but no weights."""
+        folder = self.workdir / "descriptions" / student
+        spec = BackboneSpec(student, SCENE_SIZE, 1, mean=(73.0,), std=(90.0,))  # about those of Fashion-MNIST
+        write_text(folder / SPEC_FILE, spec.to_json())
+        return folder
 
 
 def execute(run: Run, place: Place, backbone: Path) -> Record:
@@ -56,7 +67,7 @@ def execute(run: Run, place: Place, backbone: Path) -> Record:
     Raises:
         UserError: a command ended with an error; names its log.
     """
-    measured = _detector(run, place, backbone) if run.part == "detectors" else _labels(run, place, backbone)
+    measured = _labels(run, place, backbone) if run.part == "labels" else _detector(run, place, backbone)
     return Record(
         arguments=run.arguments,
         **measured,
@@ -68,19 +79,20 @@ def execute(run: Run, place: Place, backbone: Path) -> Record:
 
 def _detector(run: Run, place: Place, backbone: Path) -> dict[str, Any]:
     folder = place.folder(run)
-    name = "--random_like" if run.backbone == SCRATCH else "--backbone"
+    is_random = run.backbone == SCRATCH or run.pretrained is None
+    name = "--random_like" if is_random else "--backbone"
     command = [sys.executable, *DETECT, *run.flags, f"--data_dir={place.data_dir}", f"{name}={backbone}"]
-    command += ["--backbone=random"] * (run.backbone == SCRATCH)
+    command += ["--backbone=random"] * is_random
     command.append("--export" if exported(run) else "--noexport")
     run_command([*command, f"--workdir={folder.parent}", f"--detector_name={folder.name}"], folder, run.name)
     found, summary = json.loads((folder / "scores.json").read_text()), PhaseFolder(folder).summary
     file = {}
     if exported(run):
         facts = found["export"]
-        file = {"ap": found["tflite"]["ap"], "agreeing": found["parity"]["raw_outputs"]["agreeing"]} | {
-            name: facts[name] for name in ("bytes", "binary_share_of_macs", "conversion_seconds")
-        }
-        file["operators"] = sum(facts["operators"].values())
+        raw = found["parity"]["raw_outputs"]
+        file = {"ap": found["tflite"]["ap"], "operators": sum(facts["operators"].values())}
+        file |= {name: raw[name] for name in ("agreeing", "expected_agreeing", "median_relative")}
+        file |= {name: facts[name] for name in ("bytes", "binary_share_of_macs", "conversion_seconds")}
     return {
         "scores": {score: [found["keras"][score]] for score in SCORES},
         "final": summary["final"],
@@ -91,7 +103,7 @@ def _detector(run: Run, place: Place, backbone: Path) -> dict[str, Any]:
 
 def exported(run: Run) -> bool:
     """One of each kind is enough to see that file and Keras find the same."""
-    return run.seed == 0 and run.scenes == max(SCENES)
+    return run.part == "students" or (run.seed == 0 and run.scenes == max(SCENES))
 
 
 def _labels(run: Run, place: Place, backbone: Path) -> dict[str, Any]:

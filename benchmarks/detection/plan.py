@@ -15,10 +15,13 @@ BACKBONES = {
     DEFAULT_FORM: "BSSL",
 }
 """Form of pretraining → its name in tables."""
+STUDENTS = ("quicknet_small", "quicknet", "quicknet_large", "binary_resnet_e18", "reactnet_a")
+"""Other networks, from random weights: whether their files find what Keras finds."""
 SCENES = (100, 1000)
 TEST_SCENES = 500
 BATCH, STEPS = 16, 300
 """Steps: about as many, full epochs of either number of scenes."""
+FEW_STEPS, FEW_TEST_SCENES = 36, 100
 SCENE_SIZE = 128
 """Height and width of a scene in pixels, and of the networks' images."""
 DATA = "--dataset=tfds:fashion_scenes"
@@ -29,12 +32,12 @@ class Run:
     """One detector, or classifiers of scenes on one backbone.
 
     Args:
-        part: "detectors" or "labels".
-        backbone: key of `BACKBONES`.
+        part: "detectors", "labels" or "students".
+        backbone: key of `BACKBONES`, or one of `STUDENTS`.
         scenes: annotated training scenes.
         seed: of pretraining, and of the detector.
         flags: that shape the result, but for where the backbone lies.
-        pretrained: the backbone's own run; of a random one any that gives the same network.
+        pretrained: the backbone's own run; of a random one any that gives the same network; None of `STUDENTS`.
     """
 
     part: str
@@ -42,7 +45,7 @@ class Run:
     scenes: int
     seed: int
     flags: tuple[str, ...]
-    pretrained: pretraining.Run
+    pretrained: pretraining.Run | None
 
     @property
     def name(self) -> str:
@@ -51,7 +54,11 @@ class Run:
     @property
     def arguments(self) -> tuple[str, ...]:
         """All that shapes the result, for its record."""
-        backbone = f"random, seed {self.seed}" if self.backbone == SCRATCH else " ".join(self.pretrained.arguments)
+        backbone = f"random, seed {self.seed}"
+        if self.pretrained is None:
+            backbone = f"{self.backbone}, {backbone}"
+        elif self.backbone != SCRATCH:
+            backbone = " ".join(self.pretrained.arguments)
         return (*self.flags, f"images of {SCENE_SIZE} pixels", f"backbone: {backbone}")
 
 
@@ -64,12 +71,14 @@ def detector_run(backbone: str, scenes: int, seed: int, chosen: dict) -> Run:
         seed: its seed, and that of its backbone.
         chosen: hyperparameters of pretraining, see `benchmarks.methods.records.chosen`.
     """
-    flags = (
-        *(DATA, f"--max_train_images={scenes}", f"--max_test_images={TEST_SCENES}"),
-        *(f"--epochs={round(STEPS / (scenes // BATCH))}", f"--batch_size={BATCH}", "--learning_rate=0.003"),
-        *("--finetune_layers=whole", "--neck_channels=64", f"--seed={seed}"),
-    )
+    flags = _detector_flags(scenes, STEPS, TEST_SCENES, seed)
     return Run("detectors", backbone, scenes, seed, flags, _pretraining(backbone, seed, chosen))
+
+
+def student_run(student: str) -> Run:
+    """A detector on another network, trained for a few steps, so that batch norms and binary weights have settled."""
+    scenes = min(SCENES)
+    return Run("students", student, scenes, 0, _detector_flags(scenes, FEW_STEPS, FEW_TEST_SCENES, 0), None)
 
 
 def labels_run(backbone: str, seed: int, chosen: dict) -> Run:
@@ -88,9 +97,17 @@ def queue(parts: list[str], backbones: list[str], scenes: list[int], seeds: list
     for seed in seeds:
         if "detectors" in parts:
             runs += [detector_run(key, number, seed, chosen) for number in scenes for key in backbones]
-        if "labels" in parts:
+        if "labels" in parts and seed == seeds[0]:
             runs += [labels_run(key, seed, chosen) for key in backbones]
-    return runs
+    return runs + [student_run(student) for student in STUDENTS if "students" in parts]
+
+
+def _detector_flags(scenes: int, steps: int, test_scenes: int, seed: int) -> tuple[str, ...]:
+    return (
+        *(DATA, f"--max_train_images={scenes}", f"--max_test_images={test_scenes}"),
+        *(f"--epochs={round(steps / (scenes // BATCH))}", f"--batch_size={BATCH}", "--learning_rate=0.003"),
+        *("--finetune_layers=whole", "--neck_channels=64", f"--seed={seed}"),
+    )
 
 
 def _pretraining(backbone: str, seed: int, chosen: dict) -> pretraining.Run:

@@ -24,8 +24,10 @@ class Record:
         date: of its end.
         final: metrics at the end of a detector's training.
         warnings: of the health monitor.
-        file: of an exported detector: ``ap``, ``agreeing`` (share of images whose raw outputs are Keras's to
-            rounding), ``bytes``, ``operators``, ``binary_share_of_macs``, ``conversion_seconds``.
+        file: of an exported detector: ``ap``; ``agreeing``, the share of images whose raw outputs are Keras's to
+            rounding; ``expected_agreeing``, the same of Keras with weights nudged by a rounding;
+            ``median_relative``, deviation over these images; ``bytes``, ``operators``,
+            ``binary_share_of_macs``, ``conversion_seconds``.
     """
 
     arguments: tuple[str, ...]

@@ -3,6 +3,7 @@
 import functools
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -12,6 +13,9 @@ from bssl_tf.console import console
 from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 FLAG, TRUST_FLAG = "lint", "lint_trust"
 
 
@@ -19,8 +23,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         FLAG,
         "",
-        "Examine a network instead of converting it: a run, a folder with backbone.json, a recipe (.cfg), or a "
-        "saved Keras or Larq model (.keras, .h5, SavedModel).",
+        "Examine a network instead of converting it: a run, a folder with backbone.json, a detector's folder, a recipe "
+        "(.cfg), or a saved Keras or Larq model (.keras, .h5, SavedModel).",
     )
     flags.DEFINE_boolean(
         TRUST_FLAG,
@@ -37,10 +41,18 @@ def main() -> None:
         raise ConfigError(f"--lint={path} does not exist.")
     import_tensorflow()
     from bssl_tf.deploy import lint
-    from bssl_tf.training.planned_network import planned_network
 
-    overrides = functools.partial(configuration.group_from_flags, DataSettings)
-    report = lint(planned_network(path, overrides, trusted=flags.FLAGS[TRUST_FLAG].value))
+    report = lint(_network(path))
     console.print(report.render(), markup=False)
     if not report.ok(strict=flags.FLAGS.lint_strict):
         sys.exit(1)
+
+
+def _network(path: Path) -> "tf.keras.Model":
+    from bssl_tf.detection.model import DETECTOR_FILE, build_detector, read_detector_spec
+    from bssl_tf.training.planned_network import planned_network
+
+    if (path / DETECTOR_FILE).is_file():
+        return build_detector(read_detector_spec(path)[0]).model
+    overrides = functools.partial(configuration.group_from_flags, DataSettings)
+    return planned_network(path, overrides, trusted=flags.FLAGS[TRUST_FLAG].value)

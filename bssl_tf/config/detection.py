@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.data import DataSettings
-from bssl_tf.config.execution import RunSettings
+from bssl_tf.config.execution import PRECISIONS, RunSettings
 from bssl_tf.config.export import INPUT_TYPES
 from bssl_tf.config.learning import OPTIMIZERS
 from bssl_tf.config.setting import (
@@ -76,6 +76,20 @@ class DetectionTrainingSettings:
     weight_decay: float = setting(0.0, "Weight decay of kernels (not with adam).", low=0.0, high=10.0)
     momentum: float = setting(0.9, "Momentum of sgd and lars.", low=0.0, high=1.0)
     warmup_epochs: int = setting(1, "Epochs of linear warm-up of the learning rate.", low=0, high=MOST_EPOCHS)
+    precision: str = setting(
+        "float32",
+        "Numbers that the detector computes with in training. Mixed: convolutions in 16 bits; weights, losses and "
+        "normalisation in float32. mixed_bfloat16 suits recent CPUs, TPUs and GPUs, mixed_float16 (with a loss scale) "
+        "other GPUs.",
+        choices=PRECISIONS,
+    )
+    distribution: str = setting(
+        "one_device",
+        "Where to train. one_device: a GPU, or the CPU where there is none; mirrored: all GPUs of this machine. "
+        "--batch_size is that of all together.",
+        choices=("one_device", "mirrored"),
+        changes_result=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -141,6 +155,11 @@ class DetectionConfig:
             )
         if training.weight_decay and training.optimizer == "adam":
             raise ConfigError(f"--weight_decay={training.weight_decay} has no effect with adam: use --optimizer=adamw.")
+        if training.distribution != "one_device" and training.finetune_layers == "layerwise":
+            raise ConfigError(
+                f"--distribution={training.distribution} cannot train --finetune_layers=layerwise: leave it out, or "
+                "train whole or head."
+            )
         if self.detector.random_like and self.detector.backbone != RANDOM:
             raise ConfigError(f"--random_like={self.detector.random_like} is for --backbone=random: leave it out.")
         if training.test_dataset and not self.data.dataset.startswith("coco:"):

@@ -30,16 +30,23 @@ def training_batches(
     batch_size: int,
     epochs: int,
     start_step: int = 0,
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """Batches from step ``start_step`` to the end of the last epoch.
 
+    With several replicas each takes an equal part of every batch, an element of its own.
+
     Returns:
         A data set of ``((images,), boxes, classes)``: uint8 (batch, S, S, channels), float32 (batch, M, 4) in pixels of
-        these images, and int64 (batch, M), `PADDING` where there are fewer than M objects.
+        these images, and int64 (batch, M), `PADDING` where there are fewer than M objects; ``batch`` is the part of a
+        replica.
 
     Raises:
         DataError: fewer images than a batch.
+        ValueError: the batch cannot be shared out evenly.
     """
+    if batch_size % replicas:
+        raise ValueError(f"{replicas} devices cannot share batches of {batch_size}.")
     source, steps = data.source, steps_per_epoch(data.source, batch_size)
     first_epoch, first_batch = divmod(start_step, steps)
     objects_of, most = _learned_objects(data), max(1, data.annotations.most_objects)
@@ -70,8 +77,9 @@ def training_batches(
         )
 
     examples = tf.data.Dataset.range(first_epoch, epochs).flat_map(images_of_epoch)
-    batches = examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    batches = batches.apply(tf.data.experimental.assert_cardinality(epochs * steps - start_step))
+    batches = examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = batches.batch(batch_size // replicas, drop_remainder=True)
+    batches = batches.apply(tf.data.experimental.assert_cardinality((epochs * steps - start_step) * replicas))
     return batches.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bssl_tf.console import console
-from bssl_tf.deploy import deployment_plan, inspect_file, write_report
+from bssl_tf.deploy import deployment_plan, inspect_file, make_report
 from bssl_tf.deploy.metadata import FileFacts, attach_metadata, check_metadata
 from bssl_tf.deploy.provenance import provenance
 from bssl_tf.detection.annotations import AnnotatedImages
@@ -18,7 +18,8 @@ from bssl_tf.detection.model import DETECTOR_WEIGHTS_FILE, Detector, load_detect
 from bssl_tf.detection.postprocessing import IOU_THRESHOLD, SCORE_THRESHOLD
 from bssl_tf.detection.scores import DetectionScores, Found, score
 from bssl_tf.detection.tflite import OUTPUTS, DetectorParity, TfliteDetector, convert_detector, final_file, raw_parity
-from bssl_tf.files import fingerprint, write_bytes
+from bssl_tf.file_sets import write_set
+from bssl_tf.files import fingerprint, json_text
 
 PARITY_IMAGES = 64
 
@@ -64,7 +65,6 @@ def export_detector(
     file_scores = score(test.annotations, found)
     console.print(f"file:  {file_scores}")
     parity = DetectorParity(raw, keras_scores, file_scores).check()
-    write_bytes(path, content)
     report, plan = inspect_file(content), deployment_plan(detector.model)
     facts = {
         "bytes": report.file_bytes,
@@ -80,7 +80,9 @@ def export_detector(
         "score threshold, IoU threshold": [SCORE_THRESHOLD, IOU_THRESHOLD],
         "test data": test.source.name,
     }
-    write_report(path, report, plan, raw, shlex.join(command), extra=extra)
+    facts_of_file, text = make_report(path.name, content, report, plan, raw, shlex.join(command), extra=extra)
+    papers = {path.with_suffix(".json").name: json_text(facts_of_file), path.with_suffix(".md").name: text}
+    write_set(path, {path.name: content, **{name: paper.encode() for name, paper in papers.items()}})
     console.print(f"[bold green]written[/]: {path} ({report.file_bytes} bytes)")
     return {"tflite": file_scores.as_dict(), "parity": parity.as_dict(), "export": facts}
 

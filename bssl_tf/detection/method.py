@@ -9,6 +9,7 @@ from bssl_tf.detection.model import NUM_EXTRA, Detector
 from bssl_tf.detection.postprocessing import predicted_boxes
 from bssl_tf.detection.targets import assign
 from bssl_tf.methods.common.base import Method
+from bssl_tf.methods.common.distributed import replica_mean
 
 
 class Detection(Method):
@@ -64,14 +65,16 @@ class Detection(Method):
         raw = self.detector(images, training=training)
         targets = assign(self._grid, boxes, classes)
         positive = tf.cast(targets.classes >= 0, tf.float32)
-        count = tf.reduce_sum(positive)
+        count = replica_mean(tf.reduce_sum(positive))
         labels = tf.one_hot(targets.classes, self._num_classes)  # of -1: all zero
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(targets.centreness, raw[..., -1])
         boxes_apart = giou_loss(targets.boxes, predicted_boxes(self._grid, raw))
-        at_least_one, weight = tf.maximum(count, 1.0), targets.centreness
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        at_least_one, weight = tf.maximum(count, 1.0 / replicas), targets.centreness
+        weights = replica_mean(tf.reduce_sum(weight))
         terms = {
             "class_loss": tf.reduce_sum(focal_loss(labels, raw[..., :-NUM_EXTRA])) / at_least_one,
-            "box_loss": tf.reduce_sum(weight * boxes_apart) / tf.maximum(tf.reduce_sum(weight), 1e-6),
+            "box_loss": tf.reduce_sum(weight * boxes_apart) / tf.maximum(weights, 1e-6),
             "centreness_loss": tf.reduce_sum(positive * entropy) / at_least_one,
         }
         learned = tf.reduce_sum(tf.cast(classes >= 0, tf.float32)) / tf.cast(tf.shape(classes)[0], tf.float32)

@@ -10,7 +10,6 @@ Binary convolutions are blocks of ReActNet: bias, sign, convolution padded with 
 channels are the same, RPReLU.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ import tensorflow as tf
 
 from bssl_tf.detection.targets import Grid
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_json
+from bssl_tf.files import read_json, write_json
 from bssl_tf.models import BINARY, BackboneSpec, LearnableBias, build_backbone
 from bssl_tf.models.layers import QuantConv2D, RPReLU
 from bssl_tf.models.normalisation import batch_norm
@@ -212,14 +211,26 @@ def load_detector(folder: Path) -> tuple[Detector, dict[str, Any]]:
     for name in (DETECTOR_FILE, DETECTOR_WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no detector: {name} is missing.")
-    try:
-        content = json.loads((folder / DETECTOR_FILE).read_text())
-        facts = content.pop("facts")
-        content["backbone"] = BackboneSpec(**content["backbone"])
-        content["class_names"] = tuple(content["class_names"])
-        with memory_as_in(folder / DETECTOR_WEIGHTS_FILE, described_in=DETECTOR_FILE):
-            detector = build_detector(DetectorSpec(**content))
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{folder / DETECTOR_FILE} cannot be used: {error}") from error
+    spec, facts = read_detector_spec(folder)
+    with memory_as_in(folder / DETECTOR_WEIGHTS_FILE, described_in=DETECTOR_FILE):
+        detector = build_detector(spec)
     read_weights(detector.model, folder / DETECTOR_WEIGHTS_FILE, described_in=DETECTOR_FILE)
     return detector, facts
+
+
+def read_detector_spec(folder: Path) -> tuple[DetectorSpec, dict[str, Any]]:
+    """The description of the detector in `folder`, and the facts, as `save_detector` wrote them.
+
+    Raises:
+        UserError: it is damaged, or describes none; names the file and the remedy.
+    """
+    path, remedy = Path(folder) / DETECTOR_FILE, "restore it from a copy, or train the detector again"
+    content = read_json(path, dict, remedy)
+    facts, backbone, names = (content.pop(name, None) for name in ("facts", "backbone", "class_names"))
+    for name, value, kind in (("facts", facts, dict), ("backbone", backbone, dict), ("class_names", names, list)):
+        if not isinstance(value, kind):
+            raise UserError(f"{path}: {name} cannot be {str(value)[:40]!r}: {remedy}.")
+    try:
+        return DetectorSpec(BackboneSpec(**backbone), tuple(names), **content), facts
+    except (ValueError, TypeError, UserError) as error:
+        raise UserError(f"{path} cannot be used ({error}): {remedy}.") from error

@@ -1,7 +1,6 @@
 """Scores a trained detector, and the file made of it, on the test images; what was scored before is kept."""
 
 import hashlib
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,14 +15,19 @@ from bssl_tf.data import readable_data_errors
 from bssl_tf.detection.annotations import AnnotatedImages
 from bssl_tf.detection.batches import evaluation_batches
 from bssl_tf.detection.export import export_detector
-from bssl_tf.detection.model import DETECTOR_WEIGHTS_FILE, load_detector
+from bssl_tf.detection.model import DETECTOR_FILE, DETECTOR_WEIGHTS_FILE, load_detector
 from bssl_tf.detection.postprocessing import Detections, detector_function
 from bssl_tf.detection.scores import Found, score
 from bssl_tf.detection.sheet import write_sheet
+from bssl_tf.errors import UserError
 from bssl_tf.evaluation.tables import Table, markdown
-from bssl_tf.files import fingerprint, write_json, write_text
+from bssl_tf.file_sets import finish_set
+from bssl_tf.files import fingerprint, read_json, write_json, write_text
 
 SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE = "scores.json", "scores.md", "sheet.png", "detector.tflite"
+REPORTS = tuple(str(Path(TFLITE_FILE).with_suffix(ending)) for ending in (".json", ".md"))
+WRITTEN = (DETECTOR_FILE, DETECTOR_WEIGHTS_FILE, SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE, *REPORTS)
+"""Files of a detector's folder, besides those of every phase."""
 COLUMNS = {
     "AP": "ap",
     "AP50": "ap50",
@@ -68,7 +72,9 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
         "test_images": f"{test.source.fingerprint} {fingerprint_of(test)}",
         "input_type": run.input_type if run.export else "",
     }
-    if path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
+    finish_set(folder / TFLITE_FILE)
+    is_there = path.exists() and (not run.export or (folder / TFLITE_FILE).exists())
+    if is_there and (saved := _read_scores(path))["key"] == key:
         console.print(f"scored before: {path}", markup=False)
         return saved
     detector, _ = load_detector(folder)
@@ -98,6 +104,21 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
     write_json(path, result)
     write_text(folder / TABLE_FILE, tables(result))
     return result
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    """What `scored` wrote.
+
+    Raises:
+        UserError: it is damaged, or a part is missing; names it.
+    """
+    remedy = "delete it, and the same command scores the detector again"
+    saved = read_json(path, dict, remedy)
+    parts = ("key", "keras", "tflite", "parity", "export") if "tflite" in saved else ("key", "keras")
+    for part in parts:
+        if not isinstance(saved.get(part), dict):
+            raise UserError(f"{path}: {part} cannot be {str(saved.get(part))[:40]!r}: {remedy}.")
+    return saved
 
 
 def fingerprint_of(test: AnnotatedImages) -> str:

@@ -1,16 +1,18 @@
 """Trains a detector, scores it and exports it: what `bssl-detect` does, and `bssl_tf.detection.train_detector`."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.data import DataSettings
-from bssl_tf.config.detection import RANDOM, DetectionConfig
+from bssl_tf.config.detection import RANDOM, DetectionConfig, DetectionRunSettings
 from bssl_tf.config.saved import result_settings
 from bssl_tf.console import console
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import fingerprint
+from bssl_tf.files import check_folder_writable, fingerprint
+from bssl_tf.locks import alone, lock_beside, lock_in
 from bssl_tf.native_logs import import_tensorflow, start_xla
 from bssl_tf.runs import BACKBONE_FILES, PhaseFolder
 from bssl_tf.training.phases import Phase, PhaseKind
@@ -26,12 +28,14 @@ from bssl_tf.detection.backbones import backbone_folder, starting_backbone, star
 from bssl_tf.detection.batches import evaluation_batches, training_batches  # noqa: E402
 from bssl_tf.detection.method import Detection  # noqa: E402
 from bssl_tf.detection.model import DetectorSpec, build_detector, save_detector  # noqa: E402
-from bssl_tf.detection.results import scored  # noqa: E402
+from bssl_tf.detection.results import WRITTEN, scored  # noqa: E402
 from bssl_tf.detection.scores import require_library  # noqa: E402
 from bssl_tf.detection.sources import load_annotated  # noqa: E402
 from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers  # noqa: E402
 from bssl_tf.training.loop import train_phase  # noqa: E402
+from bssl_tf.training.multi_worker.strategy import Distribution, on_this_machine  # noqa: E402
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine  # noqa: E402
+from bssl_tf.training.precision import precision_policy  # noqa: E402
 from bssl_tf.training.run_report import report_done_before, report_phase  # noqa: E402
 from bssl_tf.training.training_data import TrainingData  # noqa: E402
 
@@ -60,18 +64,38 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
     folder = backbone_folder(config.detector, config.run.workdir)
     if config.run.dry_run:
         config = config.for_dry_run()
-        shutil.rmtree(config.run.folder, ignore_errors=True)
-    phase = _phase(config, folder)
-    phase.check_settings()
-    tf.keras.mixed_precision.set_global_policy("float32")
-    start_xla()
-    test = _opened(config, "test")
-    if phase.done:
-        report_done_before(console, phase)
-    else:
-        _train(config, phase, folder, _opened(config, "train"), test)
-        report_phase(console, phase)
-    return scored(phase.folder.path, config.run, test, command)
+    with _alone_in(config.run):
+        phase = _phase(config, folder)
+        phase.check_settings()
+        start_xla()
+        distribution = on_this_machine(config.training.distribution)
+        distribution.check_batch(config.training.batch_size, "--batch_size")
+        test = _opened(config, "test")
+        if phase.done:
+            report_done_before(console, phase)
+        else:
+            train = _opened(config, "train")
+            with precision_policy(config.training.precision), distribution.scope():
+                _train(config, phase, folder, train, test, distribution)
+            report_phase(console, phase)
+        with precision_policy("float32"):
+            return scored(phase.folder.path, config.run, test, command)
+
+
+@contextmanager
+def _alone_in(run: DetectionRunSettings) -> Iterator[None]:
+    """One process at a time in the detector's folder, and nothing in it that a killed one has left half written.
+
+    A dry run starts afresh.
+    """
+    check_folder_writable(Path(run.workdir), "--workdir")
+    lock = lock_beside(run.folder) if run.dry_run else lock_in(run.folder)
+    with alone(lock, f"--workdir={run.workdir} --detector_name={run.detector_name}", "name another --detector_name"):
+        if run.dry_run:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        else:
+            PhaseFolder(run.folder).sweep(WRITTEN)
+        yield
 
 
 def _phase(config: DetectionConfig, folder: Path) -> Phase:
@@ -96,7 +120,14 @@ def image_of(settings: DataSettings, images: AnnotatedImages) -> tuple[int, int]
     return settings.image_size or own_size, settings.channels or channels
 
 
-def _train(config: DetectionConfig, phase: Phase, folder: Path, train: AnnotatedImages, test: AnnotatedImages) -> None:
+def _train(
+    config: DetectionConfig,
+    phase: Phase,
+    folder: Path,
+    train: AnnotatedImages,
+    test: AnnotatedImages,
+    distribution: Distribution,
+) -> None:
     if train.annotations.class_names != test.annotations.class_names:
         raise ConfigError(
             f"training and test images have other classes: {', '.join(train.annotations.class_names)}; "
@@ -132,7 +163,13 @@ def _train(config: DetectionConfig, phase: Phase, folder: Path, train: Annotated
     data = _training_data(config, train, image_size, channels, steps)
     with readable_data_errors():
         summary = train_phase(
-            phase, method, data, epochs=training.epochs, run=config.run.as_run_settings(), console=console
+            phase,
+            method,
+            data,
+            epochs=training.epochs,
+            run=config.run.as_run_settings(),
+            console=console,
+            distribution=distribution,
         )
     facts = {"data": config.as_dict()["data"], "backbone": str(folder), "settings": phase.settings}
     save_detector(detector, phase.folder.path, facts)
@@ -142,18 +179,21 @@ def _train(config: DetectionConfig, phase: Phase, folder: Path, train: Annotated
 def _training_data(
     config: DetectionConfig, train: AnnotatedImages, image_size: int, channels: int, steps: int
 ) -> TrainingData:
-    training = config.training
+    training, strategy = config.training, tf.distribute.get_strategy()
 
     def batches_from(step: int) -> tf.data.Dataset:
-        return training_batches(
-            train,
-            image_size=image_size,
-            channels=channels,
-            augmentation=config.augmentation,
-            seed=config.run.seed,
-            batch_size=training.batch_size,
-            epochs=training.epochs,
-            start_step=step,
+        return strategy.distribute_datasets_from_function(
+            lambda context: training_batches(
+                train,
+                image_size=image_size,
+                channels=channels,
+                augmentation=config.augmentation,
+                seed=config.run.seed,
+                batch_size=training.batch_size,
+                epochs=training.epochs,
+                start_step=step,
+                replicas=context.num_replicas_in_sync,
+            )
         )
 
     every = max(1, train.source.num_examples // _PROBE_IMAGES)

@@ -1,8 +1,8 @@
 """Trains a run: its phases in order, each from where it stopped. `train.py` and `bssl_tf.train` are this function."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ from bssl_tf.config.training import Config, for_dry_run
 from bssl_tf.config.validation import validate
 from bssl_tf.config.without_effect import without_effect
 from bssl_tf.console import console, print_warning
-from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow, start_xla
 from bssl_tf.runs import Workdir, teacher_files
 from bssl_tf.training.multi_worker.cluster import Cluster, cluster_from
 from bssl_tf.training.multi_worker.session import together
 from bssl_tf.training.phases import Phase, PhaseKind, phases
+from bssl_tf.training.precision import precision_policy
 from bssl_tf.training.workdir import alone_in_workdir
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _train(
     config: Config, requested: Config, planned: tuple[Phase, ...], workdir: Workdir, cluster: Cluster | None
 ) -> dict[str, dict[str, Any]]:
     import_tensorflow()
-    with _precision_policy(config.compute.precision):
+    with precision_policy(config.compute.precision):
         shared = _shared_settings(config, cluster) if cluster else {}
         with together(config.distribution, cluster, workdir.path, shared) as distribution:
             _train_phases(config, requested, planned, workdir, distribution)
@@ -226,21 +226,6 @@ def _shared_settings(config: Config, cluster: Cluster) -> dict[str, Any]:
     settings = saved.result_settings(*(getattr(config, field.name) for field in fields(config)))
     settings |= {"workers": ",".join(cluster.addresses), "task": config.run.task, "dry_run": config.run.dry_run}
     return settings | asdict(config.cache) | asdict(config.compute)
-
-
-@contextmanager
-def _precision_policy(precision: str) -> Iterator[None]:
-    """Keras's precision policy within the block."""
-    import tensorflow as tf
-
-    if precision == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
-        raise ConfigError("--precision=mixed_float16 is for GPUs, and TensorFlow finds none: use mixed_bfloat16.")
-    before = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy(precision)
-    try:
-        yield
-    finally:
-        tf.keras.mixed_precision.set_global_policy(before)
 
 
 def _preview(config: Config, data: "RunData", workdir: Workdir) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.config.flags import config_from_recipe
+from bssl_tf.detection.model import DETECTOR_FILE, DetectorSpec
 from bssl_tf.errors import ConfigError
+from bssl_tf.files import write_json
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +57,11 @@ def test_what_is_no_network_is_told(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(UserError, match="no run, no folder with backbone.json, no recipe"):
         planned_network(tmp_path / "notes.txt")
+
+
+def test_a_detector_is_linted_with_neck_and_head(tmp_path):
+    spec = DetectorSpec(BackboneSpec("reactnet_small", 64, 1, (60.0,), (80.0,)), ("a", "b"), 32, 1)
+    write_json(tmp_path / DETECTOR_FILE, dataclasses.asdict(spec) | {"facts": {}})
+    done = lint(f"--lint={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "Deployability of reactnet_small_detector, 64×64×1 pixels" in done.stdout

@@ -71,9 +71,17 @@ def test_a_saved_detector_is_the_same_one(detector, tmp_path):
     images = np.full((1, 64, 64, 1), 100.0, np.float32)
     np.testing.assert_array_equal(loaded.model(images), detector.model(images))
     good = (tmp_path / "detector_spec.json").read_text()
-    for broken in ("{", good.replace('"head_depth": 1', '"head_depth": 1000000'), good.replace('"shoe"', "7")):
+    for broken in (
+        "{",
+        good.replace('"head_depth": 1', '"head_depth": 1000000'),
+        good.replace('"shoe"', "7"),
+        "[]",
+        good.replace("facts", "fact"),
+    ):
         (tmp_path / "detector_spec.json").write_text(broken)
-        with pytest.raises(UserError, match="cannot be used"):
+        with pytest.raises(
+            UserError, match=r"detector_spec.json.*: restore it from a copy, or train the detector again"
+        ):
             load_detector(tmp_path)
 
 

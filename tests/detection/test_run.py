@@ -4,6 +4,9 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +19,9 @@ from bssl_tf.detection import run as detection_run
 from bssl_tf.detection.method import Detection
 from bssl_tf.detection.model import DetectorSpec, build_detector, load_detector
 from bssl_tf.detection.tflite import OUTPUTS, TfliteDetector
-from bssl_tf.errors import ConfigError, Interrupted
+from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers
+from bssl_tf.locks import InUse, alone, lock_in
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 from bssl_tf.training.phases import SettingsChanged
 from tests.detection.scenes import rectangles
@@ -72,6 +76,16 @@ def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_inte
     assert (folder / "scores.json").stat().st_mtime_ns == before
     with pytest.raises(SettingsChanged, match="--epochs: saved 2, now 4"):
         detection_run.train_detector(changed(config, "training", epochs=4))
+    for broken in ("{", "[]", '{"key": {}, "keras": 3}', '{"key": {}, "keras": {}, "tflite": {}, "parity": {}}'):
+        (folder / "scores.json").write_text(broken)
+        with pytest.raises(
+            UserError, match=r"scores.json.*: delete it, and the same command scores the detector again"
+        ):
+            detection_run.train_detector(config)
+    (folder / ".scores.json.ab12cd34.tmp").write_text("a killed process left this")
+    with alone(lock_in(folder), "this", ""), pytest.raises(InUse, match="--detector_name=detector is in use since"):
+        detection_run.train_detector(config)
+    assert (folder / ".scores.json.ab12cd34.tmp").exists()
 
     again = changed(config, "run", export=False, sheet_images=0, detector_name="again")
     train_phase = detection_run.train_phase
@@ -83,6 +97,26 @@ def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_inte
     whole, resumed = (load_detector(run.run.folder)[0].model.get_weights() for run in (config, again))
     for a, b in zip(whole, resumed, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_detector_of_16_bit_training_is_scored_in_32_bits(config):
+    config = changed(config, "run", export=False, sheet_images=0)
+    config = changed(config, "training", precision="mixed_bfloat16", epochs=1)
+    detection_run.train_detector(config)
+    assert tf.keras.mixed_precision.global_policy().name == "float32"
+    detector, facts = load_detector(config.run.folder)
+    assert facts["settings"]["precision"] == "mixed_bfloat16"
+    assert {weight.dtype for weight in detector.model.weights} == {tf.float32}
+    with pytest.raises(SettingsChanged, match="--precision: saved 'mixed_bfloat16', now 'float32'"):
+        detection_run.train_detector(changed(config, "training", precision="float32"))
+
+
+def test_two_devices_compute_what_one_does():
+    program = Path(__file__).parent / "mirrored_program.py"
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for what, deviation in json.loads(done.stdout.splitlines()[-1]).items():
+        assert deviation < 1e-5, what
 
 
 @pytest.mark.parametrize("layers", ["head", "layerwise"])
@@ -122,6 +156,10 @@ def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_pa
         "single folder name": changed(config, "run", detector_name="a/b"),
         "--test_dataset=coco:a,b is for --dataset=coco": changed(config, "training", test_dataset="coco:a,b"),
         "has no effect with adam": changed(config, "training", weight_decay=0.1),
+        "--distribution=mirrored cannot train --finetune_layers=layerwise": changed(
+            config, "training", distribution="mirrored", finetune_layers="layerwise"
+        ),
+        "needs at least two GPUs": changed(config, "training", distribution="mirrored"),
         "choose one of head, whole, layerwise": changed(config, "training", finetune_layers="all"),
     }
     for message, case in cases.items():

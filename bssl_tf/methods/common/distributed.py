@@ -27,6 +27,15 @@ def batch_mean(rows: tf.Tensor) -> tf.Tensor:
     return _reduce(MEAN, tf.reduce_mean(rows, axis=0))
 
 
+def replica_mean(value: tf.Tensor) -> tf.Tensor:
+    """Mean over the replicas of what each has computed from its own images; without several of them, the value.
+
+    What a sum over the own images is divided by in place of a sum over the global batch: the mean over the replicas
+    of these quotients, which is what they report and minimise, is the quotient of the sums over the global batch.
+    """
+    return _reduce(MEAN, value)
+
+
 def batch_variance(rows: tf.Tensor) -> tf.Tensor:
     """Variance over the global batch: (batch / n, …) → (…)."""
     return batch_mean(tf.square(rows - batch_mean(rows)))
