@@ -4,7 +4,6 @@ import json
 
 import pytest
 from absl import flags
-from rich.console import Console
 
 from benchmarks import finished_runs
 from benchmarks.detection import __main__ as command
@@ -96,9 +95,8 @@ def test_what_is_finished_is_not_done_again_and_what_has_no_backbone_waits(tmp_p
     monkeypatch.setattr(
         command, "execute", lambda run, place, backbone: done.append(run) or record(run, scores={"ap": [0.2]})
     )
-    console = Console(quiet=True)
-    assert command.work_through(runs, place, tmp_path / "records", console) == [supervised]
-    assert command.work_through(runs, place, tmp_path / "records", console) == [supervised]
+    assert command.work_through(runs, place, tmp_path / "records") == [supervised]
+    assert command.work_through(runs, place, tmp_path / "records") == [supervised]
     assert done == [scratch, simclr]
 
 

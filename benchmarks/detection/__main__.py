@@ -16,14 +16,14 @@ even on another machine: stop the command, and give it once more. What waits for
 
 from pathlib import Path
 
-from absl import app, flags
-from rich.console import Console
+from absl import flags
 
 from benchmarks.detection import records, tables
 from benchmarks.detection.execution import Place, execute
 from benchmarks.detection.plan import BACKBONES, SCENES, SCRATCH, Run, queue
 from benchmarks.methods import records as pretraining_records
 from benchmarks.report import Result
+from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import UserError
 
 PARTS = ("detectors", "labels", "students")
@@ -57,7 +57,7 @@ def planned(chosen: dict) -> list[Run]:
     return queue(PARTS_FLAG.value, ONLY.value, numbers, seeds, chosen)
 
 
-def work_through(runs: list[Run], place: Place, folder: Path, console: Console) -> list[Run]:
+def work_through(runs: list[Run], place: Place, folder: Path) -> list[Run]:
     """Execute what is not finished; return what waits for its backbone."""
     missing, waiting = [run for run in runs if records.load(run, folder) is None], []
     console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished")
@@ -77,10 +77,10 @@ def work_through(runs: list[Run], place: Place, folder: Path, console: Console) 
     return waiting
 
 
-def main(argv: list[str]) -> None:
-    console, chosen = Console(), pretraining_records.chosen()
+def main() -> None:
+    chosen = pretraining_records.chosen()
     place = Place(Path(WORKDIR.value), DATA_DIR.value, Path(PRETRAINED.value))
-    waiting = work_through(planned(chosen), place, records.FOLDER, console)
+    waiting = work_through(planned(chosen), place, records.FOLDER)
     found = tables.all_tables(chosen)
     if found:
         command = (
@@ -104,4 +104,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

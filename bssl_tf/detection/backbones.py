@@ -33,13 +33,13 @@ def backbone_folder(settings: DetectorSettings, workdir: str) -> Path:
     )
 
 
-def starting_spec(folder: Path, image_size: int, channels: int) -> BackboneSpec:
-    """The description of the backbone in `folder`, at another image size.
+def starting_spec(folder: Path, image_size: int, channels: int, is_random: bool) -> BackboneSpec:
+    """The description of the backbone in `folder`, at another image size; of a random one nothing else is needed.
 
     Raises:
         ConfigError: the network takes images of other channels, or its weights are not binary yet.
     """
-    spec = read_spec(folder)
+    spec = read_spec(folder, with_weights=not is_random)
     if spec.mode == BINARY_ACTIVATIONS:
         raise ConfigError(f"{folder} holds a backbone of stage 1, whose weights are float: name one of stage 2.")
     if spec.channels != channels:

@@ -137,8 +137,9 @@ def _train(
     image_size, channels = image_of(config.data, train)
     steps = steps_per_epoch(train.source, training.batch_size)
     tf.keras.utils.set_random_seed(seed)
-    backbone_spec = starting_spec(folder, image_size, channels)
-    backbone = starting_backbone(folder, backbone_spec, is_random=config.detector.backbone == RANDOM)
+    is_random = config.detector.backbone == RANDOM
+    backbone_spec = starting_spec(folder, image_size, channels, is_random)
+    backbone = starting_backbone(folder, backbone_spec, is_random)
     tf.keras.utils.set_random_seed(seed + 1)  # neck and head start alike, whatever the backbone drew
     spec = DetectorSpec(
         backbone_spec,

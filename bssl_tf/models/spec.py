@@ -118,10 +118,15 @@ class BackboneSpec:
             raise UserError(f"not the description of a backbone ({error})") from error
 
 
-def read_spec(folder: str | os.PathLike) -> BackboneSpec:
-    """The description alone of what `save_backbone` wrote; raises as `load_backbone` does."""
+def read_spec(folder: str | os.PathLike, with_weights: bool = True) -> BackboneSpec:
+    """The description alone of what `save_backbone` wrote; raises as `load_backbone` does.
+
+    Args:
+        folder: of the backbone.
+        with_weights: whether its weights have to be there.
+    """
     folder = Path(folder)
-    for file in (SPEC_FILE, WEIGHTS_FILE):
+    for file in (SPEC_FILE, WEIGHTS_FILE) if with_weights else (SPEC_FILE,):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no backbone: {file} is missing.")
     try:

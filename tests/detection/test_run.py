@@ -16,6 +16,7 @@ from bssl_tf.config.data import DataSettings
 from bssl_tf.config.detection import DetectionConfig, DetectionRunSettings, DetectionTrainingSettings, DetectorSettings
 from bssl_tf.deploy.metadata import read_metadata
 from bssl_tf.detection import run as detection_run
+from bssl_tf.detection.backbones import starting_backbone, starting_spec
 from bssl_tf.detection.method import Detection
 from bssl_tf.detection.model import DetectorSpec, build_detector, load_detector
 from bssl_tf.detection.tflite import OUTPUTS, TfliteDetector
@@ -165,3 +166,11 @@ def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_pa
     for message, case in cases.items():
         with pytest.raises(ConfigError, match=message):
             detection_run.train_detector(case)
+
+
+def test_a_random_backbone_needs_its_description_only(tmp_path):
+    (tmp_path / "backbone.json").write_text(SPEC.to_json())
+    spec = starting_spec(tmp_path, 64, 1, is_random=True)
+    assert starting_backbone(tmp_path, spec, is_random=True).input_shape == (None, 64, 64, 1)
+    with pytest.raises(FileNotFoundError, match="backbone.weights.h5 is missing"):
+        starting_spec(tmp_path, 64, 1, is_random=False)
