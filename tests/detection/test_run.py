@@ -113,8 +113,8 @@ def test_a_detector_of_16_bit_training_is_scored_in_32_bits(config):
 
 
 def test_two_devices_compute_what_one_does():
-    program = Path(__file__).parent / "mirrored_program.py"
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tests.detection.mirrored_program"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     for what, deviation in json.loads(done.stdout.splitlines()[-1]).items():
         assert deviation < 1e-5, what
