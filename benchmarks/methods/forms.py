@@ -80,6 +80,7 @@ FORMS = {
     ),
     "memory": _variant("memory of 1024 past targets", "memory", "memory_size=1024"),
     "own_views": _variant("½ contrastive term between own views", "own_views", "contrastive=0.5"),
+    "both": _variant("balanced and contrast, half each", "both"),
     "averaged": _variant("average of latent weights, 0.98", "averaged", "momentum=0.98"),
     "local_crops": _variant(
         "two local crops of 14 pixels",

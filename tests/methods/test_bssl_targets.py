@@ -118,7 +118,7 @@ def test_a_constant_target_is_the_best_for_joint_and_the_worst_otherwise():
 
 
 @pytest.mark.parametrize("target", REPORTED)
-@pytest.mark.parametrize("case", ["one image", "dead features", "constant teacher", "bfloat16"])
+@pytest.mark.parametrize("case", ["one image", "dead features", "constant teacher", "mixed_bfloat16", "mixed_float16"])
 def test_loss_and_gradients_stay_finite(target, case):
     views, teacher = two_views(1 if case == "one image" else 8), dense_backbone(seed=1)
     if case == "dead features":
@@ -126,7 +126,7 @@ def test_loss_and_gradients_stay_finite(target, case):
     if case == "constant teacher":
         teacher = tf.keras.Model(teacher.inputs, teacher.output * 0.0 + 3.0)
     try:
-        tf.keras.mixed_precision.set_global_policy("mixed_bfloat16" if case == "bfloat16" else "float32")
+        tf.keras.mixed_precision.set_global_policy(case if case.startswith("mixed") else "float32")
         model = bssl(target, teacher)
     finally:
         tf.keras.mixed_precision.set_global_policy("float32")

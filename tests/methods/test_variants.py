@@ -23,7 +23,7 @@ def plain():
     return Bssl(dense_backbone(seed=1), dense_backbone(), pseudo_classes=16)
 
 
-@pytest.mark.parametrize("name", ["memory", "own_views", "averaged", "local_crops"])
+@pytest.mark.parametrize("name", ["memory", "own_views", "both", "averaged", "local_crops"])
 def test_every_variant_is_a_method_that_learns(name):
     assert description(VARIANTS + name).compares_images
     first, last = (fit(variant(name), *[(two_views(),)] * steps)["loss"] for steps in (1, 20))
@@ -46,6 +46,17 @@ def test_own_views_add_half_of_their_contrastive_loss():
     between = tf.reduce_mean(nt_xent(*outputs, 0.1)).numpy()
     expected = plain().loss_terms(views, training=False)["loss"].numpy() + 0.5 * between
     assert model.loss_terms(views, training=False)["loss"].numpy() == pytest.approx(expected, rel=1e-4)
+
+
+def test_both_is_the_mean_of_both_targets():
+    views, losses = two_views(), []
+    for target in ("balanced", "contrast"):
+        tf.keras.utils.set_random_seed(0)
+        model = Bssl(dense_backbone(seed=1), dense_backbone(), pseudo_classes=16, target=target)
+        losses.append(model.loss_terms(views, training=False)["loss"].numpy())
+    own = plain().loss_terms(views, training=False)["target_loss"].numpy()
+    expected = (losses[0] - own + losses[1]) / 2 + own
+    assert variant("both").loss_terms(views, training=False)["loss"].numpy() == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_stage_ends_with_the_average_of_its_weights():
