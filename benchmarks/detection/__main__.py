@@ -60,7 +60,8 @@ def planned(chosen: dict) -> list[Run]:
 def work_through(runs: list[Run], place: Place, folder: Path) -> list[Run]:
     """Execute what is not finished; return what waits for its backbone."""
     missing, waiting = [run for run in runs if records.load(run, folder) is None], []
-    console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished")
+    if runs:
+        console.print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished")
     for number, run in enumerate(missing, start=1):
         backbone = place.backbone(run)
         if backbone is None:

@@ -183,8 +183,8 @@ def _training_data(
     training, strategy = config.training, tf.distribute.get_strategy()
 
     def batches_from(step: int) -> tf.data.Dataset:
-        return strategy.distribute_datasets_from_function(
-            lambda context: training_batches(
+        def share(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            batches = training_batches(
                 train,
                 image_size=image_size,
                 channels=channels,
@@ -195,7 +195,10 @@ def _training_data(
                 start_step=step,
                 replicas=context.num_replicas_in_sync,
             )
-        )
+            # Of data without an end the devices need not find out, at every step, whether all have some left.
+            return batches.repeat() if context.num_replicas_in_sync > 1 else batches
+
+        return strategy.distribute_datasets_from_function(share)
 
     every = max(1, train.source.num_examples // _PROBE_IMAGES)
     probe = next(iter(evaluation_batches(train, image_size=image_size, channels=channels, every=every)))

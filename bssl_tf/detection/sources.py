@@ -4,7 +4,6 @@ tfds:voc/2007   tfds:voc/2012   tfds:coco/2017   tfds:fashion_scenes
 coco:ANNOTATIONS.json,IMAGES
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,16 @@ from bssl_tf.data.sources.folder import FolderSource
 from bssl_tf.data.sources.folder_scan import scan_folder
 from bssl_tf.data.sources.image_files import ImageInfo
 from bssl_tf.detection.annotations import AnnotatedImages, AnnotationReport, RawImage, clean
+from bssl_tf.errors import UserError
+from bssl_tf.files import read_json
 
 _IGNORED_FEATURES = ("is_difficult", "is_crowd")
+_COCO: dict[str, dict[str, Any]] = {
+    "images": {"id": (int, str), "file_name": str},
+    "annotations": {"image_id": (int, str), "category_id": (int, str), "bbox": list},
+    "categories": {"id": (int, str), "name": str},
+}
+"""What is used of COCO's JSON, and of which types it is."""
 
 
 def load_annotated(
@@ -103,7 +110,7 @@ def _from_coco(
     content = _parsed(Path(file).expanduser(), f"{flag}={text}")
     scan = scan_folder(Path(folder).expanduser(), cache_dir)
     report = AnnotationReport(f"coco:{file}")
-    categories = sorted(content["categories"], key=lambda each: each["id"])
+    categories = sorted(content["categories"], key=lambda each: (isinstance(each["id"], str), each["id"]))
     class_of = {category["id"]: place for place, category in enumerate(categories)}
     entries = {entry["id"]: entry for entry in content["images"]}
     objects: dict[Any, list[dict]] = {}
@@ -163,33 +170,39 @@ def _raw_image(path: str, info: ImageInfo, objects: list[dict], class_of: dict[A
     )
 
 
-def _parsed(path: Path, flag: str) -> dict:
+def _parsed(path: Path, flag: str) -> dict[str, Any]:
     """COCO's JSON, as far as it is used here.
 
     Raises:
-        DataError: no such file, no JSON, or a part is missing.
+        DataError: no such file, no JSON, a part is missing, or a value is none that can stand there.
     """
+    remedy = (
+        "give COCO's form: images (id, file_name), annotations (image_id, category_id, bbox), categories (id, name)"
+    )
     try:
-        content = json.loads(path.read_text())
-        for part, fields in {
-            "images": ("id", "file_name"),
-            "annotations": ("image_id", "category_id", "bbox"),
-            "categories": ("id", "name"),
-        }.items():
-            for entry in content[part]:
-                for name in fields:
-                    entry[name]
-        if any(len(entry["bbox"]) != 4 for entry in content["annotations"]):
-            raise ValueError("a bbox has other than four numbers: x, y, width, height")
+        content = read_json(path, dict, remedy)
     except OSError as error:
         raise DataError(f"{flag}: {path} cannot be read ({error.strerror}).") from None
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{flag}: {path} is not in COCO's form; it lacks {error}. It needs images (id, file_name), annotations "
-            "(image_id, category_id, bbox) and categories (id, name)."
-        ) from None
-    except ValueError as error:
-        raise DataError(f"{flag}: {path} is not in COCO's form ({error}).") from None
+    except UserError as error:
+        raise DataError(f"{flag}: {error}") from None
+    for part, fields in _COCO.items():
+        entries = content.get(part)
+        if not isinstance(entries, list):
+            raise DataError(f"{flag}: {path} holds no list {part}: {remedy}.")
+        for place, entry in enumerate(entries):
+            for name, kind in fields.items():
+                value = entry.get(name) if isinstance(entry, dict) else None
+                if not isinstance(value, kind) or (name == "bbox" and not _is_box(value)):
+                    shown = "missing" if value is None else f"{str(value)[:40]!r}"
+                    raise DataError(f"{flag}: {path}: {name} of {part}[{place}] is {shown}: {remedy}.")
     if not content["categories"]:
         raise DataError(f"{flag}: {path} lists no categories.")
     return content
+
+
+def _is_box(value: list[Any]) -> bool:
+    """Four numbers: x, y, width, height. What is not finite is counted later, as a box without area."""
+    try:
+        return len([float(each) for each in value if isinstance(each, int | float)]) == len(value) == 4
+    except OverflowError:
+        return False

@@ -160,9 +160,14 @@ def test_crowds_are_neither_learned_nor_lost(coco):
     [
         (lambda c: c["annotations"].clear(), "nothing to learn from"),
         (lambda c: c["categories"].clear(), "lists no categories"),
-        (lambda c: c.pop("images"), "lacks 'images'"),
-        (lambda c: c["annotations"][0].pop("bbox"), "lacks 'bbox'"),
-        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "other than four numbers"),
+        (lambda c: c.pop("images"), "holds no list images: give COCO's form"),
+        (lambda c: c["annotations"][0].pop("bbox"), r"bbox of annotations\[0\] is missing"),
+        (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), r"bbox of annotations\[0\] is '\[1, 2, 3\]'"),
+        (lambda c: c["annotations"][1].update(bbox=[1, 2, 3, "4"]), r"bbox of annotations\[1\] is"),
+        (lambda c: c["annotations"][1].update(bbox=[1, 2, 3, 10**400]), r"bbox of annotations\[1\] is"),
+        (lambda c: c["annotations"][0].update(category_id=[1]), r"category_id of annotations\[0\] is '\[1\]'"),
+        (lambda c: c["images"][0].update(file_name={}), r"file_name of images\[0\] is '{}'"),
+        (lambda c: c["categories"].insert(0, "cat"), r"id of categories\[0\] is missing"),
         (lambda c: c["images"].clear(), "no image is left"),
     ],
 )
