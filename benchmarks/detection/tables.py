@@ -86,7 +86,7 @@ def files(chosen: dict, folder: Path = records.FOLDER) -> Table:
         )
     columns = (
         *("detector", "AP, Keras %", "AP, file %", "images that agree %", "of nudged Keras %", "median deviation"),
-        *("bytes", "operators", "binary share of MACs %", "conversion, s"),
+        *("bytes", "operators", "binary share of MACs %", "conversion, processor s"),
     )
     note = (
         f"With a name of a method: reactnet_small of {max(SCENES)} scenes, {TEST_SCENES} test scenes. Other networks: "
