@@ -5,10 +5,13 @@ and Rich's markup means nothing, but for a styled word at the very beginning of 
 """
 
 import codecs
+import contextlib
 import re
+import signal
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from rich.console import Console
@@ -16,6 +19,7 @@ from rich.text import Text
 
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import is_disk_full
+from bssl_tf.flag_errors import flag_error
 
 _LONGEST_NAME = 300
 _SPECIAL = re.compile(
@@ -76,7 +80,7 @@ def run_entry_point(
 ) -> None:
     """Parse flags, run `main`, and turn expected errors into one clear line and exit status 1 or 2.
 
-    Bad settings exit with 2, anything that failed later with 1, an interruption with 130.
+    Bad settings exit with 2, anything that failed later with 1, an interruption with 130, SIGTERM with 143.
 
     Args:
         main: the command.
@@ -102,6 +106,8 @@ def run_entry_point(
             if not is_disk_full(error):
                 raise
             _fail(_disk_full(error), 1)
+        except Terminated:
+            _fail("stopped by SIGTERM. What was finished is kept, and the same command goes on from there.", 143)
         except KeyboardInterrupt:
             _fail("interrupted. What was finished is kept, and the same command goes on from there.", 130)
 
@@ -114,7 +120,32 @@ def run_entry_point(
         arguments = sys.argv[1:] if expand is None else expand(sys.argv[1:])
     except ConfigError as error:
         _fail(str(error), 2)
-    app.run(guarded, argv=[sys.argv[0], *arguments])
+    with _sigterm_as_interruption():
+        app.run(guarded, argv=[sys.argv[0], *arguments], flags_parser=_parsed)
+
+
+def _parsed(arguments: list[str]) -> list[str]:
+    """What is left of a command line, its flags being parsed."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, UnicodeDecodeError) as error:
+        _fail(flag_error(error, flags.FLAGS), 2)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where nothing else waits for it: whatever ends in order on Ctrl-C does so now, too."""
+
+
+@contextlib.contextmanager
+def _sigterm_as_interruption() -> Iterator[None]:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _disk_full(error: Exception) -> str:
@@ -134,6 +165,6 @@ def print_warning(message: str) -> None:
     PlainConsole(stderr=True).print(f"[bold yellow]warning:[/] {message}")
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     print_error(message)
     sys.exit(status)

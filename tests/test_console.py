@@ -1,6 +1,7 @@
 """What is printed may come from files of anybody, and go to any terminal."""
 
 import io
+import signal
 import subprocess
 import sys
 
@@ -62,3 +63,22 @@ def test_a_name_that_a_library_cannot_take_is_told_in_one_line():
     program = "from bssl_tf.console import run_entry_point\nrun_entry_point(lambda: 'caf\\udce9'.encode(), '')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith(r"error: caf\udce9 has bytes that are no UTF-8"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "number, status, said", [(signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGINT, 130, "interrupted")]
+)
+def test_signals_end_a_command_with_a_line(number, status, said):
+    program = (
+        "import time\nfrom bssl_tf.console import run_entry_point\n"
+        "def main(): print('works', flush=True); time.sleep(60)\n"
+        "run_entry_point(main, '')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "works\n"
+    process.send_signal(number)
+    err = process.communicate()[1]
+    assert process.returncode == status
+    assert err == f"error: {said}. What was finished is kept, and the same command goes on from there.\n"

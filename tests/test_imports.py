@@ -20,7 +20,7 @@ LAYERS = (
     ("models",),
     ("device",),
     ("losses", "balancing", "progress"),
-    ("console", "native_logs", "locks"),
+    ("console", "flag_errors", "native_logs", "locks"),
     ("files", "file_sets", "npz_files", "errors", "_lazy", "_legacy_keras"),
 )
 """From the top down: a package may import those of the layers below it."""
