@@ -128,7 +128,12 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     r"""Write UTF-8; bytes of a file name that are none become ``\udc..``, which JSON reads back as they were."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, encoded(text))
+
+
+def encoded(text: str) -> bytes:
+    """As `write_text` writes it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,6 +6,7 @@ print(report.markdown())
 
 import platform
 from pathlib import Path
+from typing import Any
 
 from bssl_tf.console import console
 from bssl_tf.device.adb import AdbShell
@@ -14,7 +15,9 @@ from bssl_tf.device.ssh import SshShell
 from bssl_tf.device.timing import DeviceReport, time_on
 from bssl_tf.device.tool import Shell, ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
-from bssl_tf.files import fingerprint, read_json, write_bytes, write_json, write_text
+from bssl_tf.file_sets import finish_set, write_set
+from bssl_tf.files import encoded, fingerprint, json_text, read_json, write_bytes
+from bssl_tf.locks import alone, lock_beside
 from bssl_tf.models.spec import SPEC_FILE
 from bssl_tf.native_logs import import_tensorflow
 from bssl_tf.runs import Workdir
@@ -41,15 +44,18 @@ def benchmark(
     """
     if not file.is_file():
         raise ConfigError(f"--output={file} does not exist: convert first, with the same command without --benchmark.")
-    machine, warning = _machine(target, tool, device, tool_arguments)
-    console.print(f"timing {file} on {machine.description}", markup=False)
-    files = {file.name: file}
-    if workdir:
-        files["its float twin"] = _twin(workdir, file)
-    else:
-        console.print("without --workdir there is no float twin to compare with")
-    report = time_on(machine, files, warning=warning, log=console.print)
-    _add_to_report(file, report)
+    with alone(lock_beside(file), f"--output={file}", "name another --output"):
+        finish_set(file)
+        earlier = _facts(file)
+        machine, warning = _machine(target, tool, device, tool_arguments)
+        console.print(f"timing {file} on {machine.description}", markup=False)
+        files = {file.name: file}
+        if workdir:
+            files["its float twin"] = _twin(workdir, file)
+        else:
+            console.print("without --workdir there is no float twin to compare with")
+        report = time_on(machine, files, warning=warning, log=console.print)
+        _add_to_report(file, earlier, report)
     return report
 
 
@@ -89,10 +95,16 @@ def _twin(workdir: Path, file: Path) -> Path:
     return twin
 
 
-def _add_to_report(file: Path, report: DeviceReport) -> None:
-    """Put the times into the report of the file; those of an earlier benchmark are replaced."""
+def _facts(file: Path) -> dict[str, Any]:
+    """The report for programs that lies beside a file."""
+    facts = file.with_suffix(".json")
+    return read_json(facts, dict, "convert again, with --overwrite") if facts.exists() else {"file": file.name}
+
+
+def _add_to_report(file: Path, earlier: dict[str, Any], report: DeviceReport) -> None:
+    """Put the times into both reports of the file, as one; those of an earlier benchmark are replaced."""
     facts, text = file.with_suffix(".json"), file.with_suffix(".md")
-    content = read_json(facts, dict, "convert again, with --overwrite") if facts.exists() else {"file": file.name}
-    write_json(facts, content | {"device": report.as_dict()})
-    before = text.read_text().split(_HEADING)[0] if text.exists() else f"# {file.name}\n"
-    write_text(text, before + _HEADING + report.markdown() + "\n")
+    before = text.read_text(encoding="utf-8").split(_HEADING)[0] if text.exists() else f"# {file.name}\n"
+    markdown = before + _HEADING + report.markdown() + "\n"
+    content = json_text(earlier | {"device": report.as_dict()})
+    write_set(file, {facts.name: encoded(content), text.name: encoded(markdown)})

@@ -26,7 +26,7 @@ from bssl_tf.deploy.finished_export import finished_export
 from bssl_tf.deploy.subjects import Subject, subject_of
 from bssl_tf.errors import ConfigError
 from bssl_tf.file_sets import finish_set, write_set
-from bssl_tf.files import check_writable, json_text
+from bssl_tf.files import check_writable, encoded, json_text
 from bssl_tf.locks import alone, lock_beside
 from bssl_tf.native_logs import import_tensorflow
 
@@ -169,7 +169,7 @@ def _export(
         fewest_bytes=fewest_bytes(folded),
     )
     papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
-    write_set(path, {path.name: content, **{name: paper.encode() for name, paper in papers.items()}})
+    write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
     return report
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bssl_tf import file_sets
+from bssl_tf.deploy.benchmark import benchmark
 from bssl_tf.device.adb import AdbShell
 from bssl_tf.device.machine import DeviceError
 from bssl_tf.device.timing import time_on
 from bssl_tf.device.tool import ToolMachine, check_tool
+from bssl_tf.errors import DiskFull, UserError
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 ARM64_PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00"
@@ -72,6 +75,30 @@ def test_one_command_from_file_to_report(adb, tool, model):
     assert facts["device"]["machine"] == "Test Double, Android 13, arm64-v8a"
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0 and model.with_suffix(".md").read_text().count("Time on the device") == 1
+
+
+def test_both_reports_get_the_times_or_neither(adb, tool, model, monkeypatch):
+    adb()
+    for suffix, text in ((".md", "# model.tflite\n"), (".json", '{"bytes": 8}')):
+        model.with_suffix(suffix).write_text(text)
+    write = file_sets.write_bytes
+
+    def until_full(path, content):
+        if path.suffix == ".md":
+            raise DiskFull("the disk is full")
+        write(path, content)
+
+    monkeypatch.setattr(file_sets, "write_bytes", until_full)
+    with pytest.raises(DiskFull):
+        benchmark(model, "android", tool=str(tool))
+    assert model.with_suffix(".md").read_text() == "# model.tflite\n"
+    assert model.with_suffix(".json").read_text() == '{"bytes": 8}'
+
+
+def test_a_damaged_report_is_told_before_anything_is_timed(model):
+    model.with_suffix(".json").write_text("{")
+    with pytest.raises(UserError, match="model.json is damaged"):
+        benchmark(model, "android", tool="none")
 
 
 def test_the_twin_stands_beside_the_file(adb, tool, model):
