@@ -129,6 +129,12 @@ class BsslSettings:
         values["standardise"] = values["standardise"] == "yes"
         return values | {"balance": CosineBalance(total_steps, *ends)}
 
+    def parameters(self, student: int, teacher: int | None) -> dict[str, int]:
+        """Flag and value → parameters of the classifiers, of two layers each: l_φ, and g_θ where its input is known."""
+        inputs = [width for width in (student, teacher) if width is not None]
+        classes = self.pseudo_classes
+        return {f"--pseudo_classes={classes}": sum(width * classes + classes**2 for width in inputs)}
+
     def for_dry_run(self) -> "BsslSettings":
         """The same with few pseudo-classes."""
         return dataclasses.replace(self, pseudo_classes=min(self.pseudo_classes, 64))

@@ -30,6 +30,9 @@ class MethodGroup(Protocol):
     def options(self, total_steps: int) -> dict[str, Any]:
         """Keyword arguments of the method's constructor, for a phase of so many steps."""
 
+    def parameters(self, student: int, teacher: int | None) -> dict[str, int]:
+        """As `ChosenMethod.parameters`."""
+
     def resolved(self) -> dict[str, Any]:
         """Name → value of all that shapes the result; shorthands replaced by what they stand for."""
 
@@ -86,6 +89,18 @@ class ChosenMethod:
     def options(self, total_steps: int) -> dict[str, Any]:
         """Keyword arguments of its constructor, besides the ingredients."""
         return self.description.parsed(self.text, self.flag) if self.group is None else self.group.options(total_steps)
+
+    def parameters(self, student: int, teacher: int | None) -> dict[str, int]:
+        """What trains beside the student, as far as a setting can make it large: to refuse what cannot fit.
+
+        Args:
+            student: length of its features.
+            teacher: length of the teacher's; None where it is not known yet.
+
+        Returns:
+            Flag and value → parameters that are there because of it, at least. Empty for methods without a group.
+        """
+        return {} if self.group is None else self.group.parameters(student, teacher)
 
     def resolved(self) -> dict[str, Any]:
         """Settings that shape its result, by the name they are saved under."""

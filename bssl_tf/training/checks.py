@@ -1,40 +1,40 @@
 """What is found out before the first phase, not after hours: that later phases work with these images and settings."""
 
-from pathlib import Path
-
 from bssl_tf.config.chosen_method import ChosenMethod
 from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
-from bssl_tf.data import load_source, steps_per_epoch
+from bssl_tf.data import steps_per_epoch
 from bssl_tf.errors import ConfigError
 from bssl_tf.models import build_backbone
-from bssl_tf.models.choices import TEACHERS
-from bssl_tf.training.memory import check_memory
+from bssl_tf.training.memory import check_memory, planned_networks
 from bssl_tf.training.multi_worker.strategy import Distribution
 from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
 from bssl_tf.training.stages import STAGE_MODES, FrozenTeacher
 
 
-def check_requested(config: Config, image_size: int, workdir: Path, distribution: Distribution) -> None:
+def check_requested(config: Config, image_size: int, images: int, distribution: Distribution) -> None:
     """What a dry run, on few images and in small batches, would not find out; with all images it is as good.
 
     Args:
         config: the settings as requested.
         image_size: that the networks see.
-        workdir: where a folder's checked files are remembered.
+        images: number of training images as requested.
         distribution: the devices.
 
     Raises:
         UserError: the run would not fit into the memory, or has fewer images than a batch.
     """
-    check_memory(config, image_size, distribution.replicas)
-    if config.run.dry_run:
-        source = load_source(config.data, "train", workdir)
-        if config.run.task != "student" and config.teacher.teacher in TEACHERS:
-            steps_per_epoch(source, config.pretraining.teacher_batch_size, "--teacher_batch_size")
-        if config.run.task != "teacher":
-            steps_per_epoch(source, config.optimizer.batch_size)
+    networks = planned_networks(config)
+    check_memory(networks, image_size, config.compute.precision, distribution.replicas)
+    batches = [network.batch_flag for network in networks if network.phases]
+    too_large = [flag for flag in batches if int(flag.partition("=")[2]) > images]
+    if too_large:
+        smaller = " ".join(f"{flag.partition('=')[0]}={images}" for flag in too_large)
+        raise ConfigError(
+            f"{' and '.join(too_large)}: --dataset={config.data.dataset} has only {images} images to train on. Give "
+            f"{smaller}, or less, or more images."
+        )
 
 
 def check_same_data(dataset: str, data: RunData, distribution: Distribution) -> None:

@@ -6,9 +6,11 @@ needs. A run that is refused would not have fitted; one that is not refused may 
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
 from bssl_tf.console import print_warning
 from bssl_tf.errors import ConfigError
@@ -71,58 +73,101 @@ def network_size(name: str, *, width: int, depth: int, stages: int, dense: int =
     return NetworkSize(size.parameters + size.features * dense, dense, size.maps)
 
 
-def network_sizes(config: Config) -> tuple[NetworkSize, NetworkSize | None]:
-    """Of student and teacher; None for a teacher that comes from elsewhere."""
-    student, teacher = config.student, config.teacher
-    of_student = network_size(
-        student.student,
-        width=student.student_width,
-        depth=student.student_depth,
-        stages=student.student_stages,
-        dense=student.student_dense,
-    )
-    if teacher.teacher not in TEACHERS:
-        return of_student, None
-    of_teacher = network_size(
-        teacher.teacher, width=teacher.teacher_width, depth=teacher.teacher_depth, stages=teacher.teacher_stages
-    )
-    return of_student, of_teacher
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network of a run, and what trains with it.
+
+    Attributes:
+        flag: that names it, with its value.
+        size: its size.
+        phases: in which it is trained, each with checkpoints of its own; 0: it is frozen.
+        batch_flag: that names the images in a step, with its value.
+        images: that are in the networks at once.
+        beside: flag and value → parameters that are trained beside it.
+    """
+
+    flag: str
+    size: NetworkSize
+    phases: int
+    batch_flag: str
+    images: float
+    beside: Mapping[str, int]
+
+    @property
+    def parameters(self) -> int:
+        """Its own and those beside it."""
+        return self.size.parameters + sum(self.beside.values())
 
 
-def memory_needed(config: Config, image_size: int, replicas: int = 1) -> dict[str, int]:
+def planned_networks(config: Config) -> list[PlannedNetwork]:
+    """What a configuration trains or runs: the teacher, if it is built here, and the student."""
+    networks, task, width_of_teacher = [], config.run.task, None
+    pretraining, teacher = config.pretraining, config.teacher
+    if teacher.teacher in TEACHERS and (task == "teacher" or config.student_method.needs("teacher")):
+        size = network_size(
+            teacher.teacher, width=teacher.teacher_width, depth=teacher.teacher_depth, stages=teacher.teacher_stages
+        )
+        width_of_teacher = size.features
+        networks.append(
+            PlannedNetwork(
+                _flag_of_network("teacher", teacher),
+                size,
+                0 if task == "student" else 1,
+                f"--teacher_batch_size={pretraining.teacher_batch_size}",
+                2 * pretraining.teacher_batch_size,
+                {},
+            )
+        )
+    optimizer, student = config.optimizer, config.student
+    if task != "teacher":
+        size = network_size(
+            student.student,
+            width=student.student_width,
+            depth=student.student_depth,
+            stages=student.student_stages,
+            dense=student.student_dense,
+        )
+        networks.append(
+            PlannedNetwork(
+                _flag_of_network("student", student),
+                size,
+                len(config.stage_numbers),
+                f"--batch_size={optimizer.batch_size}",
+                2 * optimizer.batch_size / optimizer.micro_batches,
+                config.student_method.parameters(size.features, width_of_teacher),
+            )
+        )
+    return networks
+
+
+def memory_needed(
+    networks: Sequence[PlannedNetwork], image_size: int, precision: str, replicas: int = 1
+) -> dict[str, int]:
     """Flag and value → bytes that training takes because of it, at least.
 
     Args:
-        config: the run's.
+        networks: of the run.
         image_size: height and width that the networks see.
+        precision: as the flag --precision.
         replicas: devices that share a batch.
     """
-    student, teacher = network_sizes(config)
-    bytes_of_maps = _FLOAT if config.compute.precision == "float32" else _FLOAT // 2
-    optimizer, pretraining = config.optimizer, config.pretraining
-    needed = {}
-    if config.run.task != "teacher":
-        rows = 2 * optimizer.batch_size / optimizer.micro_batches / replicas
-        needed[_flag_of_network("student", config)] = student.parameters * _TRAINED
-        needed[f"--batch_size={optimizer.batch_size}"] = int(rows * image_size**2 * student.maps * bytes_of_maps)
-        if config.method.method == "bssl":
-            classes = _classifiers(config, student, teacher) * _TRAINED
-            needed[f"--pseudo_classes={config.bssl.pseudo_classes}"] = classes
-    if teacher is not None:
-        needed[_flag_of_network("teacher", config)] = teacher.parameters * _FLOAT
-        if config.run.task != "student":
-            rows = 2 * pretraining.teacher_batch_size / replicas
-            needed[f"--teacher_batch_size={pretraining.teacher_batch_size}"] = int(
-                rows * image_size**2 * teacher.maps * bytes_of_maps
-            )
+    bytes_of_maps, needed = _FLOAT if precision == "float32" else _FLOAT // 2, {}
+    for network in networks:
+        needed[network.flag] = network.size.parameters * (_TRAINED if network.phases else _FLOAT)
+        needed |= {flag: count * _TRAINED for flag, count in network.beside.items()}
+        if network.phases:
+            numbers = network.images / replicas * image_size**2 * network.size.maps
+            needed[network.batch_flag] = int(numbers * bytes_of_maps)
     return needed
 
 
-def check_memory(config: Config, image_size: int, replicas: int = 1) -> None:
-    """Raises:
-    ConfigError: this machine's memory is too small; names the flag that takes most of it.
+def check_memory(networks: Sequence[PlannedNetwork], image_size: int, precision: str, replicas: int = 1) -> None:
+    """Arguments as of `memory_needed`.
+
+    Raises:
+        ConfigError: this machine's memory is too small; names the flag that takes most of it.
     """
-    needed, there = memory_needed(config, image_size, replicas), memory_of_machine()
+    needed, there = memory_needed(networks, image_size, precision, replicas), memory_of_machine()
     flag, most = max(needed.items(), key=lambda item: item[1])
     if there is None or most <= there:
         return
@@ -137,22 +182,16 @@ def check_memory(config: Config, image_size: int, replicas: int = 1) -> None:
     )
 
 
-def disk_needed(config: Config) -> int:
-    """Bytes of the checkpoints and weights of all phases that the configuration asks for, at least."""
-    student, teacher = network_sizes(config)
+def disk_needed(networks: Sequence[PlannedNetwork]) -> int:
+    """Bytes of the checkpoints and weights of all phases in which networks are trained, at least."""
     per_parameter = _SAVED * _CHECKPOINTS + _FLOAT
-    phases = len(config.stage_numbers) if config.run.task != "teacher" else 0
-    heads = _classifiers(config, student, teacher) if config.method.method == "bssl" else 0
-    needed = phases * (student.parameters + heads) * per_parameter
-    if teacher is not None and config.run.task != "student":
-        needed += teacher.parameters * per_parameter
-    return needed
+    return sum(network.phases * network.parameters * per_parameter for network in networks)
 
 
-def warn_of_disk(config: Config, workdir: Path) -> None:
+def warn_of_disk(networks: Sequence[PlannedNetwork], workdir: Path) -> None:
     """Warn where the checkpoints will not fit; what is there of an earlier session counts as fitted."""
     there = sum(path.stat().st_size for path in workdir.glob("*/checkpoints/*") if path.is_file())
-    needed, free = disk_needed(config) - there, shutil.disk_usage(workdir).free
+    needed, free = disk_needed(networks) - there, shutil.disk_usage(workdir).free
     if needed > free:
         print_warning(
             f"checkpoints and weights take {size_text(needed)} at least, and {size_text(free)} are free in {workdir}: "
@@ -174,16 +213,9 @@ def memory_of_machine() -> int | None:
         return found
 
 
-def _classifiers(config: Config, student: NetworkSize, teacher: NetworkSize | None) -> int:
-    """Parameters of BSSL's classifiers, of two layers each."""
-    classes = config.bssl.pseudo_classes
-    inputs = student.features + (teacher.features if teacher is not None else 0)
-    return inputs * classes + (2 if teacher is not None else 1) * classes**2
-
-
-def _flag_of_network(of: str, config: Config) -> str:
-    group = getattr(config, of)
-    if not getattr(group, of).endswith("_small") or "quicknet" in getattr(group, of):
-        return f"--{of}={getattr(group, of)}"
-    names = ("width", "depth", "stages")
-    return " ".join(f"--{of}_{name}={getattr(group, f'{of}_{name}')}" for name in names)
+def _flag_of_network(of: str, group: StudentSettings | TeacherSettings) -> str:
+    name = getattr(group, of)
+    if not name.endswith("_small") or "quicknet" in name:
+        return f"--{of}={name}"
+    sizes = ("width", "depth", "stages")
+    return " ".join(f"--{of}_{size}={getattr(group, f'{of}_{size}')}" for size in sizes)

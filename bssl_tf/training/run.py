@@ -103,22 +103,22 @@ def _train_phases(
     """
     from bssl_tf.data import readable_data_errors
     from bssl_tf.training.checks import check_requested
-    from bssl_tf.training.memory import warn_of_disk
+    from bssl_tf.training.memory import planned_networks, warn_of_disk
     from bssl_tf.training.phase_images import check_images, note_images
     from bssl_tf.training.run_report import report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
 
     # 1. The images, and whether the phases can work with them.
-    data = _open_data(config, workdir, distribution)
+    data, images = _open_data(config, requested, workdir, distribution)
     if config.run.preview_views:
         _preview(config, data, workdir)
         return
-    check_requested(requested, data.image_size, workdir.path, distribution)
+    check_requested(requested, data.image_size, images, distribution)
     teacher = frozen_teacher(config, data)
     _check(config, planned, data, teacher, distribution)
 
     if distribution.chief and not all(phase.done for phase in planned):
-        warn_of_disk(config, workdir.path)
+        warn_of_disk(planned_networks(config), workdir.path)
 
     # 2. What will be deployed, before any time is spent on it.
     if distribution.chief:
@@ -154,7 +154,10 @@ def _train_phases(
     _report_finished(workdir, planned)
 
 
-def _open_data(config: Config, workdir: Workdir, distribution: "Distribution") -> "RunData":
+def _open_data(
+    config: Config, requested: Config, workdir: Workdir, distribution: "Distribution"
+) -> tuple["RunData", int]:
+    """The images, and how many of them train as requested, of which a dry run takes a part."""
     from bssl_tf.data import keep_decoded, load_source, resolve_image
     from bssl_tf.training.run_data import RunData
     from bssl_tf.training.run_report import report_data, report_skipped_files
@@ -172,8 +175,11 @@ def _open_data(config: Config, workdir: Workdir, distribution: "Distribution") -
             log=lambda line: console.print(line, markup=False),
         )
     data = RunData.open(config.data, train_images, test_images)
-    report_data(console, data)
-    return data
+    requested_images = data.train.num_examples
+    if config.run.dry_run:
+        requested_images = load_source(requested.data, "train", workdir.path).num_examples
+    report_data(console, data, requested_images)
+    return data, requested_images
 
 
 def frozen_teacher(config: Config, data: "RunData") -> "FrozenTeacher | None":

@@ -16,13 +16,20 @@ def report_skipped_files(console: Console, train: Source, test: Source, workdir:
         report.write(workdir.skipped_files(test=number > 0))
 
 
-def report_data(console: Console, data: RunData) -> None:
-    """One line: which images the run learns from."""
+def report_data(console: Console, data: RunData, requested_images: int) -> None:
+    """One line: which images the run learns from.
+
+    Args:
+        console: where to.
+        data: the images.
+        requested_images: training images without a dry run, which takes some of them.
+    """
+    of = f" of {requested_images}" if requested_images != data.train.num_examples else ""
     labels = "no labels (20-NN and linear accuracy need them: every image in a class folder)"
     if data.train.class_names is not None:
         labels = f"{len(data.train.class_names)} classes"
     console.print(
-        f"data: {data.train.name}, {data.train.num_examples} training and {data.test.num_examples} test images, "
+        f"data: {data.train.name}, {data.train.num_examples}{of} training and {data.test.num_examples} test images, "
         f"{labels}, seen at {data.image_size}×{data.image_size}×{data.channels}",
         markup=False,
     )

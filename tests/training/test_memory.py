@@ -6,12 +6,20 @@ import shutil
 import numpy as np
 import pytest
 
-from bssl_tf.config.training import BsslSettings, Config, OptimizerSettings, RunSettings, StudentSettings
+from bssl_tf.config.training import (
+    BsslSettings,
+    Config,
+    MethodSettings,
+    OptimizerSettings,
+    RunSettings,
+    StudentSettings,
+)
 from bssl_tf.errors import ConfigError
+from bssl_tf.methods.bssl import Bssl
 from bssl_tf.models import BackboneSpec, build_backbone
 from bssl_tf.models.choices import ARCHITECTURES, FLOAT
 from bssl_tf.training import memory
-from bssl_tf.training.memory import check_memory, disk_needed, network_size
+from bssl_tf.training.memory import check_memory, disk_needed, network_size, planned_networks
 
 SHAPES = [dict(width=16, depth=1, stages=2), dict(width=8, depth=3, stages=3)]
 
@@ -44,24 +52,42 @@ def test_every_architecture_has_an_estimate():
 def test_what_cannot_fit_is_refused_by_its_flag(monkeypatch, settings, flag):
     monkeypatch.setattr(memory, "memory_of_machine", lambda: 16 * 2**30)
     with pytest.raises(ConfigError, match=flag):
-        check_memory(dataclasses.replace(Config(), **settings), image_size=32)
+        check_memory(planned_networks(dataclasses.replace(Config(), **settings)), 32, "float32")
 
 
 def test_usual_runs_are_not_refused(monkeypatch):
     monkeypatch.setattr(memory, "memory_of_machine", lambda: 2 * 2**30)
-    check_memory(Config(), image_size=28)
+    check_memory(planned_networks(Config()), 28, "float32")
 
 
 def test_a_run_of_the_teacher_alone_takes_nothing_for_the_student():
     config = Config(run=RunSettings(task="teacher"), bssl=BsslSettings(pseudo_classes=1_000_000))
-    check_memory(config, image_size=8)
-    assert disk_needed(config) < 100e6
+    check_memory(planned_networks(config), 8, "float32")
+    assert disk_needed(planned_networks(config)) < 100e6
+
+
+def test_a_teacher_that_the_method_does_not_need_takes_nothing():
+    simclr = Config(method=MethodSettings(method="simclr"))
+    assert [network.flag for network in planned_networks(simclr)] == [planned_networks(Config())[-1].flag]
+    assert not planned_networks(simclr)[0].beside
+
+
+@pytest.mark.parametrize("target", ["balanced", "joint"])
+def test_what_trains_beside_the_student_is_at_least_what_its_settings_declare(target):
+    shape = dict(width=16, depth=1, stages=2)
+    teacher = build_backbone(BackboneSpec("resnet_small", 16, 1, mean=(1,), std=(1,), mode=FLOAT, **shape))
+    student = build_backbone(BackboneSpec("reactnet_small", 16, 1, mean=(1,), std=(1,), **shape))
+    settings = BsslSettings(target=target, pseudo_classes=96)
+    method = Bssl(teacher, student, **settings.options(10))
+    beside = method.classifier.count_params() + method.target_classifier.count_params()
+    declared = settings.parameters(student.output_shape[-1], teacher.output_shape[-1])
+    assert list(declared) == ["--pseudo_classes=96"] and 0.9 * beside < declared["--pseudo_classes=96"] <= beside
 
 
 def test_a_disk_without_room_for_the_checkpoints_is_warned_of(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(memory.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**6))
-    memory.warn_of_disk(Config(), tmp_path)
+    memory.warn_of_disk(planned_networks(Config()), tmp_path)
     assert "and 1 MB are free" in capsys.readouterr().err
     monkeypatch.undo()
-    memory.warn_of_disk(Config(), tmp_path)
+    memory.warn_of_disk(planned_networks(Config()), tmp_path)
     assert capsys.readouterr().err == ""
