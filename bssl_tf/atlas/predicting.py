@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bssl_tf.atlas.store import Label
 from bssl_tf.evaluation.labelled_data import confusion_of
@@ -143,8 +142,7 @@ def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
 
 
 def _fit(features: np.ndarray, labelled: LabelledPhotos, places: np.ndarray | slice) -> LinearFit:
-    with threadpool_limits(1):  # so little work that a second thread costs more than it brings: 20 times the time
-        return fit_linear(features[labelled.photos[places]], labelled.classes[places], scale_of=features)
+    return fit_linear(features[labelled.photos[places]], labelled.classes[places], scale_of=features)
 
 
 def probabilities_of(fit: LinearFit, features: np.ndarray, classes: int) -> np.ndarray:

@@ -32,6 +32,7 @@ OTHER_JOBS = (lint, show, benchmark)
 
 def main() -> None:
     """Run the command: convert, or do one of `OTHER_JOBS`."""
+    configuration.warn_of_unreadable_methods()
     for other_job in OTHER_JOBS:
         if flags.FLAGS[other_job.FLAG].present:
             other_job.main()

@@ -24,6 +24,7 @@ def main() -> None:
     }
     config = DetectionConfig(**groups)
     config.validate()
+    configuration.warn_of_unreadable_methods()
 
     from bssl_tf.detection.run import train_detector  # takes seconds to import
 

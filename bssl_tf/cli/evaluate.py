@@ -10,6 +10,7 @@ With --workdir, everything found there is measured on the run's own data: a rand
 stages, the teacher and all .tflite files. What was measured before is not measured again.
 """
 
+from dataclasses import fields
 from pathlib import Path
 
 from absl import flags
@@ -18,15 +19,21 @@ from bssl_tf.config import flags as configuration
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.training import DataSettings
 from bssl_tf.console import console, run_entry_point
-from bssl_tf.evaluation.comparison import compare_runs
-from bssl_tf.evaluation.runner import evaluate, run_config
-from bssl_tf.evaluation.tables import print_tables
 
 
 def main() -> None:
+    from bssl_tf.evaluation.comparison import compare_runs  # scikit-learn takes seconds to import
+    from bssl_tf.evaluation.protocols.registry import settings_without_effect
+    from bssl_tf.evaluation.runner import evaluate, run_config
+    from bssl_tf.evaluation.tables import print_tables
+
     arguments = flags.FLAGS
     settings = configuration.group_from_flags(EvaluationSettings)
+    configuration.warn_of_unreadable_methods()
+    configuration.refuse_without_effect(settings_without_effect(settings))
     if arguments.compare:
+        names = [*(field.name for field in fields(DataSettings)), "workdir", "model", "transfer"]
+        configuration.refuse_without_effect(dict.fromkeys(names, "is not for --compare, which measures nothing"))
         result = compare_runs(_items(arguments.compare), settings, output=arguments.output)
     else:
         base, transfer = run_config(Path(arguments.workdir) if arguments.workdir else None), _items(arguments.transfer)

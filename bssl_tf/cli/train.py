@@ -19,6 +19,7 @@ from bssl_tf.training.run import train
 
 def main() -> None:
     config = configuration.config_from_flags()
+    configuration.warn_of_unreadable_methods()
     try:
         train(config, on_start=print_settings)
     except Interrupted as interruption:

@@ -65,10 +65,30 @@ def data_from_flags(base: DataSettings, idle: Mapping[str, str], used: Collectio
     """
     data = group_from_flags(DataSettings, base=base)
     validate_group(data)
-    for name, why in {**data_without_effect(data), **idle}.items():
-        if name not in used and flags.FLAGS[name].present:
-            raise ConfigError(f"--{name}={getattr(data, name)} does nothing here: it {why}. Leave it out.")
+    found = {**data_without_effect(data), **idle}
+    refuse_without_effect({name: why for name, why in found.items() if name not in used})
     return data
+
+
+def refuse_without_effect(idle: Mapping[str, str]) -> None:
+    """Refuse flags that were given and do nothing.
+
+    Args:
+        idle: name → why, of flags that do nothing, given or not.
+
+    Raises:
+        ConfigError: names the flag, its value and why.
+    """
+    for name, why in idle.items():
+        old = old_name(name)
+        if flags.FLAGS[name].present or (old and flags.FLAGS[old].present):
+            raise ConfigError(f"--{name}={flags.FLAGS[name].value} does nothing here: it {why}. Leave it out.")
+
+
+def warn_of_unreadable_methods() -> None:
+    """Say which methods of this package cannot be used, and why. Commands that know methods do so once."""
+    for name, problem in unreadable_methods().items():
+        print_warning(f"the method {name} is left out: {problem}")
 
 
 def config_from_flags() -> Config:
@@ -79,8 +99,6 @@ def config_from_flags() -> Config:
     """
     config = Config(**{name: group_from_flags(group) for name, group in config_groups().items()})
     validate(config)
-    for name, problem in unreadable_methods().items():
-        print_warning(f"the method {name} is left out: {problem}")
     return config
 
 

@@ -17,4 +17,4 @@ if __name__ == "__main__":
         table.add_row(name, described.summary, needs.replace("num_classes", "labels"), options)
     Console().print(table)
     for name, problem in unreadable_methods().items():
-        print_warning(f"{name} is left out: {problem}")
+        print_warning(f"the method {name} is left out: {problem}")

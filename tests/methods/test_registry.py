@@ -1,5 +1,6 @@
 import inspect
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -160,3 +161,18 @@ def test_a_broken_file_among_the_methods_is_left_out_unless_it_is_requested(tmp_
     validate(Config(run=RunSettings(workdir="w")))
     with pytest.raises(ConfigError, match="--method=broken: .*broken.py:1"):
         validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method="broken")))
+
+
+@pytest.mark.parametrize(
+    "command, arguments",
+    [("train", ["--workdir=/proc/none"]), ("evaluate", []), ("convert", []), ("convert", ["--lint=none"])],
+)
+def test_commands_name_a_broken_method_once(tmp_path, command, arguments):
+    (tmp_path / "broken.py").write_text("class Broken(:\n")
+    program = (
+        "import runpy, sys, bssl_tf.methods; bssl_tf.methods.__path__.append(sys.argv.pop(1)); "
+        f"runpy.run_module('bssl_tf.cli.{command}', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path), *arguments], capture_output=True, text=True)
+    assert done.stderr.count("warning: the method broken is left out: ") == 1 and done.returncode == 2, done.stderr
+    assert "broken.py:1" in done.stderr and done.stderr.count("error:") == 1

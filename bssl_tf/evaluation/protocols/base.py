@@ -109,6 +109,8 @@ class Protocol(abc.ABC):
     """A new one where the same settings give other scores than before."""
     reads: tuple[str, ...] = ()
     """Names of the settings that change its scores, beside the seed and what `parts` says."""
+    parts_from: tuple[str, ...] = ()
+    """Names of the settings that `parts` follows from."""
     several_labels = False
     """Whether it can judge on images with several labels."""
     requirement = "It needs features: a backbone, not a classifier."

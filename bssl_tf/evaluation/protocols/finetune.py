@@ -37,6 +37,7 @@ class Finetune(Protocol):
         "finetune_crop_min",
         "layerwise_lr_decay",
     )
+    parts_from = ("labels", "finetune_draws")
     requirement = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:

@@ -14,7 +14,7 @@ from bssl_tf.errors import UserError
 from bssl_tf.evaluation.labelled_data import LabelledData, confusion_of
 from bssl_tf.evaluation.protocols.base import Protocol, Score, Task
 from bssl_tf.evaluation.protocols.multilabel import check_multilabels, multilabel_linear
-from bssl_tf.evaluation.protocols.penalty_search import choose_penalty
+from bssl_tf.evaluation.protocols.penalty_search import choose_penalty, limited_threads
 from bssl_tf.evaluation.subsets import check_amount, draws_of, in_words, saved_subset
 from bssl_tf.runs import EvaluationFolder
 
@@ -114,15 +114,16 @@ def fit_linear(x: np.ndarray, y: np.ndarray, seed: int = 0, scale_of: np.ndarray
         converged.append(well)
         return classifier
 
-    best_c, held_out_accuracy = choose_penalty(
-        lambda c, fitted, held: float(fit(c, fitted).score(x[held], y[held])), y, REGULARISATION_GRID, seed
-    )
-    classifier = fit(best_c, slice(None))
-    expected = _SOUND * held_out_accuracy.get(best_c, 0.0)  # of too few images nothing was held out
-    for c in (c for c in REGULARISATION_GRID if c > best_c):
-        if classifier.score(x, y) >= expected:
-            break
-        best_c, classifier = c, fit(c, slice(None))
+    with limited_threads(x):
+        best_c, held_out_accuracy = choose_penalty(
+            lambda c, fitted, held: float(fit(c, fitted).score(x[held], y[held])), y, REGULARISATION_GRID, seed
+        )
+        classifier = fit(best_c, slice(None))
+        expected = _SOUND * held_out_accuracy.get(best_c, 0.0)  # of too few images nothing was held out
+        for c in (c for c in REGULARISATION_GRID if c > best_c):
+            if classifier.score(x, y) >= expected:
+                break
+            best_c, classifier = c, fit(c, slice(None))
     return LinearFit(scaler, classifier, best_c, held_out_accuracy, len(converged), converged.count(False))
 
 
@@ -171,6 +172,7 @@ class Linear(Protocol):
 
     name = "linear"
     several_labels = True
+    parts_from = ("labels", "draws")
     version = 2  # 1 could end with a penalty under which the larger classes win everywhere
 
     def parts(self) -> list[dict[str, Any]]:

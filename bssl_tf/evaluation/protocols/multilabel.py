@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import LinearSVC
 
 from bssl_tf.errors import UserError
+from bssl_tf.evaluation.protocols.penalty_search import limited_threads
 
 COSTS = tuple(10.0**power for power in range(-7, 3))
 FOLDS = 3
@@ -147,7 +148,8 @@ def multilabel_linear(
             return LogisticRegression(C=best, max_iter=300).fit(x, y), best
 
     train_x, test_x = scaler.transform(train_x), scaler.transform(test_x)
-    return _each_class(fit, train_x, train_labels, test_x, test_labels, eleven_points, None, 0)
+    with limited_threads(train_x):
+        return _each_class(fit, train_x, train_labels, test_x, test_labels, eleven_points, None, 0)
 
 
 def _each_class(

@@ -60,6 +60,7 @@ class Svm(Protocol):
 
     name = "svm"
     several_labels = True
+    parts_from = ("svm_shots", "draws")
 
     def parts(self) -> list[dict[str, Any]]:
         low_shot = [{"shots": k, "draw": draw} for k in self.settings.shots for draw in range(self.settings.draws)]
