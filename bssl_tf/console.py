@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -153,6 +154,12 @@ def _disk_full(error: Exception) -> str:
         f"the disk is full ({' '.join(str(error).split())[:400]}). Free some space, and give the same command again: "
         "what is finished is kept."
     )
+
+
+def program(name: str) -> str:
+    """How to call another command (train, convert, evaluate): as this one was called, by its script or installed."""
+    by_script = sys.argv[0].endswith(".py") and Path(f"{name}.py").is_file()
+    return f"python {name}.py" if by_script else f"bssl-{name}"
 
 
 def print_error(message: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.table import Table
 
-from bssl_tf.console import PlainConsole, printable
+from bssl_tf.console import PlainConsole, printable, program
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x9b1m\u202egpj.exe\r\x08[bold]b[/][link=file:///x]l[/] \udce9 :smile:"
 
@@ -82,3 +82,13 @@ def test_signals_end_a_command_with_a_line(number, status, said):
     err = process.communicate()[1]
     assert process.returncode == status
     assert err == f"error: {said}. What was finished is kept, and the same command goes on from there.\n"
+
+
+def test_the_next_command_is_called_as_this_one_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert program("convert") == "bssl-convert"  # there is no script here
+    (tmp_path / "convert.py").touch()
+    assert program("convert") == "python convert.py"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/bssl-train"])
+    assert program("convert") == "bssl-convert"

@@ -21,7 +21,7 @@ from bssl_tf.cli import benchmark, lint, show
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.training import DataSettings
-from bssl_tf.console import console, run_entry_point
+from bssl_tf.console import console, program, run_entry_point
 from bssl_tf.deploy.export import export
 from bssl_tf.deploy.subjects import Subject, classifier_in, subject_of
 from bssl_tf.errors import ConfigError
@@ -49,9 +49,9 @@ def main() -> None:
     console.print(str(exported.parity))
     console.print(f"[bold green]done[/]: {output} ({exported.report['bytes'] / 1024:.0f} KiB), report in {report}")
     if subject.class_names is not None:
-        console.print(f"next: python evaluate.py --model={output} --dataset={data.dataset}")
+        console.print(f"next: {program('evaluate')} --model={output} --dataset={data.dataset}")
     elif output.parent != Path(flags.FLAGS.workdir) and "features" in settings.backbone_outputs:
-        console.print(f"next: python evaluate.py --workdir={flags.FLAGS.workdir} --model={output}")
+        console.print(f"next: {program('evaluate')} --workdir={flags.FLAGS.workdir} --model={output}")
 
 
 def _idle(settings: ExportSettings) -> dict[str, str]:

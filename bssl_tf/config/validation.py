@@ -114,7 +114,7 @@ def _validate_optimizers(optimizer: OptimizerSettings, pretraining: PretrainingS
         (pretraining.teacher_warmup_epochs, pretraining.teacher_epochs, "teacher_"),
     ):
         if warmup >= epochs and warmup > 0:
-            raise ConfigError(f"--{of}warmup_epochs={warmup} leaves nothing of --{of}epochs={epochs}: lower it.")
+            raise ConfigError(f"--{of}warmup_epochs={warmup} leaves nothing of --{of}epochs={epochs}: give 0, say.")
     if optimizer.batch_size % optimizer.micro_batches:
         raise ConfigError(
             f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "

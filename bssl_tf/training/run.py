@@ -11,7 +11,7 @@ from bssl_tf.config import saved
 from bssl_tf.config.training import Config, for_dry_run
 from bssl_tf.config.validation import validate
 from bssl_tf.config.without_effect import without_effect
-from bssl_tf.console import console, print_warning
+from bssl_tf.console import console, print_warning, program
 from bssl_tf.native_logs import import_tensorflow, start_xla
 from bssl_tf.runs import Workdir, teacher_files
 from bssl_tf.training.multi_worker.cluster import Cluster, cluster_from
@@ -261,8 +261,8 @@ def _report_finished(workdir: Workdir, planned: tuple[Phase, ...]) -> None:
     folder = workdir.path
     console.print(f"[bold green]done[/]: {', '.join(phase.title for phase in planned)} in {folder}")
     if any(phase.folder == workdir.stage(2) for phase in planned):
-        console.print(f"next: python convert.py --workdir={folder} --output={folder}/model.tflite")
-        console.print(f"      python evaluate.py --workdir={folder}")
+        console.print(f"next: {program('convert')} --workdir={folder} --output={folder}/model.tflite")
+        console.print(f"      {program('evaluate')} --workdir={folder}")
 
 
 def _summaries(planned: tuple[Phase, ...]) -> dict[str, dict[str, Any]]:
