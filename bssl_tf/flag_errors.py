@@ -20,7 +20,7 @@ def flag_error(error: Exception, registry: flags.FlagValues) -> str:
     if isinstance(error, flags.IllegalFlagValueError):
         return _illegal(str(error), error.__context__, registry)
     if isinstance(error, UnicodeDecodeError):
-        return "--flagfile: the file is no text: it must hold one flag a line, --name=value."
+        return f"--flagfile: the file is no {error.encoding} text: it must hold one flag a line, --name=value."
     message = str(error)
     if isinstance(error, flags.CantOpenFlagFileError):
         return f"--flagfile: {message.rpartition(': [')[2].partition('] ')[2] or message}. Name a file of flags."

@@ -83,7 +83,7 @@ def _this_process() -> dict[str, object]:
 
 def _who(holder: Path) -> str:
     try:
-        process = json.loads(holder.read_text())
+        process = json.loads(holder.read_text(encoding="utf-8"))
         return (
             f"since {process['since']} by process {process['pid']} on {process['host']}, which runs: "
             f"{process['command']}"

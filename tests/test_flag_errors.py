@@ -58,4 +58,4 @@ def test_a_flagfile_that_is_no_text(tmp_path):
     (tmp_path / "flags.cfg").write_bytes(b"\xff\xfe\x00")
     arguments = [sys.executable, "-m", "bssl_tf.cli.train", f"--flagfile={tmp_path / 'flags.cfg'}"]
     done = subprocess.run(arguments, capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith("error: --flagfile: the file is no text"), done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("error: --flagfile: the file is no utf-8 text"), done.stderr

@@ -118,7 +118,7 @@ def main() -> None:
     folder, parent = Path(sys.argv[1]), int(sys.argv[2])
     watch = Watch(folder / "state.json", parent)
     watch.message("loading the network", 0.0)
-    job = FinetuneJob(**json.loads((folder / "job.json").read_text()))
+    job = FinetuneJob(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
     try:
         result = fine_tune(job, folder, watch)
     except (UserError, FloatingPointError, OSError) as error:

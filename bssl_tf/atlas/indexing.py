@@ -62,7 +62,7 @@ def _kept(folder: Path, model: Path, stamps: dict[str, list[int]]) -> dict[str, 
     """Features that were computed before, by this very model, of files that have not changed since."""
     try:
         index = PhotoIndex.load(folder / _INDEX)
-        before = json.loads((folder / _STAMPS).read_text())
+        before = json.loads((folder / _STAMPS).read_text(encoding="utf-8"))
     except (StaleIndex, OSError, ValueError):
         return {}
     if index.origin.model != fingerprint(model):

@@ -88,7 +88,7 @@ class FinetuneRunner:
     def state(self) -> JobState:
         with self._lock:
             try:
-                written = JobState(**json.loads(self._state_file.read_text()))
+                written = JobState(**json.loads(self._state_file.read_text(encoding="utf-8")))
             except (OSError, ValueError):
                 written = JobState("running", "starting") if self._process is not None else JobState()
             if written.phase != "running" or (self._process is not None and self._process.poll() is None):
@@ -104,5 +104,5 @@ class FinetuneRunner:
     def _last_line(self) -> str:
         if self._process is None:
             return ""
-        lines = (self._folder / "log.txt").read_text(errors="replace").strip().splitlines()
+        lines = (self._folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1][:500] if lines else ""

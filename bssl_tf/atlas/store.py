@@ -6,6 +6,7 @@ written.
 """
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -247,8 +248,9 @@ class SessionStore:
 
 
 def _key(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")
+    """The bytes on the disk, which are the same whatever the encoding of the system."""
+    return os.fsencode(path)
 
 
 def _text(key: bytes) -> str:
-    return key.decode("utf-8", "surrogateescape")
+    return os.fsdecode(key)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from bssl_tf.console import console, print_error, run_entry_point
+from bssl_tf.console import console, print_error, printable, run_entry_point
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import check_folder_writable
 from bssl_tf.locks import alone, lock_in
@@ -50,8 +50,9 @@ def main() -> None:
         return Atlas(Settings(model, photos, session, arguments.workdir), progress)
 
     address = Address(arguments.host, arguments.port)
+    name = printable(photos.resolve().name)
     with alone(lock_in(session), f"--session={session}", "name another --session"):
-        whole = serve(open_atlas, photos.resolve().name, address, arguments.browser, _show)
+        whole = serve(open_atlas, name, address, arguments.browser, _show)
     if not whole:
         sys.exit(1)
     console.print(f"stopped: everything is kept in {session}")

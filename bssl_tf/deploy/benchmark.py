@@ -91,7 +91,9 @@ def _twin(workdir: Path, file: Path) -> Path:
         from bssl_tf.models import BackboneSpec, build_float_twin
 
         console.print("converting the float twin …")
-        write_bytes(twin, convert_backbone(build_float_twin(BackboneSpec.from_json(spec_file.read_text()))))
+        write_bytes(
+            twin, convert_backbone(build_float_twin(BackboneSpec.from_json(spec_file.read_text(encoding="utf-8"))))
+        )
     return twin
 
 

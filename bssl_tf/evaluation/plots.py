@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from bssl_tf.console import printable
 from bssl_tf.evaluation.labelled_data import MOST_CLASSES
 from bssl_tf.evaluation.results import Row
 from bssl_tf.evaluation.tables import unique
@@ -38,7 +39,7 @@ def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
                     [row.images for row in points],
                     [100 * row.mean for row in points],
                     [100 * (row.deviation or 0.0) for row in points],
-                    label=network,
+                    label=_plain(network),
                     color=colours[network],
                     linestyle=dashes[network],
                     marker=".",
@@ -66,8 +67,8 @@ def plot_confusion(path: Path, title: str, matrices: dict[str, list[list[int]]],
         counts = np.asarray(matrices[network], float)
         shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-        axes.set_xticks(range(len(class_names)), class_names, rotation=90)
-        axes.set_yticks(range(len(class_names)), class_names)
+        axes.set_xticks(range(len(class_names)), [_plain(name) for name in class_names], rotation=90)
+        axes.set_yticks(range(len(class_names)), [_plain(name) for name in class_names])
         axes.set_xlabel("given")
         axes.set_ylabel("true")
         if len(class_names) <= 12:
@@ -111,7 +112,7 @@ def plot_maps(
         for label, name in enumerate(class_names):
             chosen = labels == label
             colour = palette(label) if len(class_names) <= 10 else palette(label / len(class_names))
-            axes.scatter(*maps[network][chosen].T, s=4, color=colour, label=name)
+            axes.scatter(*maps[network][chosen].T, s=4, color=colour, label=_plain(name))
         axes.set_xticks([])
         axes.set_yticks([])
     if len(class_names) <= MOST_CLASSES:
@@ -125,11 +126,16 @@ def _panels(names: list[str], title: str, width: float, height: float) -> tuple[
     down = -(-len(names) // across)
     with matplotlib.rc_context({"font.size": 8}):
         figure = Figure(figsize=(width * across, height * down), layout="constrained")
-        figure.suptitle(title)
+        figure.suptitle(_plain(title))
         panels = [(name, figure.add_subplot(down, across, place)) for place, name in enumerate(names, start=1)]
         for name, axes in panels:
-            axes.set_title(name)
+            axes.set_title(_plain(name))
     return figure, panels
+
+
+def _plain(name: str) -> str:
+    """A name, which may be that of a file, as matplotlib can draw it and without its formulas."""
+    return printable(name).replace("$", r"\$")
 
 
 def _write(path: Path, figure: Figure) -> None:

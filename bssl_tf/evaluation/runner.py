@@ -158,6 +158,6 @@ def _jobs(
 def _drawn_before(plots: Path, jobs: list[Job]) -> bool:
     """Whether the plots there show these very jobs."""
     try:
-        return json.loads((plots / DRAWN).read_text()) == [job.key for job in jobs]
+        return json.loads((plots / DRAWN).read_text(encoding="utf-8")) == [job.key for job in jobs]
     except (OSError, ValueError):
         return False  # they are drawn again

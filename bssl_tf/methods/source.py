@@ -62,7 +62,7 @@ class Module:
     def __init__(self, name: str, path: Path):
         self.name, self.path = name, path
         try:
-            self._tree = ast.parse(path.read_text())
+            self._tree = ast.parse(path.read_bytes())
         except SyntaxError as error:
             raise MethodFileError(f"{path}:{error.lineno}: {error.msg}.") from None
         except (OSError, ValueError) as error:

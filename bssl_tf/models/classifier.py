@@ -83,7 +83,7 @@ def load_classifier(folder: Path) -> Classifier:
             raise FileNotFoundError(f"{folder} holds no classifier: {name} is missing.")
     backbone, spec = load_backbone(folder)
     try:
-        description = json.loads((folder / CLASSIFIER_FILE).read_text())
+        description = json.loads((folder / CLASSIFIER_FILE).read_text(encoding="utf-8"))
         classifier = build_classifier(spec, tuple(description["class_names"]), backbone)
         weights = folder / CLASSIFIER_WEIGHTS_FILE
         with h5py.File(weights) as file:

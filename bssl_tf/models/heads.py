@@ -111,7 +111,7 @@ def load_head(folder: str | os.PathLike) -> tf.keras.Model:
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no projection head: {file} is missing.")
     try:
-        content = json.loads((folder / HEAD_FILE).read_text())
+        content = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
         layers = [HeadLayer(**layer) for layer in content["layers"]]
         with memory_as_in(folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE):
             head = build_head(int(content["input_width"]), layers)

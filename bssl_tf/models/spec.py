@@ -130,7 +130,7 @@ def read_spec(folder: str | os.PathLike, with_weights: bool = True) -> BackboneS
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no backbone: {file} is missing.")
     try:
-        return BackboneSpec.from_json((folder / SPEC_FILE).read_text())
+        return BackboneSpec.from_json((folder / SPEC_FILE).read_text(encoding="utf-8"))
     except ValueError as error:  # json's and unicode's own errors are ValueErrors too
         raise UserError(f"{folder / SPEC_FILE} cannot be used: {error}") from error
 

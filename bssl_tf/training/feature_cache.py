@@ -120,7 +120,7 @@ class FeatureCache:
         advance: Callable[[int], None],
     ) -> None:
         partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
-        row = int(mark.read_text()) if mark.exists() and partial.exists() else 0
+        row = int(mark.read_text(encoding="utf-8")) if mark.exists() and partial.exists() else 0
         if row == 0:
             mark.unlink(missing_ok=True)
         rows = self._opened(partial, begun=row > 0)
@@ -247,7 +247,7 @@ def others_text(folder: Path) -> str | None:
 @contextlib.contextmanager
 def _alone(folder: Path, console: Console) -> Iterator[None]:
     """Of two runs that need the same features the second waits for the first."""
-    with open(folder / "lock", "w") as lock:
+    with open(folder / "lock", "wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -208,7 +208,7 @@ def memory_of_machine() -> int | None:
         return None
     limit = Path("/sys/fs/cgroup/memory.max")  # of a container
     try:
-        return min(found, int(limit.read_text()))
+        return min(found, int(limit.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return found
 

@@ -32,7 +32,7 @@ def planned_network(
     workdir = Workdir(path)
     for folder in (path, *(workdir.stage(number).path for number in (2, 1))):
         if (folder / BACKBONE_FILES[0]).is_file():
-            return build_backbone(BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text()))
+            return build_backbone(BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text(encoding="utf-8")))
     if path.suffix == ".cfg":
         return _student(config_from_recipe(path), path, overrides)
     if workdir.config_file.is_file():

@@ -43,7 +43,7 @@ def is_whole(folder: Path, step: int) -> bool:
     if not any(path.suffix == ".index" for path in files):
         return False
     if sums.exists():
-        return sums.read_text(errors="replace") == _sums(files)
+        return sums.read_text(encoding="utf-8", errors="replace") == _sums(files)
     try:
         reader = tf.train.load_checkpoint(str(folder / f"ckpt-{step}"))
         for name in reader.get_variable_to_shape_map():

@@ -33,6 +33,20 @@ def test_labels_are_there_after_a_restart(store):
     assert again.classes() == {cat: "cat"} and again.revision == store.revision
 
 
+def test_labels_are_of_the_same_files_in_every_encoding_of_the_system(tmp_path):
+    program = (
+        "import os, sys; from pathlib import Path\nfrom bssl_tf.atlas.store import SessionStore\n"
+        "store, name = SessionStore(Path(sys.argv[1])), os.fsdecode(bytes.fromhex(sys.argv[2]))\n"
+        "if not store.classes(): store.label([name], store.add_class('cat'))\n"
+        "assert list(store.labels()) == [name], (store.labels(), name)"
+    )
+    name = "日本.png".encode().hex()
+    for encoding in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONUTF8": "1"}):
+        command = [sys.executable, "-c", program, str(tmp_path / "session.sqlite"), name]
+        done = subprocess.run(command, env=os.environ | encoding, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
 def test_killed_while_labelling_what_was_answered_is_kept(tmp_path):
     script = (
         "import sys; from pathlib import Path; from bssl_tf.atlas.store import SessionStore\n"

@@ -58,3 +58,12 @@ def test_neighbours_are_framed_by_their_class(tmp_path, right):
     found = {colour: (pixels == colour).all(axis=-1).sum() for colour in (GREEN, RED)}
     frame = 118**2 - 112**2
     assert found == ({GREEN: 40 * frame, RED: 0} if right else {GREEN: 0, RED: 40 * frame})
+
+
+def test_names_of_files_are_drawn_as_they_are(tmp_path):
+    names = ["caf\udce9", "$x_{$ 5$", "日本"]
+    matrices = {"a\udcff.tflite": [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "$\\frac$": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}
+    plot_confusion(tmp_path / "a.png", "folder \udce9 $\\", matrices, names)
+    points = {name: np.zeros((3, 2)) for name in matrices}
+    plot_maps(tmp_path / "b.png", "$ \udce9 $", points, np.arange(3), names)
+    assert (tmp_path / "a.png").exists() and (tmp_path / "b.png").exists()

@@ -1,4 +1,5 @@
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -176,3 +177,10 @@ def test_commands_name_a_broken_method_once(tmp_path, command, arguments):
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path), *arguments], capture_output=True, text=True)
     assert done.stderr.count("warning: the method broken is left out: ") == 1 and done.returncode == 2, done.stderr
     assert "broken.py:1" in done.stderr and done.stderr.count("error:") == 1
+
+
+def test_methods_are_read_whatever_the_encoding_of_the_system():
+    program = "from bssl_tf.methods.registry import method_names, unreadable_methods; print(*method_names())"
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == list(methods.method_names()), done.stderr

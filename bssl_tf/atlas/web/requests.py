@@ -12,9 +12,17 @@ from starlette.responses import JSONResponse, Response
 from bssl_tf.atlas.progress import NotReady
 from bssl_tf.atlas.store import Conflict
 from bssl_tf.errors import UserError
+from bssl_tf.files import encoded
 
 _LARGEST_UPLOAD = 64 * 2**20
 _LARGEST_MESSAGE = 8 * 2**20
+
+
+class Json(JSONResponse):
+    """JSON, in which bytes of file names that are no UTF-8 are escaped as lone surrogates."""
+
+    def render(self, content: Any) -> bytes:
+        return encoded(json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 class TooLarge(UserError):
@@ -30,19 +38,17 @@ def answer_of(handler: Callable[[Request, bytes], Any]) -> Callable[[Request], A
             body = await _body(request, limit) if request.method == "POST" else b""
             given = await run_in_threadpool(handler, request, body)
         except Conflict as error:
-            return JSONResponse({"error": str(error), "conflict": True}, 409)
+            return Json({"error": str(error), "conflict": True}, 409)
         except NotReady as error:
-            return JSONResponse({"error": str(error)}, 503)
+            return Json({"error": str(error)}, 503)
         except TooLarge as error:
-            return JSONResponse({"error": str(error)}, 413)
+            return Json({"error": str(error)}, 413)
         except sqlite3.Error as error:
             problem = f"The session cannot be written ({error}): nothing was changed."
-            return JSONResponse(
-                {"error": f"{problem} Free some space on its disk, if that is full, and try again."}, 500
-            )
+            return Json({"error": f"{problem} Free some space on its disk, if that is full, and try again."}, 500)
         except (UserError, FloatingPointError, OSError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return given if isinstance(given, Response) else JSONResponse(given)
+            return Json({"error": str(error)}, 400)
+        return given if isinstance(given, Response) else Json(given)
 
     return answer
 

@@ -101,9 +101,10 @@ class FolderSource(Source):
     def __init__(self, report: ScanReport, paths: list[str], class_names: list[str] | None = None) -> None:
         self.report = report
         self.paths = paths
-        self.name = f"folder:{report.root}"
+        self.name = f"folder:{printable(str(report.root))}"
         self.num_examples = len(paths)
-        self.class_names = class_names
+        self._classes = class_names
+        self.class_names = None if class_names is None else [printable(name) for name in class_names]
         infos = report.images.values()
         heights, widths = {info.height for info in infos}, {info.width for info in infos}
         is_static = len(heights) == len(widths) == 1
@@ -120,9 +121,9 @@ class FolderSource(Source):
 
     @property
     def labels(self) -> np.ndarray | None:
-        if self.class_names is None:
+        if self._classes is None:
             return None
-        index = {name: number for number, name in enumerate(self.class_names)}
+        index = {name: number for number, name in enumerate(self._classes)}
         return np.array([index[path.split("/")[0]] for path in self.paths], np.int64)
 
     @property

@@ -35,7 +35,7 @@ class MetricsTable:
         if new_columns or not self._path.exists():
             self._rewrite()
         else:
-            with open(self._path, "a", newline="") as file:
+            with open(self._path, "a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns()).writerow(_formatted(row))
         if self._writer is not None:
             with self._writer.as_default(step):
@@ -55,7 +55,7 @@ class MetricsTable:
 
 def read_table(path: Path) -> list[dict[str, float]]:
     """Rows of a metrics file, as numbers; empty cells are left out. Columns have their names of today."""
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         complete = [row for row in csv.DictReader(file) if None not in row.values()]
     return [
         {name: int(cell) if name == "step" else float(cell) for name, cell in row.items() if cell}

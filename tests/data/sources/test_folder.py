@@ -127,3 +127,14 @@ def test_holdout_that_leaves_nothing(tmp_path):
     fill(tmp_path, 3)
     with pytest.raises(DataError, match="--holdout=0 leaves none of the 3 images"):
         load(tmp_path, "test", holdout=0.0)
+
+
+def test_names_that_are_no_utf8_are_text_everywhere(tmp_path):
+    root = tmp_path / "phot\udce9s"
+    fill(root / "caf\udce9", 3)
+    fill(root / "日本", 3)
+    source = load(root, "train", holdout=0.0)
+    assert source.class_names == ["caf\\udce9", "日本"] and sorted(source.labels) == [0, 0, 0, 1, 1, 1]
+    assert source.name.endswith("phot\\udce9s")
+    (batch,) = evaluation_images(source, image_size=16, channels=3)
+    assert batch.shape == (6, 16, 16, 3)
