@@ -101,8 +101,8 @@ class Parity:
         if not self.conclusive:
             raise ParityError(
                 f"{self.images} images are too few to decide whether the file is right: on only"
-                f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. Compare"
-                f" more images. {self}."
+                f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. Compare more images"
+                f" (--holdout=0.5 of a folder, or another --dataset). {self}."
             )
         raise ParityError(
             f"The file does not compute what the Keras network computes: {self}. Do not use it. {self._remedy()}"
