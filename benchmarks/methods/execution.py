@@ -97,7 +97,11 @@ def measure(run: Run, place: Place) -> dict[str, dict[str, Any]]:
         train = labelled("train", setting.images)
         fit = fit_linear(*train)
         measured = {"accuracies": {}, "held_out": accuracies(labelled(HELD_OUT))}
-        if setting.tested:
+        if run.key == "teacher":
+            test, own = labelled("test"), labelled("train", setting.teacher_images)
+            measured["accuracies"] = accuracies(test)
+            measured["tasks"] = {tasks.OWN_NEIGHBOURS: [knn_accuracy(*own, *test)]}
+        elif setting.tested:
             test = labelled("test")
             digits = [labelled(split, dataset="digits") for split in ("train", "test")]
             measured["accuracies"] = accuracies(test)

@@ -11,7 +11,7 @@ from benchmarks.methods.differences import mean_and_deviation, mean_and_interval
 from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS
 from benchmarks.methods.plan import SETTINGS, run_of, teacher_run
 from benchmarks.methods.records import Record
-from benchmarks.methods.tasks import DRAWS, TASKS
+from benchmarks.methods.tasks import DRAWS, OWN_NEIGHBOURS, TASKS
 from benchmarks.report import Table
 
 SEEDS = (*range(10), *range(100, 110))
@@ -66,7 +66,7 @@ def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOL
         SETTINGS[setting].title + PARTS[part],
         ("", "seeds", *SCORES.values(), "20-NN, to BSSL", "linear, to BSSL", "wall s", "processor s"),
         rows,
-        notes=(_note(setting, chosen),) if part == "methods" else (),
+        notes=(_note(setting, chosen, folder),) if part == "methods" else (),
     )
 
 
@@ -161,19 +161,22 @@ def _cost(of_form: dict[int, Record]) -> tuple[str, str]:
 COSTS = ("wall_seconds", "processor_seconds")
 
 
-def _note(setting: str, chosen: dict) -> str:
+def _note(setting: str, chosen: dict, folder: Path) -> str:
     grid = (
         "learning rate and temperature of each form chosen on held-out training images"
         if chosen
         else "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
     )
+    teacher = records.load(teacher_run(setting, 0), folder)
+    own = teacher.tasks.get(OWN_NEIGHBOURS) if teacher else None
     return (
         "Binary student reactnet_small (256 features), batch 128, views and schedule of flags/fashion_mnist.cfg, "
         f"bfloat16; {grid}. Mean ± deviation over seeds; differences to BSSL's default are paired by seed, with "
         "Student's 95 % interval; one seed has neither deviation nor interval. 20 neighbours among, and logistic "
-        "regression on, the student's training images; all 10 000 test images. supervised learns with the labels. "
+        "regression on, the student's training images"
+        f"{f' ({100 * own[0]:.1f} % for the teacher among the images that it learnt from)' if own else ''}; "
+        "all 10 000 test images. supervised learns with the labels. "
         f"Views repeat after {SETTINGS[setting].epochs} epochs, for all; the teacher's features of them are computed "
         "once a seed, and their time is not in the columns of cost. The machine did other work at the same time, so "
-        "wall seconds say less than "
-        "processor seconds."
+        "wall seconds say less than processor seconds."
     )

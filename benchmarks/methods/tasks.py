@@ -24,6 +24,8 @@ TASKS = {
     "digits, 10%": "digits, linear, 10% of the labels",
 }
 """Name in the records → title of its column."""
+OWN_NEIGHBOURS = "20-NN among its own training images"
+"""A teacher's only task: it may have learnt from more images than the students have."""
 
 
 def few_labels(train: Labelled, test: Labelled) -> dict[str, list[float]]:
