@@ -1,14 +1,16 @@
-"""Writes what was measured into docs/performance.md, docs/results.md and docs/atlas.md.
+"""Writes what was measured into README.md, docs/performance.md, docs/results.md and docs/atlas.md.
 
 python -m benchmarks.pages
 """
 
 from pathlib import Path
 
-from benchmarks.report import RESULTS, Result
+from benchmarks.methods.forms import DEFAULT_FORM, FORMS
+from benchmarks.report import RESULTS, Result, Table
 from bssl_tf.files import write_text
 
 DOCS = Path(__file__).parent.parent / "docs"
+README = DOCS.parent / "README.md"
 PERFORMANCE, ACCURACY, ATLAS = DOCS / "performance.md", DOCS / "results.md", DOCS / "atlas.md"
 INTRODUCTION = """\
 # Performance
@@ -20,6 +22,19 @@ OF_ACCURACY = ("methods", "detection")
 """Results that say how good a network is, not what it costs; each between marks of its name in docs/results.md."""
 OF_THE_ATLAS = ("labelling", "atlas")
 """Results that have marks of their own in docs/atlas.md."""
+
+IN_BRIEF = ("random", "joint", "s2bnn", "simclr", "s2bnn_contrastive", DEFAULT_FORM, "supervised")
+"""Forms in README.md, in this order; the teacher follows."""
+
+
+def in_brief(folder: Path = RESULTS) -> str:
+    """Markdown of the few rows that README.md shows of the comparison of methods."""
+    full = Result.load(folder / "methods.json").tables[0]
+    rows = {row[0]: row[:4] for row in full.rows}
+    titles = [FORMS[key].title for key in IN_BRIEF]
+    titles += [title for title in rows if title.startswith("teacher")]
+    found = [rows[title] for title in titles if title in rows]
+    return Table(full.title, ("network", *full.columns[1:4]), found).markdown()
 
 
 def section(name: str, folder: Path = RESULTS) -> str:
@@ -45,6 +60,9 @@ def pages() -> dict[Path, str]:
     for name in OF_ACCURACY:
         if name in names:
             accuracy = between_marks(accuracy, name, section(name))
+    readme = README.read_text()
+    if "methods" in names:
+        readme = between_marks(readme, "methods", in_brief())
     performance = [
         f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}"
         for name in names
@@ -55,6 +73,7 @@ def pages() -> dict[Path, str]:
         if name in names:
             atlas = between_marks(atlas, name, section(name))
     return {
+        README: readme,
         PERFORMANCE: "\n\n".join([INTRODUCTION, *performance]) + "\n",
         ACCURACY: accuracy,
         ATLAS: atlas,

@@ -96,6 +96,14 @@ def test_the_table_shows_means_deviations_differences_and_cost(tmp_path):
     assert tables.plot("strong", {}, tmp_path)[:4] == b"\x89PNG"
 
 
+def test_the_table_of_the_grid_marks_the_best_pair(tmp_path):
+    for run in selection_queue(["simclr"])[2:]:
+        best = run.key == "simclr-0.002-0.2"
+        records.save(run, record(run, 0.61 if best else 0.51, 0.71 if best else 0.76), tmp_path)
+    (row,) = tables.grid(tmp_path).rows
+    assert row == ("SimCLR", *["50.0 / 75.0"] * 3, "**60.0 / 70.0**", *["50.0 / 75.0"] * 2)
+
+
 def test_the_table_of_tasks_has_intervals_over_seeds_of_means_over_draws(tmp_path):
     for seed, values in enumerate([(0.5, 0.7), (0.6, 0.8)]):
         run = run_of("strong", "simclr", seed, {})

@@ -121,7 +121,7 @@ def main(argv: list[str]) -> None:
         tables.comparison(setting, part, chosen) for setting in ("strong", "weak", "selection") for part in tables.PARTS
     ]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
-    found = [table for table in (*found, tables.lengths("strong", chosen)) if table is not None]
+    found = [table for table in (*found, tables.lengths("strong", chosen), tables.grid()) if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)
     if SAVE.value:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.methods import records
 from benchmarks.methods.differences import mean_and_deviation, mean_and_interval, paired_difference
-from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LENGTH_FORMS, LENGTHS
-from benchmarks.methods.plan import SETTINGS, run_of, teacher_run
+from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LEARNING_RATES, LENGTH_FORMS, LENGTHS, TEMPERATURES
+from benchmarks.methods.plan import SETTINGS, run_of, selection_queue, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.methods.tasks import DRAWS, OWN_NEIGHBOURS, TASKS
 from benchmarks.report import Table
@@ -93,6 +93,35 @@ def of_tasks(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table
     return Table(
         SETTINGS[setting].title + ". Few labels, and other images", ("", "seeds", *TASKS.values()), rows, (note,)
     )
+
+
+def grid(folder: Path = records.FOLDER) -> Table | None:
+    """What learning rate and temperature were chosen from; None: nothing measured."""
+    rows, pairs = [], [(rate, temperature) for rate in LEARNING_RATES for temperature in TEMPERATURES]
+    for key, form in FORMS.items():
+        found = {
+            (rate, temperature): record.held_out
+            for run in selection_queue([key])
+            for rate, temperature in pairs
+            if run.key == f"{key}-{rate:g}-{temperature:g}" and (record := records.load(run, folder))
+        }
+        best = max(found, key=lambda pair: sum(found[pair].values()), default=None)
+        cells = [_pair(found[pair], pair == best and len(found) > 1) if pair in found else "" for pair in pairs]
+        if found:
+            rows.append((form.title, *cells))
+    if not rows:
+        return None
+    note = (
+        "One seed (100); of each form the pair with the best mean of both, in bold, is what the other tables use. "
+        "Forms without a temperature have one column a learning rate."
+    )
+    columns = ("20-NN / linear %", *(f"{rate:g}, T {temperature:g}" for rate, temperature in pairs))
+    return Table(f"{SETTINGS['selection'].title}: learning rate and temperature", columns, rows, (note,))
+
+
+def _pair(scores: dict[str, float], bold: bool) -> str:
+    text = " / ".join(f"{100 * scores[score]:.1f}" for score in SCORES)
+    return f"**{text}**" if bold else text
 
 
 def _interval(values: list[float]) -> str:
