@@ -16,7 +16,6 @@ class Form:
         temperature: flag that sets its temperature, with {} for the number; "" if it has none.
         part: "methods", "ablation" or "further", the table it belongs to.
         distils: whether it needs the teacher.
-        epochs: of each stage; 0: the setting's.
     """
 
     title: str
@@ -24,7 +23,6 @@ class Form:
     temperature: str = ""
     part: str = "methods"
     distils: bool = True
-    epochs: int = 0
 
 
 def _own(title: str, method: str, temperature: str = "--method_options=temperature={}") -> Form:
@@ -62,12 +60,11 @@ FORMS = {
     "rows_2": _bssl("①+② L_FS, λ = ½", "--target=balanced", "--ablation=similarity", part="ablation"),
     "rows_3": _bssl("①+②+③ λ from 0.9 to 0.7", "--target=balanced", "--ablation=balancing", part="ablation"),
     "rows_4": _bssl("①+②+③+④ two stages", "--target=balanced", "--balance=cosine", part="ablation"),
+    "one_stage": _bssl("one stage of 16 epochs", "--target=balanced", *("--stages=2", "--epochs=16"), part="ablation"),
     "without_3": _bssl(
-        "without L_FS, two stages", "--target=balanced", *("--balance=constant", "--balance_start=0"), part="ablation"
+        "without L_FS", "--target=balanced", *("--balance=constant", "--balance_start=0"), part="ablation"
     ),
-    "fs_alone": _bssl(
-        "L_FS alone, two stages", "--target=balanced", *("--balance=constant", "--balance_start=1"), part="ablation"
-    ),
+    "fs_alone": _bssl("L_FS alone", "--target=balanced", *("--balance=constant", "--balance_start=1"), part="ablation"),
     "map_linear": _bssl("linear map", "--target=balanced", "--similarity_map=linear", part="ablation"),
     "raw_features": _bssl("raw teacher features", "--target=balanced", "--standardise=no", part="ablation"),
     "k_64": _bssl("K = 64", "--target=balanced", "--pseudo_classes=64", part="ablation"),
