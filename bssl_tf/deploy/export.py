@@ -31,10 +31,16 @@ from bssl_tf.locks import alone, lock_beside
 from bssl_tf.native_logs import import_tensorflow
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from bssl_tf.data import Source
     from bssl_tf.deploy.metadata import FileFacts
     from bssl_tf.deploy.parity import Parity
+    from bssl_tf.models import BackboneSpec
 
 _IMAGES_RUN_AGAIN = 16
+FEW_IMAGES = 64
+"""Where test images are fewer, training images are compared, too: parity asks for equal numbers, not for good ones."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def _export(
     identity: dict[str, Any],
     command: Sequence[str],
 ) -> dict[str, Any]:
-    from bssl_tf.data import evaluation_images, load_source, readable_data_errors
+    from bssl_tf.data import load_source, readable_data_errors
     from bssl_tf.deploy import compare, convert_backbone, deployment_plan, inspect_file, make_report
     from bssl_tf.deploy.codes import balance_of_codes, check_codes, code_centre
     from bssl_tf.deploy.flatbuffer.float_weights import with_float_weights
@@ -125,8 +131,10 @@ def _export(
 
     network, spec = subject.load()
     test = load_source(data, "test", subject.folder.parent)
-    every = max(1, test.num_examples // settings.parity_images)
-    images = evaluation_images(test, image_size=spec.image_size, channels=spec.channels, every=every)
+    compared = [test]
+    if test.num_examples < min(FEW_IMAGES, settings.parity_images):
+        compared.append(load_source(data, "train", subject.folder.parent))
+    images = _images(compared, spec, settings.parity_images)
 
     console.print(f"converting {network.name} from {subject.folder} …", markup=False)
     centre = None
@@ -143,7 +151,8 @@ def _export(
         if unfolded is None:
             unfolded = inspect_file(convert(folded=False)).operators
 
-    console.print("comparing with Keras on real test images …")
+    kinds = "real test images" if len(compared) == 1 else f"the {test.num_examples} test images and on training images"
+    console.print(f"comparing with Keras on {kinds} …")
     with readable_data_errors():
         parity = compare(network, content, images).check()
         rounding = {}
@@ -157,6 +166,7 @@ def _export(
             console.print(balance_of_codes(ones))
         facts = file_facts(subject, spec, outputs, command)
         content = _finished(content, facts, outputs, next(images.as_numpy_iterator())[:_IMAGES_RUN_AGAIN])
+    data_compared = test.name if len(compared) == 1 else f"{test.name}, and training images"
     report, text = make_report(
         path.name,
         content,
@@ -164,13 +174,26 @@ def _export(
         deployment_plan(network),
         parity,
         command=shlex.join(command),
-        extra={"source": identity, "test data": test.name, **rounding, **subject.facts},
+        extra={"source": identity, "test data": data_compared, **rounding, **subject.facts},
         unfolded=unfolded,
         fewest_bytes=fewest_bytes(folded),
     )
     papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
     write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
     return report
+
+
+def _images(sources: Sequence["Source"], spec: "BackboneSpec", wanted: int) -> "tf.data.Dataset":
+    """About `wanted` images of the first source, evenly spread; of the second as many as make it `FEW_IMAGES`."""
+    from bssl_tf.data import evaluation_images
+
+    test, *train = sources
+    parts = [(test, wanted), *((more, min(FEW_IMAGES, wanted) - test.num_examples) for more in train)]
+    sizes = {"image_size": spec.image_size, "channels": spec.channels}
+    datasets = [
+        evaluation_images(source, every=max(1, source.num_examples // count), **sizes) for source, count in parts
+    ]
+    return functools.reduce(lambda first, second: first.concatenate(second), datasets)
 
 
 def _finished(content: bytes, facts: "FileFacts", outputs: tuple[str, ...], images: np.ndarray) -> bytes:

@@ -1,6 +1,7 @@
 """`bssl_tf.export`: what convert.py does, as one call."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -54,6 +55,13 @@ def test_other_options_need_overwrite(exported):
     with pytest.raises(ConfigError, match="model.tflite exists and came from other weights or options"):
         bssl_tf.export(exported.path.parent, exported.path, ExportSettings(fold=False))
     assert exported.path.read_bytes() == before
+
+
+def test_where_test_images_are_few_training_images_are_compared_too(run, tmp_path):
+    few = dataclasses.replace(DATA, max_test_images=10)
+    exported = bssl_tf.export(run, tmp_path / "few.tflite", ExportSettings(), data=few)
+    assert 64 <= exported.parity.images <= 80
+    assert exported.report["extra"]["test data"] == "digits, and training images"
 
 
 def test_nothing_is_converted_twice(run, tmp_path, monkeypatch):
