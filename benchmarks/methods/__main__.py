@@ -20,7 +20,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -31,6 +31,7 @@ from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, selectio
 from benchmarks.methods.selection import choose
 from benchmarks.methods.teachers import keep, unfinished
 from benchmarks.report import Result
+from bssl_tf.console import run_entry_point
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
 
@@ -107,7 +108,7 @@ def quick(console: Console) -> None:
         Result("methods", [tables.comparison("quick", "methods", {}, results)]).show(console)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     console = Console()
     if QUICK.value:
         quick(console)
@@ -117,9 +118,8 @@ def main(argv: list[str]) -> None:
     work_through(runs, place, records.FOLDER, console)
     if "selection" in PARTS_FLAG.value:
         chosen = choose(selection_queue(list(FORMS)))
-    found = [
-        tables.comparison(setting, part, chosen) for setting in ("strong", "weak", "selection") for part in tables.PARTS
-    ]
+    pairs = [(setting, part) for setting in ("strong", "weak", "selection") for part in tables.PARTS]
+    found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
     found = [table for table in (*found, tables.lengths("strong", chosen), tables.grid()) if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
@@ -131,4 +131,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)
