@@ -70,7 +70,8 @@ def test_a_name_that_a_library_cannot_take_is_told_in_one_line():
 )
 def test_signals_end_a_command_with_a_line(number, status, said):
     program = (
-        "import time\nfrom bssl_tf.console import run_entry_point\n"
+        "import signal, time\nfrom bssl_tf.console import run_entry_point\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits its neglect
         "def main(): print('works', flush=True); time.sleep(60)\n"
         "run_entry_point(main, '')"
     )
