@@ -2,7 +2,8 @@
 
     python -m benchmarks.growth [--quick]
 
-Each row is a process of its own, so that its peak of memory is its own.
+Each row is a process of its own, so that its peak of memory is its own; its milliseconds therefore are not those of the
+same minutes. How the time of a step grows, as ratios of rounds taken in turn: `benchmarks.step_growth`.
 """
 
 import multiprocessing

@@ -124,14 +124,14 @@ def torchvision_rate(paths: list[Path], workers: int, seconds: float, has_pillow
     for _ in range(2 + 2 * workers):  # start, and what was prepared before the clock runs
         next(batches)
     processes = [os.getpid(), *(worker.pid for worker in batches._workers)]
-    count, start, start_cpu = 0, time.perf_counter(), _cpu_seconds(processes)
+    count, start, start_cpu = 0, time.perf_counter(), cpu_seconds(processes)
     while time.perf_counter() < start + seconds:
         next(batches)
         count += batch
-    return count / (time.perf_counter() - start), (_cpu_seconds(processes) - start_cpu) / count
+    return count / (time.perf_counter() - start), (cpu_seconds(processes) - start_cpu) / count
 
 
-def _cpu_seconds(processes: list[int]) -> float:
+def cpu_seconds(processes: list[int]) -> float:
     """What these processes have used so far; Linux only."""
     ticks = 0
     for process in processes:

@@ -7,7 +7,7 @@ are Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`.
 of all convolutions and dense layers (three times those of a forward pass where there are gradients), divided by
 the rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
 Ratios are medians over these rounds, each of times that follow one another: a machine that is slower for a while does
-not change them.
+not change them. `benchmarks.step_torch` compares with the same step in PyTorch.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from absl import app, flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
+from benchmarks.step_parts import SETUPS, Setup, parts_of_step, student_of, teacher_of
 from bssl_tf.config.execution import PRECISIONS
 from bssl_tf.native_logs import import_tensorflow
 
@@ -30,20 +30,6 @@ SECONDS = flags.DEFINE_float("seconds", 40.0, "Time for each network's timings, 
 SAVE = flags.DEFINE_bool("save", True, "Write benchmarks/results/step.json.")
 
 
-@dataclass(frozen=True)
-class Setup:
-    image_size: int
-    channels: int
-    batch: int
-    teacher: str
-    pseudo_classes: int
-
-
-SETUPS = {
-    "reactnet_small": Setup(28, 1, 128, "resnet_small", 256),
-    "quicknet": Setup(224, 3, 16, "resnet18", 1000),
-    "reactnet_a": Setup(224, 3, 8, "resnet50", 2000),
-}
 VARIANTS = ("float32", "4 micro batches", "mixed_bfloat16")
 _BATCHES_OF_VIEWS = 40
 
@@ -56,20 +42,20 @@ def measure(name: str, budget: float) -> dict:
 
     setup = SETUPS[name]
     images = tf.random.uniform((2 * setup.batch, setup.image_size, setup.image_size, setup.channels), 0, 255)
-    teacher = _teacher(setup)
+    teacher = teacher_of(setup)
     timed: dict[str, Callable] = {}  # in the order of the variants, so that what is compared runs side by side
     for variant, mode, layers in (("", BINARY, contextlib.nullcontext), (" twin", FLOAT, contextlib.nullcontext),
                                   (" plain", BINARY, _plain_layers)):  # fmt: skip
         with layers():
-            parts = _parts(setup, teacher, _student(name, setup, mode), images)
+            parts = parts_of_step(setup, teacher, student_of(name, setup, mode), images)
             for part in parts if not variant else ("step, features cached",):
                 timed[part + variant] = parts[part]
                 parts[part]()  # traced here, with these layers
     square = tf.random.normal((2048, 2048))
     timed["matrix product"] = tf.function(lambda: tf.matmul(square, square), autograph=False)
-    rounds = _rounds(timed, budget)
+    rounds = rounds_in_turn(timed, budget)
     seconds = {part: min(times) for part, times in rounds.items()}
-    student_macs, teacher_macs = (_macs(model) for model in (_student(name, setup, BINARY), teacher))
+    student_macs, teacher_macs = (_macs(model) for model in (student_of(name, setup, BINARY), teacher))
     per_mac = seconds["matrix product"] / 2048**3
     cached = "step, features cached"
     return seconds | {
@@ -83,7 +69,7 @@ def measure(name: str, budget: float) -> dict:
     }
 
 
-def _rounds(timed: dict[str, Callable], budget: float) -> dict[str, list[float]]:
+def rounds_in_turn(timed: dict[str, Callable], budget: float) -> dict[str, list[float]]:
     """Seconds of each, run in turn for `budget` seconds, at least six times."""
     rounds: dict[str, list[float]] = {part: [] for part in timed}
     end = time.perf_counter() + budget
@@ -110,57 +96,9 @@ def of_variant(name: str, variant: str, budget: float) -> tuple[float, float]:
     setup = SETUPS[name]
     images = tf.random.uniform((2 * setup.batch, setup.image_size, setup.image_size, setup.channels), 0, 255)
     micro_batches = 4 if variant == "4 micro batches" else 1
-    student = _student(name, setup, BINARY)
-    step = _parts(setup, _teacher(setup), student, images, micro_batches)["step, features cached"]
-    return min(_rounds({"step": step}, budget)["step"]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-def _spec(name: str, setup: Setup, mode: str):
-    from bssl_tf.models import BackboneSpec
-
-    pixels = dict(mean=(120.0,) * setup.channels, std=(60.0,) * setup.channels)
-    return BackboneSpec(name, image_size=setup.image_size, channels=setup.channels, mode=mode, **pixels)
-
-
-def _teacher(setup: Setup):
-    from bssl_tf.models import FLOAT, build_backbone
-
-    return build_backbone(_spec(setup.teacher, setup, FLOAT))
-
-
-def _student(name: str, setup: Setup, mode: str):
-    from bssl_tf.models import BINARY, FLOAT, build_backbone, build_float_twin
-
-    if mode == FLOAT:
-        return build_float_twin(_spec(name, setup, BINARY))
-    return build_backbone(_spec(name, setup, mode))
-
-
-def _parts(setup: Setup, teacher, student, images, micro_batches: int = 1) -> dict[str, Callable]:
-    import tensorflow as tf
-
-    from bssl_tf.methods.bssl import Bssl
-
-    method = Bssl(
-        teacher, student, target="joint", pseudo_classes=setup.pseudo_classes
-    )  # the one whose batch can be split
-    method.compile(tf.keras.optimizers.Adam(1e-4), micro_batches=micro_batches)
-    views = (images[: setup.batch], images[setup.batch :])
-    targets = tf.cast(tf.stack([teacher(view) for view in views], axis=1), tf.float16)
-
-    @tf.function(autograph=False)
-    def forward_and_backward():
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(student(images, training=True)))
-        return [tf.reduce_sum(gradient) for gradient in tape.gradient(loss, student.trainable_variables)]
-
-    return {
-        "student forward": tf.function(lambda: student(images, training=True), autograph=False),
-        "student forward + backward": forward_and_backward,
-        "teacher": tf.function(lambda: teacher(images, training=False), autograph=False),
-        "step": tf.function(lambda: method.train_step((views,)), autograph=False),
-        "step, features cached": tf.function(lambda: method.train_step((views, targets)), autograph=False),
-    }
+    student = student_of(name, setup, BINARY)
+    step = parts_of_step(setup, teacher_of(setup), student, images, micro_batches)["step, features cached"]
+    return min(rounds_in_turn({"step": step}, budget)["step"]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _seconds_of_views(setup: Setup) -> float:
