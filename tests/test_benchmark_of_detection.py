@@ -102,7 +102,7 @@ def test_what_is_finished_is_not_done_again_and_what_has_no_backbone_waits(tmp_p
 
 def test_a_run_is_the_command_of_the_user_and_its_record_what_that_wrote(tmp_path, monkeypatch):
     script = (
-        "import json, pathlib, sys; folder = pathlib.Path({flags[2]})/{flags[3]}; "
+        "import json, pathlib, sys, time; time.sleep(0.2); folder = pathlib.Path({flags[2]})/{flags[3]}; "
         "(folder/'flags').write_text(json.dumps(sys.argv[1:]))"
     )
     values = 'next(f for f in sys.argv if f.startswith("--{}=")).split("=")[1]'

@@ -93,9 +93,9 @@ def test_a_classifiers_file_has_labels(tmp_path):
     classifier = build_classifier(SPEC, names, build_backbone(SPEC))
     kernel, bias = classifier.head.get_weights()
     classifier.head.set_weights([tf.random.stateless_normal(kernel.shape, (0, 1)), bias])
-    save_classifier(classifier, tmp_path / "c", {"data": {"dataset": "digits", "max_test_images": 50}})
+    save_classifier(classifier, tmp_path / "c", {"data": {"dataset": "digits", "max_test_images": 80}})
     exported = bssl_tf.export(tmp_path / "c", tmp_path / "c.tflite")
-    assert exported.report["extra"]["class_names"] == list(names) and exported.parity.images == 50
+    assert exported.report["extra"]["class_names"] == list(names) and exported.parity.images == 80
     assert read_metadata(exported.path.read_bytes()).labels == {"logits": names}
     with pytest.raises(ConfigError, match="--outputs=codes is for backbones"):
         bssl_tf.export(tmp_path / "c", tmp_path / "d.tflite", ExportSettings(outputs="codes"))
