@@ -8,7 +8,7 @@ With --export the images are written as PNG files, for bssl-index to draw hits f
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from benchmarks.report import Result, Table
 from bssl_tf.config import flags as configuration
 from bssl_tf.config import saved
 from bssl_tf.config.training import DataSettings
+from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
 WORKDIR = flags.DEFINE_string("workdir", None, "A run.", required=True)
@@ -25,7 +26,7 @@ EXPORT = flags.DEFINE_string("export", "", "A folder for the images.")
 NEIGHBOURS = (1, 10, 100)
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     import_tensorflow()
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.deploy import TfliteBackbone
@@ -64,4 +65,4 @@ def _export(images: np.ndarray, folder: Path) -> None:
 
 if __name__ == "__main__":
     configuration.define_flags(DataSettings)
-    app.run(main)
+    run_entry_point(main, __doc__)

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table
+from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import held_back_stderr, import_tensorflow
 
 RUN = flags.DEFINE_string("run", None, "Workdir of a finished run whose student and teacher are measured too.")
@@ -138,7 +139,7 @@ def teacher_in_fewer_bits(workdir: Path, data, every: int) -> list[tuple]:
     return rows
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     import_tensorflow()
     size = 32 if QUICK.value else 224
     noise = np.random.default_rng(1).integers(0, 256, (8, size, size, 3)).astype(np.uint8)
@@ -194,4 +195,4 @@ def _of_run(workdir: Path):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

@@ -23,7 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
+
+from bssl_tf.console import run_entry_point
 
 MUTATIONS = flags.DEFINE_integer("mutations", 10_000, "Damaged files to try.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the first; the others follow.")
@@ -134,7 +136,7 @@ def report(records: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main(_) -> None:
+def main() -> None:
     if RANGE.value:
         return work(Path(FILE.value), *map(int, RANGE.value))
     with tempfile.TemporaryDirectory() as folder:
@@ -160,4 +162,4 @@ def main(_) -> None:
 if __name__ == "__main__":
     import bssl_tf  # noqa: F401  before TensorFlow
 
-    app.run(main)
+    run_entry_point(main, __doc__)

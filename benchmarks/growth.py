@@ -10,10 +10,11 @@ import multiprocessing
 import resource
 import time
 
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
+from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
 QUICK = flags.DEFINE_bool("quick", False, "Small sizes only, nothing saved: seconds instead of minutes.")
@@ -89,7 +90,7 @@ def _peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     def rows(function, *sizes) -> list[tuple]:
         measured = []
         for size in sizes[:2] if QUICK.value else sizes:
@@ -117,4 +118,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 
 from benchmarks.photos import write_photos
 from benchmarks.reference_views import KINDS
 from benchmarks.report import Result, Table
 from bssl_tf.config.training import ViewSettings
+from bssl_tf.console import run_entry_point
 from bssl_tf.data import Source, training_views
 from bssl_tf.data.sources import folder
 from bssl_tf.data.sources.arrays import ArraySource
@@ -168,7 +169,7 @@ def _stolen_time() -> tuple[int, int]:
     return ticks[7], sum(ticks)
 
 
-def main(_) -> None:
+def main() -> None:
     seconds = 1.5 if QUICK.value else 6.0
     with tempfile.TemporaryDirectory() as path:
         write_photos(Path(path), 64 if QUICK.value else 256)
@@ -181,4 +182,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

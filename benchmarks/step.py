@@ -17,12 +17,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from benchmarks.step_parts import SETUPS, Setup, parts_of_step, student_of, teacher_of
+from benchmarks.step_parts import SETUPS, Setup, macs_of, parts_of_step, student_of, teacher_of
 from bssl_tf.config.execution import PRECISIONS
+from bssl_tf.console import run_entry_point
+from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow
 
 NETWORKS = flags.DEFINE_list("networks", ["reactnet_small", "quicknet", "reactnet_a"], "Students to measure.")
@@ -55,7 +57,7 @@ def measure(name: str, budget: float) -> dict:
     timed["matrix product"] = tf.function(lambda: tf.matmul(square, square), autograph=False)
     rounds = rounds_in_turn(timed, budget)
     seconds = {part: min(times) for part, times in rounds.items()}
-    student_macs, teacher_macs = (_macs(model) for model in (student_of(name, setup, BINARY), teacher))
+    student_macs, teacher_macs = (macs_of(model) for model in (student_of(name, setup, BINARY), teacher))
     per_mac = seconds["matrix product"] / 2048**3
     cached = "step, features cached"
     return seconds | {
@@ -144,13 +146,6 @@ def _plain_layers() -> Iterator[None]:
             layer.call = call
 
 
-def _macs(model) -> int:
-    from bssl_tf.deploy import deployment_plan
-
-    plan = deployment_plan(model)
-    return plan.binary_macs + plan.float_macs
-
-
 def _table(name: str, seconds: dict) -> Table:
     setup, step = SETUPS[name], seconds["step"]
     cached, both = seconds["step, features cached"], seconds["student forward + backward"]
@@ -219,11 +214,11 @@ def _variants_table(measured: dict[tuple[str, str], tuple[float, float]]) -> Tab
     )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     console, tables, measured = Console(), [], {}
     unknown = set(NETWORKS.value) - set(SETUPS)
     if unknown:
-        raise app.UsageError(f"--networks: no setup for {', '.join(unknown)}; there are {', '.join(SETUPS)}.")
+        raise ConfigError(f"--networks: no setup for {', '.join(unknown)}; there are {', '.join(SETUPS)}.")
 
     def alone(function: Callable, *arguments):
         with multiprocessing.get_context("spawn").Pool(1, import_tensorflow) as pool:
@@ -242,4 +237,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

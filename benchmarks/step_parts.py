@@ -1,4 +1,4 @@
-"""Networks and parts of the training step that `benchmarks.step` and `benchmarks.step_torch` time."""
+"""Networks and parts of the training step that `benchmarks.step`, `step_operators` and `step_torch` time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,3 +66,11 @@ def parts_of_step(setup: Setup, teacher, student, images, micro_batches: int = 1
         "step": tf.function(lambda: method.train_step((views,)), autograph=False),
         "step, features cached": tf.function(lambda: method.train_step((views, targets)), autograph=False),
     }
+
+
+def macs_of(model) -> int:
+    """Multiply-accumulates of one image."""
+    from bssl_tf.deploy import deployment_plan
+
+    plan = deployment_plan(model)
+    return plan.binary_macs + plan.float_macs

@@ -18,12 +18,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import flags
 from rich.console import Console
 
 from benchmarks.reference_views import cpu_seconds
 from benchmarks.report import RESULTS, Result, Table
 from benchmarks.step_parts import SETUPS, parts_of_step, student_of, teacher_of
+from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
 TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python that has torch.")
@@ -106,7 +107,7 @@ def table(rounds: dict[str, list[tuple[float, float]]], images: int, notes: tupl
     )
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     if THREADS.value:
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
             os.environ[name] = str(THREADS.value)
@@ -144,4 +145,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

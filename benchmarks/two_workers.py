@@ -13,11 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.report import Result, Table
+from bssl_tf.console import run_entry_point
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
 from bssl_tf.training.monitoring.metrics_log import read_table
@@ -81,7 +82,7 @@ def draw(one: dict[str, list[float]], two: dict[str, list[float]]) -> bytes:
     return picture.getvalue()
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / "one"
@@ -108,4 +109,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run_entry_point(main, __doc__)

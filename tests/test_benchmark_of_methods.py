@@ -11,7 +11,16 @@ from benchmarks import finished_runs
 from benchmarks.methods import execution, records, tables, tasks, teachers
 from benchmarks.methods.differences import mean_and_deviation, paired_difference
 from benchmarks.methods.forms import FORMS
-from benchmarks.methods.plan import SETTINGS, features_run, queue, run_of, selection_queue, teacher_run
+from benchmarks.methods.plan import (
+    SETTINGS,
+    features_run,
+    higher_rate_queue,
+    length_queue,
+    queue,
+    run_of,
+    selection_queue,
+    teacher_run,
+)
 from benchmarks.methods.selection import choose
 from bssl_tf.config.flags import define_flags
 from bssl_tf.config.training import Config
@@ -69,6 +78,27 @@ def test_a_record_counts_only_for_the_same_arguments(tmp_path):
     records.save(run, record(run, 0.8), tmp_path)
     assert records.load(run, tmp_path) == record(run, 0.8)
     assert records.load(run_of("strong", "balanced", 0, {"balanced": {"learning_rate": 2e-3}}), tmp_path) is None
+
+
+def test_a_rate_above_the_grid_has_a_table_of_its_own(tmp_path):
+    chosen = {"simclr": {"learning_rate": 4e-3, "temperature": 0.2}}
+    runs = {run.name: run for run in higher_rate_queue("strong", [0, 1], chosen)}
+    assert {"--learning_rate=0.008", "--method_options=temperature=0.2"} < {
+        *runs["strong/simclr-0.008-seed1"].arguments
+    }
+    assert tables.higher_rate("strong", chosen, tmp_path) is None
+    for key, knn in (("simclr", 0.7), ("balanced", 0.75)):
+        for seed in range(2):
+            run = runs[f"strong/{key}-0.008-seed{seed}"]
+            records.save(run, record(run, knn + seed / 100), tmp_path)
+    ours, theirs = tables.higher_rate("strong", chosen, tmp_path).rows
+    assert ours[:2] == ("BSSL, balanced", "0, 1") and theirs[4] == "-5.0 [-5.0, -5.0]"
+
+
+def test_the_length_of_the_setting_itself_is_not_trained_again():
+    names = [run.name for run in length_queue("strong", 0, {})]
+    assert "strong/balanced-seed0" in names and "strong/balanced-8epochs-seed0" not in names
+    assert "strong/balanced-32epochs-seed0" in names
 
 
 def test_hyperparameters_come_from_the_whole_grid_on_held_out_training_images(tmp_path):

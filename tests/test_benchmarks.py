@@ -1,6 +1,7 @@
 """The published numbers are those of the saved results, and the results keep their form."""
 
 from benchmarks import pages
+from benchmarks.operator_times import REST, kind_of, own_times
 from benchmarks.report import RESULTS, Result, Table, best_seconds
 
 
@@ -31,3 +32,14 @@ def test_the_best_time_is_the_shortest():
     calls = []
     assert 0 < best_seconds(lambda: calls.append(1), repeats=4, warm_up=2) < 0.01
     assert len(calls) == 6
+
+
+def test_the_time_of_an_operator_is_without_that_of_what_it_calls():
+    events = [(0, 100, "Process"), (10, 30, "_MklNativeConv2D"), (15, 10, "Adam/x:Mul"), (50, 20, "Executor::Start")]
+    assert own_times(events) == {
+        "convolutions, forward": 20,
+        "signs, biases, RPReLU (XLA)": 20,
+        REST: 60,
+    }
+    assert kind_of("_MklNativeConv2DBackpropFilter") == "convolutions, gradient of kernels"
+    assert kind_of("_MklNativeFusedBatchNormGradV3") == "batch norms"

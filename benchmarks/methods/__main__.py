@@ -10,6 +10,7 @@ and give it once more. Runs go seed by seed, so that what is there can be compar
     … --settings=weak                 a teacher of few images for each seed
     … --parts=ablation,further        other rows, with the default form of BSSL
     … --parts=length                  accuracy after 4, 8, 16 and 32 epochs a stage
+    … --parts=rates                   a learning rate above those of the grid, in runs of full length
     … --parts=selection               learning rates and temperatures, on held-out training images: run it first
     … --settings=selection --parts=further --seeds=100,101,102        ideas, on held-out training images
     … --parts= (none)                 only the tables and the plot, of what is there
@@ -27,7 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
 from benchmarks.methods.forms import FORMS
-from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, selection_queue
+from benchmarks.methods.plan import SETTINGS, Run, higher_rate_queue, length_queue, queue, selection_queue
 from benchmarks.methods.selection import choose
 from benchmarks.methods.teachers import keep, unfinished
 from benchmarks.report import Result
@@ -35,7 +36,7 @@ from bssl_tf.console import run_entry_point
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
 
-PARTS = (*tables.PARTS, "length", "selection")
+PARTS = (*tables.PARTS, "length", "rates", "selection")
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "methods.png"
 
 DATA_DIR = flags.DEFINE_string("data_dir", "", "Where TFDS keeps fashion_mnist.")
@@ -67,6 +68,8 @@ def planned(chosen: dict) -> list[Run]:
             runs += queue(setting, keys, seeds, chosen)
         if "length" in parts:
             runs += length_queue(setting, seeds[0], chosen)
+        if "rates" in parts:
+            runs += higher_rate_queue(setting, seeds, chosen)
     return list(dict.fromkeys(runs))
 
 
@@ -121,7 +124,8 @@ def main() -> None:
     pairs = [(setting, part) for setting in ("strong", "weak", "selection") for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
-    found = [table for table in (*found, tables.lengths("strong", chosen), tables.grid()) if table is not None]
+    found += [tables.lengths("strong", chosen), tables.grid(), tables.higher_rate("strong", chosen)]
+    found = [table for table in found if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)
     if SAVE.value:

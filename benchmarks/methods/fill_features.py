@@ -5,15 +5,13 @@ Takes the flags of train.py. A process of its own, so that its time is counted b
 
 import dataclasses
 
-from absl import app
-
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.training import Config
-from bssl_tf.console import console
+from bssl_tf.console import console, run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
 
-def main(argv: list[str]) -> None:
+def main() -> None:
     config = configuration.config_from_flags()
     import_tensorflow()
     import tensorflow as tf
@@ -32,4 +30,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     configuration.define_flags(*(group.type for group in dataclasses.fields(Config)))
-    app.run(main)
+    run_entry_point(main, __doc__)

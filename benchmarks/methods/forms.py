@@ -88,6 +88,8 @@ FORMS = {
 
 LENGTHS = (4, 8, 16, 32)
 LENGTH_FORMS = ("balanced", "s2bnn_contrastive", "simclr")
+HIGHER_RATE = 8e-3
+"""Beyond the end of the grid, for the same forms in runs of full length: do they come out in another order?"""
 
 LEARNING_RATES = (1e-3, 2e-3, 4e-3)
 TEMPERATURES = (0.1, 0.2)

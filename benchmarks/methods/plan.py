@@ -1,10 +1,11 @@
 """What is compared: settings, and the runs that they and the forms make, the most telling ones first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.methods.forms import (
     DEFAULT_FORM,
     FORMS,
+    HIGHER_RATE,
     LEARNING_RATES,
     LENGTH_FORMS,
     LENGTHS,
@@ -116,7 +117,7 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, dict[str, float]
         arguments.append(f"--learning_rate={own['learning_rate']:g}")
     if form.temperature and "temperature" in own:
         arguments.append(form.temperature.format(f"{own['temperature']:g}"))
-    if epochs:
+    if epochs not in (0, SETTINGS[setting].epochs):
         arguments += [f"--epochs={epochs}", f"--view_cycle={min(epochs, 8)}"]
         key = f"{key}-{epochs}epochs"
     return Run(setting, key, seed, (*arguments, f"--seed={seed}"))
@@ -153,6 +154,20 @@ def length_queue(setting: str, seed: int, chosen: dict) -> list[Run]:
     runs = [teacher_run(setting, seed)]
     for epochs in LENGTHS:
         runs += [run_of(setting, key, seed, chosen, epochs) for key in LENGTH_FORMS]
+    return runs
+
+
+def higher_rate_run(setting: str, key: str, seed: int, chosen: dict) -> Run:
+    """A form's run with a learning rate above those of the grid; its key ends in the rate."""
+    own = {key: chosen.get(key, {}) | {"learning_rate": HIGHER_RATE}}
+    return replace(run_of(setting, key, seed, own), key=f"{key}-{HIGHER_RATE:g}")
+
+
+def higher_rate_queue(setting: str, seeds: list[int], chosen: dict) -> list[Run]:
+    """Those runs of some forms, seed by seed."""
+    runs = [teacher_run(setting, seeds[0])]
+    for seed in seeds:
+        runs += [features_run(setting, seed), *(higher_rate_run(setting, key, seed, chosen) for key in LENGTH_FORMS)]
     return runs
 
 

@@ -8,14 +8,23 @@ from matplotlib.figure import Figure
 
 from benchmarks.methods import records
 from benchmarks.methods.differences import mean_and_deviation, mean_and_interval, paired_difference
-from benchmarks.methods.forms import DEFAULT_FORM, FORMS, LEARNING_RATES, LENGTH_FORMS, LENGTHS, TEMPERATURES
-from benchmarks.methods.plan import SETTINGS, run_of, selection_queue, teacher_run
+from benchmarks.methods.forms import (
+    DEFAULT_FORM,
+    FORMS,
+    HIGHER_RATE,
+    LEARNING_RATES,
+    LENGTH_FORMS,
+    LENGTHS,
+    TEMPERATURES,
+)
+from benchmarks.methods.plan import SETTINGS, higher_rate_run, run_of, selection_queue, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.methods.tasks import DRAWS, OWN_NEIGHBOURS, TASKS
 from benchmarks.report import Table
 
 SEEDS = (*range(10), *range(100, 110))
 SCORES = {"knn": "20-NN %", "linear": "linear %"}
+COLUMNS = ("", "seeds", *SCORES.values(), "20-NN, to BSSL", "linear, to BSSL", "wall s", "processor s")
 PARTS = {
     "methods": "",
     "ablation": ". Ablation of the balanced form",
@@ -38,35 +47,28 @@ def finished(setting: str, key: str, chosen: dict, epochs: int = 0, folder: Path
 def comparison(setting: str, part: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
     """Mean ± deviation of each form, its paired difference to BSSL's default form, its cost; None: nothing finished."""
     reference = finished(setting, DEFAULT_FORM, chosen, folder=folder)
-    rows = []
-    for key in [key for key, form in FORMS.items() if form.part == part or key == DEFAULT_FORM] + ["teacher"]:
-        of_form = finished(setting, key, chosen, folder=folder)
-        if not of_form or (key == "teacher" and part != "methods"):
-            continue
-        scores, references = (
-            [{seed: _measured(record, setting)[score] for seed, record in records_of.items()} for score in SCORES]
-            for records_of in (of_form, reference)
-        )
-        compared = key not in (DEFAULT_FORM, "teacher") and of_form.keys() & reference.keys()
-        rows.append(
-            (
-                FORMS[key].title if key in FORMS else "teacher, float (SimCLR)",
-                ", ".join(map(str, of_form)),
-                *(_accuracy(values) for values in scores),
-                *(
-                    _difference(values, of_default) if compared else ""
-                    for values, of_default in zip(scores, references, strict=True)
-                ),
-                *_cost(of_form),
-            )
-        )
+    keys = [key for key, form in FORMS.items() if form.part == part or key == DEFAULT_FORM]
+    keys += ["teacher"] if part == "methods" else []
+    found = {key: finished(setting, key, chosen, folder=folder) for key in keys}
+    rows = [_row(key, of_form, reference, setting) for key, of_form in found.items() if of_form]
     if len(rows) < (1 if part == "methods" else 2):
         return None
-    return Table(
-        SETTINGS[setting].title + PARTS[part],
-        ("", "seeds", *SCORES.values(), "20-NN, to BSSL", "linear, to BSSL", "wall s", "processor s"),
-        rows,
-        notes=(_note(setting, chosen, folder),) if part == "methods" else (),
+    notes = (_note(setting, chosen, folder),) if part == "methods" else ()
+    return Table(SETTINGS[setting].title + PARTS[part], COLUMNS, rows, notes)
+
+
+def _row(key: str, of_form: dict[int, Record], reference: dict[int, Record], setting: str) -> tuple[str, ...]:
+    scores, references = (
+        [{seed: _measured(record, setting)[score] for seed, record in found.items()} for score in SCORES]
+        for found in (of_form, reference)
+    )
+    compared = key not in (DEFAULT_FORM, "teacher") and of_form.keys() & reference.keys()
+    return (
+        FORMS[key].title if key in FORMS else "teacher, float (SimCLR)",
+        ", ".join(map(str, of_form)),
+        *map(_accuracy, scores),
+        *(_difference(*pair) if compared else "" for pair in zip(scores, references, strict=True)),
+        *_cost(of_form),
     )
 
 
@@ -143,6 +145,17 @@ def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table 
         return None
     columns = ("20-NN / linear % after", *(f"2 × {epochs} epochs" for epochs in LENGTHS))
     return Table("Length of training (10 000 images, the teacher of all 60 000, seed 0)", columns, rows)
+
+
+def higher_rate(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
+    """Some forms with a learning rate above those of the grid, in runs of full length; None: nothing finished."""
+    found = {}
+    for key in LENGTH_FORMS:
+        of_form = {seed: records.load(higher_rate_run(setting, key, seed, chosen), folder) for seed in SEEDS}
+        found[key] = {seed: record for seed, record in of_form.items() if record is not None}
+    rows = [_row(key, of_form, found[DEFAULT_FORM], setting) for key, of_form in found.items() if of_form]
+    title = f"{SETTINGS[setting].title}. Learning rate {HIGHER_RATE:g}, above the grid"
+    return Table(title, COLUMNS, rows) if rows else None
 
 
 def plot(setting: str, chosen: dict, folder: Path = records.FOLDER) -> bytes | None:

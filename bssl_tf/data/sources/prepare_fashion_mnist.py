@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import app, flags
+from absl import flags
 from tensorflow_datasets.image_classification import FashionMNIST
 
+from bssl_tf.console import run_entry_point
 from bssl_tf.data.sources.base import DataError
 
 FILES = {
@@ -87,12 +88,9 @@ def prepare(source: Path, data_dir: Path) -> tfds.core.DatasetBuilder:
     return builder
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     """Entry point of ``python -m``."""
-    try:
-        builder = prepare(Path(_SOURCE.value), Path(_DATA_DIR.value).expanduser())
-    except DataError as error:
-        raise app.UsageError(str(error)) from None
+    builder = prepare(Path(_SOURCE.value), Path(_DATA_DIR.value).expanduser())
     sizes = ", ".join(f"{name}: {split.num_examples}" for name, split in builder.info.splits.items())
     print(f"{builder.data_path} is ready ({sizes}).")
 
@@ -100,4 +98,4 @@ def main(_: list[str]) -> None:
 if __name__ == "__main__":
     _SOURCE = flags.DEFINE_string("source", None, "Folder with the four gzipped IDX files.", required=True)
     _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps prepared data sets.", required=True)
-    app.run(main)
+    run_entry_point(main, __doc__)

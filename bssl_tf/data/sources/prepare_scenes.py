@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import app, flags
+from absl import flags
 from PIL import Image
 from scipy.ndimage import binary_fill_holes
 
+from bssl_tf.console import run_entry_point
 from bssl_tf.data.sources.base import DataError
 
 CANVAS = 128
@@ -191,12 +192,9 @@ def prepare(data_dir: Path, train_scenes: int, test_scenes: int, seed: int) -> t
     return builder
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
     """Entry point of ``python -m``."""
-    try:
-        builder = prepare(Path(_DATA_DIR.value).expanduser(), _TRAIN_SCENES.value, _TEST_SCENES.value, _SEED.value)
-    except DataError as error:
-        raise app.UsageError(str(error)) from None
+    builder = prepare(Path(_DATA_DIR.value).expanduser(), _TRAIN_SCENES.value, _TEST_SCENES.value, _SEED.value)
     sizes = ", ".join(f"{name}: {split.num_examples}" for name, split in builder.info.splits.items())
     print(f"{builder.data_path} is ready ({sizes}).")
 
@@ -206,4 +204,4 @@ if __name__ == "__main__":
     _TRAIN_SCENES = flags.DEFINE_integer("train_scenes", 2000, "Training scenes.", lower_bound=1)
     _TEST_SCENES = flags.DEFINE_integer("test_scenes", 500, "Test scenes.", lower_bound=1)
     _SEED = flags.DEFINE_integer("seed", 0, "Seed of the scenes.", lower_bound=0)
-    app.run(main)
+    run_entry_point(main, __doc__)
