@@ -37,6 +37,18 @@ def in_brief(folder: Path = RESULTS) -> str:
     return Table(full.title, ("network", *full.columns[1:4]), found).markdown()
 
 
+def detection_in_brief(folder: Path = RESULTS) -> str:
+    """Markdown of the average precisions that README.md shows: a row a backbone, a column a number of scenes."""
+    full = Result.load(folder / "detection.json").tables[0]
+    scenes = sorted({row[1] for row in full.rows})
+    cells = {(row[0], row[1]): row[3] for row in full.rows}
+    rows = [
+        (name, *(cells.get((name, count), "") for count in scenes)) for name in dict.fromkeys(r[0] for r in full.rows)
+    ]
+    columns = ("backbone", *(f"AP %, {count} annotated scenes" for count in scenes))
+    return Table(full.title, columns, rows).markdown()
+
+
 def section(name: str, folder: Path = RESULTS) -> str:
     """Markdown of a saved result: its tables, and where they come from."""
     result = Result.load(folder / f"{name}.json")
@@ -63,6 +75,8 @@ def pages() -> dict[Path, str]:
     readme = README.read_text()
     if "methods" in names:
         readme = between_marks(readme, "methods", in_brief())
+    if "detection" in names:
+        readme = between_marks(readme, "detection", detection_in_brief())
     performance = [
         f"## {name.replace('_', ' ').capitalize()}\n\n{section(name)}"
         for name in names
