@@ -131,6 +131,8 @@ def _parsed(arguments: list[str]) -> list[str]:
         return flags.FLAGS(arguments)
     except (flags.Error, UnicodeDecodeError) as error:
         _fail(flag_error(error, flags.FLAGS), 2)
+    except SystemExit:
+        raise SystemExit(0) from None  # --help was asked for and given; absl would say 1
 
 
 class Terminated(KeyboardInterrupt):

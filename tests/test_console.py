@@ -93,3 +93,11 @@ def test_the_next_command_is_called_as_this_one_was(tmp_path, monkeypatch):
     assert program("convert") == "python convert.py"
     monkeypatch.setattr(sys, "argv", ["/usr/bin/bssl-train"])
     assert program("convert") == "bssl-convert"
+
+
+@pytest.mark.parametrize("asked, status", [("--help", 0), ("--helpfull", 0), ("--hlp", 2)])
+def test_help_is_no_error(asked, status):
+    code = "from bssl_tf.console import run_entry_point\nrun_entry_point(lambda: None, 'What this does.')"
+    run = subprocess.run([sys.executable, "-c", code, asked], capture_output=True, text=True, timeout=60)
+    assert run.returncode == status
+    assert ("What this does." in run.stdout) == (status == 0) and ("there is no flag" in run.stderr) == (status == 2)
