@@ -13,12 +13,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bssl_tf.errors import UserError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import write_json
 
 ROOT = Path(__file__).parent.parent
 
 Record = TypeVar("Record")
+
+
+def whole_numbers(flag: str, texts: list[str]) -> list[int]:
+    """Values of a flag that is a list of whole numbers.
+
+    Raises:
+        ConfigError: one of them is none.
+    """
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        raise ConfigError(f"--{flag}={','.join(texts)}: give whole numbers, separated by commas.") from None
 
 
 def save(record: Any, path: Path) -> Path:

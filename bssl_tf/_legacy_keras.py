@@ -8,16 +8,15 @@ def switch_on_legacy_keras() -> None:
     """Set ``TF_USE_LEGACY_KERAS`` before TensorFlow reads it.
 
     Raises:
-        ImportError: TensorFlow was imported earlier in this process and has already picked Keras 3.
+        ImportError: TensorFlow was imported earlier in this process without it, and has wired Keras 3 in.
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None:
         return
-    version = getattr(tensorflow.keras, "__version__", "2")  # Keras 2 as tf.keras does not tell its own
-    if not version.startswith("2"):
+    if not getattr(tensorflow, "_tf_uses_legacy_keras", True):  # a note of its own import; later ones may not have it
         raise ImportError(
-            f"bssl_tf needs legacy Keras (Keras 2), but TensorFlow was imported first and chose Keras "
-            f"{version}. Write `import bssl_tf` above `import tensorflow`, or set the environment "
-            f"variable TF_USE_LEGACY_KERAS=1 before Python starts."
+            "bssl_tf needs legacy Keras (Keras 2), but TensorFlow was imported first and chose Keras 3. Write `import "
+            "bssl_tf` above `import tensorflow`, or set the environment variable TF_USE_LEGACY_KERAS=1 before Python "
+            "starts."
         )

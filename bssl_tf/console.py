@@ -6,6 +6,7 @@ and Rich's markup means nothing, but for a styled word at the very beginning of 
 
 import codecs
 import contextlib
+import os
 import re
 import signal
 import sys
@@ -99,6 +100,8 @@ def run_entry_point(
             _fail(str(error), 2)
         except (UserError, FloatingPointError) as error:
             _fail(str(error), 1)
+        except BrokenPipeError:
+            _stop_writing()
         except OSError as error:
             _fail(_disk_full(error) if is_disk_full(error) else str(error), 1)
         except UnicodeEncodeError as error:
@@ -133,6 +136,14 @@ def _parsed(arguments: list[str]) -> list[str]:
         _fail(flag_error(error, flags.FLAGS), 2)
     except SystemExit:
         raise SystemExit(0) from None  # --help was asked for and given; absl would say 1
+    except BrokenPipeError:
+        _stop_writing()
+
+
+def _stop_writing() -> NoReturn:
+    """Nobody reads any more, as with ``| head``: not worth a word, and nothing may be written at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(128 + signal.SIGPIPE) from None
 
 
 class Terminated(KeyboardInterrupt):

@@ -14,4 +14,12 @@ class DiskFull(UserError):
 
 
 class Interrupted(Exception):
-    """Training was stopped (Ctrl-C or SIGTERM) and saved its state."""
+    """Training was stopped (Ctrl-C or SIGTERM) and saved its state.
+
+    Attributes:
+        status: with which a command is to exit, 128 and the number of the signal.
+    """
+
+    def __init__(self, message: str, status: int = 130) -> None:
+        super().__init__(message)
+        self.status = status

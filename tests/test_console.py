@@ -1,6 +1,7 @@
 """What is printed may come from files of anybody, and go to any terminal."""
 
 import io
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,3 +102,15 @@ def test_help_is_no_error(asked, status):
     run = subprocess.run([sys.executable, "-c", code, asked], capture_output=True, text=True, timeout=60)
     assert run.returncode == status
     assert ("What this does." in run.stdout) == (status == 0) and ("there is no flag" in run.stderr) == (status == 2)
+
+
+@pytest.mark.parametrize("asked", ["--help", ""])
+def test_a_reader_that_leaves_early_is_no_error(asked):
+    code = (
+        "import time; from bssl_tf.console import run_entry_point\n"
+        "def main():\n  while True: print('line', flush=True); time.sleep(0.01)\n"
+        "run_entry_point(main, 'What this does.\\n' * 10**5)"
+    )
+    command = f"{sys.executable} -c {shlex.quote(code)} {asked} | head -1"
+    run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, ""), run.stderr

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def python(code):
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
@@ -15,8 +17,9 @@ def test_importing_bssl_tf_first_switches_to_keras_2():
     assert result.stdout.startswith("tf_keras."), result.stderr
 
 
-def test_importing_it_after_keras_3_was_chosen_says_what_to_do():
-    result = python("import tensorflow as tf; tf.keras.layers.Dense(1); import bssl_tf")
+@pytest.mark.parametrize("used", ["tf.keras.layers.Dense(1)", ""])
+def test_importing_it_after_keras_3_was_chosen_says_what_to_do(used):
+    result = python(f"import tensorflow as tf; {used}; import bssl_tf" if used else "import tensorflow, bssl_tf")
     assert result.returncode == 1
     assert "ImportError: bssl_tf needs legacy Keras" in result.stderr
     assert "`import bssl_tf` above `import tensorflow`" in result.stderr

@@ -21,6 +21,7 @@ from absl import flags
 from benchmarks.detection import records, tables
 from benchmarks.detection.execution import Place, execute
 from benchmarks.detection.plan import BACKBONES, SCENES, SCRATCH, Run, queue
+from benchmarks.finished_runs import whole_numbers
 from benchmarks.methods import records as pretraining_records
 from benchmarks.report import Result
 from bssl_tf.console import console, run_entry_point
@@ -53,7 +54,7 @@ def planned(chosen: dict) -> list[Run]:
         for value in filter(None, values.value):
             if value not in names:
                 raise UserError(f"--{flag}={value}: choose of {', '.join(names)}.")
-    seeds, numbers = [int(seed) for seed in SEEDS.value], [int(number) for number in SCENES_FLAG.value]
+    seeds, numbers = whole_numbers("seeds", SEEDS.value), whole_numbers("scenes", SCENES_FLAG.value)
     return queue(PARTS_FLAG.value, ONLY.value, numbers, seeds, chosen)
 
 

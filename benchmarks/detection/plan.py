@@ -21,6 +21,8 @@ SCENES = (100, 1000)
 TEST_SCENES = 500
 BATCH, STEPS = 16, 300
 """Steps: about as many, full epochs of either number of scenes."""
+WARMUP = 0.2
+"""Share of the steps in which the learning rate rises, rounded to full epochs."""
 FEW_STEPS, FEW_TEST_SCENES = 36, 100
 SCENE_SIZE = 128
 """Height and width of a scene in pixels, and of the networks' images."""
@@ -103,10 +105,13 @@ def queue(parts: list[str], backbones: list[str], scenes: list[int], seeds: list
 
 
 def _detector_flags(scenes: int, steps: int, test_scenes: int, seed: int) -> tuple[str, ...]:
+    steps_of_epoch = scenes // BATCH
+    warmup = round(WARMUP * steps / steps_of_epoch)
     return (
         *(DATA, f"--max_train_images={scenes}", f"--max_test_images={test_scenes}"),
-        *(f"--epochs={round(steps / (scenes // BATCH))}", f"--batch_size={BATCH}", "--learning_rate=0.003"),
+        *(f"--epochs={round(steps / steps_of_epoch)}", f"--batch_size={BATCH}", "--learning_rate=0.003"),
         *("--finetune_layers=whole", "--neck_channels=64", f"--seed={seed}"),
+        *([f"--warmup_epochs={warmup}"] if warmup != 1 else []),
     )
 
 

@@ -25,6 +25,7 @@ from absl import flags
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from benchmarks.finished_runs import whole_numbers
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
 from benchmarks.methods.forms import FORMS
@@ -59,7 +60,7 @@ def planned(chosen: dict) -> list[Run]:
         for value in filter(None, values.value):
             if value not in names:
                 raise UserError(f"--{flag}={value}: choose of {', '.join(names)}.")
-    parts, seeds, runs = PARTS_FLAG.value, [int(seed) for seed in SEEDS.value], []
+    parts, seeds, runs = PARTS_FLAG.value, whole_numbers("seeds", SEEDS.value), []
     keys = [key for key, form in FORMS.items() if form.part in parts and (not ONLY.value or key in ONLY.value)]
     if "selection" in parts:
         runs += selection_queue([key for key in FORMS if not ONLY.value or key in ONLY.value])

@@ -73,7 +73,8 @@ def _subject() -> Subject:
 
 def run() -> None:
     """Console script ``bssl-convert``."""
-    configuration.define_flags(DataSettings, ExportSettings)
+    configuration.define_flags(ExportSettings)
+    configuration.define_flags(DataSettings, left_alone="that of the run")
     flags.DEFINE_string("workdir", "", "The run whose student is converted.")
     flags.DEFINE_string("classifier", "", "Instead: a fine-tuned classifier's folder, see evaluate.py.")
     flags.DEFINE_string("output", "model.tflite", "The file to write.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.detection import DetectionConfig
+from bssl_tf.config.without_effect import detection_without_effect
 from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import Interrupted
 
@@ -24,6 +25,7 @@ def main() -> None:
     }
     config = DetectionConfig(**groups)
     config.validate()
+    configuration.refuse_without_effect(detection_without_effect(config))
     configuration.warn_of_unreadable_methods()
 
     from bssl_tf.detection.run import train_detector  # takes seconds to import
@@ -32,7 +34,7 @@ def main() -> None:
         train_detector(config, command=["bssl-detect", *sys.argv[1:]])
     except Interrupted as interruption:
         console.print(f"[bold]{interruption}[/]")
-        raise SystemExit(130) from None
+        raise SystemExit(interruption.status) from None
     folder = (config.for_dry_run() if config.run.dry_run else config).run.folder
     console.print(f"[bold green]done[/]: {folder}, scores in {Path(folder) / 'scores.md'}")
 

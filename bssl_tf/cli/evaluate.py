@@ -60,7 +60,8 @@ def _items(text: str) -> list[str]:
 
 def run() -> None:
     """Console script ``bssl-evaluate``."""
-    configuration.define_flags(DataSettings, EvaluationSettings)
+    configuration.define_flags(EvaluationSettings)
+    configuration.define_flags(DataSettings, left_alone="that of the run, if there is one")
     flags.DEFINE_string("workdir", "", "A run whose networks and .tflite files are measured, on the run's own data.")
     flags.DEFINE_multi_string("model", [], "A .tflite file or a folder with backbone.json to measure; repeatable.")
     flags.DEFINE_string(

@@ -24,7 +24,7 @@ def main() -> None:
         train(config, on_start=print_settings)
     except Interrupted as interruption:
         console.print(f"[bold]{interruption}[/]")
-        raise SystemExit(130) from None
+        raise SystemExit(interruption.status) from None
 
 
 def print_settings(config: Config) -> None:

@@ -25,6 +25,34 @@ RANDOM = "random"
 
 
 @dataclass(frozen=True)
+class AnnotatedDataSettings(DataSettings):
+    """Images with boxes: the settings of all images, some of which mean something else here."""
+
+    dataset: str = setting(
+        "",
+        "Images with boxes: tfds:NAME[/CONFIG] of a data set in VOC's or COCO's form, or coco:ANNOTATIONS.json,IMAGES. "
+        "Required.",
+    )
+    holdout: float = setting(
+        0.1, "Share of the images of coco: data kept for testing where there is no --test_dataset.", low=0.001, high=0.9
+    )
+    image_size: int = setting(
+        0,
+        "Height and width the detector sees, in pixels; 0: the data set's own size where all images are squares of at "
+        "most 320, else 320.",
+        low=0,
+        high=2048,
+    )
+    decoded_cache_mb: int = setting(
+        2048,
+        "Does nothing here: images are decoded as they are needed.",
+        low=0,
+        high=MOST_COUNTED,
+        changes_result=False,
+    )
+
+
+@dataclass(frozen=True)
 class DetectorSettings:
     backbone: str = setting(
         "",
@@ -134,7 +162,7 @@ class DetectionRunSettings:
 class DetectionConfig:
     """All settings of `bssl-detect`, by group."""
 
-    data: DataSettings = DataSettings()
+    data: AnnotatedDataSettings = AnnotatedDataSettings()
     detector: DetectorSettings = DetectorSettings()
     augmentation: BoxAugmentationSettings = BoxAugmentationSettings()
     training: DetectionTrainingSettings = DetectionTrainingSettings()
@@ -147,6 +175,10 @@ class DetectionConfig:
         training, run, name = self.training, self.run, Path(self.run.detector_name)
         if not run.workdir:
             raise ConfigError("--workdir is not set: name the folder of a run, for instance --workdir=runs/photos.")
+        if not self.data.dataset:
+            raise ConfigError(
+                "--dataset is not set: give tfds:NAME or coco:ANNOTATIONS.json,IMAGES, images with boxes."
+            )
         if name.name != run.detector_name:
             raise ConfigError(f"--detector_name={run.detector_name}: give a single folder name.")
         if training.warmup_epochs >= training.epochs:

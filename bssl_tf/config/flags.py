@@ -21,8 +21,15 @@ from bssl_tf.errors import ConfigError
 from bssl_tf.methods.registry import unreadable_methods
 
 
-def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> None:
-    """Define one absl flag for every setting of the given groups (dataclasses), in `registry` or as the program's."""
+def define_flags(*groups: type, registry: flags.FlagValues | None = None, left_alone: str = "") -> None:
+    """Define one absl flag for every setting of the given groups (dataclasses).
+
+    Args:
+        *groups: the groups.
+        registry: where to define them; None: as the program's.
+        left_alone: what a flag stands for that is not given, for ``--help``, where that is not the setting's default;
+            such flags are read by `group_from_flags` with a base.
+    """
     define: dict[Any, Callable[..., Any]] = {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
@@ -34,7 +41,8 @@ def define_flags(*groups: type, registry: flags.FlagValues | None = None) -> Non
         for field in fields(group):
             choices = field.metadata["choices"]
             allowed = f" ({', '.join(map(str, choices))})" if choices else ""
-            define[field.type](field.name, field.default, field.metadata["help"] + allowed, flag_values=registry)
+            text = field.metadata["help"] + allowed + (f" Default: {left_alone}." if left_alone else "")
+            define[field.type](field.name, None if left_alone else field.default, text, flag_values=registry)
             if old := old_name(field.name):
                 flags.DEFINE_alias(old, field.name, flag_values=registry)
 

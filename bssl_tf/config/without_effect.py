@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 from bssl_tf.config.data import DataSettings
+from bssl_tf.config.detection import DetectionConfig
 from bssl_tf.config.training import Config
 from bssl_tf.models.choices import TEACHERS
 
@@ -50,6 +51,23 @@ def without_effect(config: Config) -> dict[str, str]:
         found |= _of_bssl(config)
     changed = _changed(config)
     return {name: why for name, why in found.items() if name in changed}
+
+
+def detection_without_effect(config: DetectionConfig) -> dict[str, str]:
+    """Name → why, of settings of `bssl-detect` that do nothing given the others, set or not."""
+    training = config.training
+    found = data_without_effect(config.data) | {"decoded_cache_mb": "is for bssl-train"}
+    if config.data.dataset.partition(":")[0] != "coco":
+        found["holdout"] = "is for --dataset=coco:…"
+    elif training.test_dataset:
+        found["holdout"] = "is for coco: data without --test_dataset"
+    if training.optimizer not in ("sgd", "lars"):
+        found["momentum"] = "is for sgd and lars"
+    if training.finetune_layers != "layerwise":
+        found["layerwise_lr_decay"] = "is for --finetune_layers=layerwise"
+    if not config.run.export:
+        found["input_type"] = "is for the file, which --noexport leaves out"
+    return found
 
 
 def _of_bssl(config: Config) -> dict[str, str]:

@@ -1,10 +1,9 @@
 """Object detection on a binary backbone: training, scores, export. The command is `bssl-detect`.
 
-    from bssl_tf.config.data import DataSettings
-    from bssl_tf.config.detection import DetectionConfig, DetectionRunSettings
+    from bssl_tf.config.detection import AnnotatedDataSettings, DetectionConfig, DetectionRunSettings
     from bssl_tf.detection import train_detector
 
-    data, run = DataSettings("coco:train.json,images"), DetectionRunSettings("runs/photos")
+    data, run = AnnotatedDataSettings("coco:train.json,images"), DetectionRunSettings("runs/photos")
     scores = train_detector(DetectionConfig(data=data, run=run))
 
 Boxes are (y0, x0, y1, x1) throughout, the corner at the top left first: as shares of the image's height and width in

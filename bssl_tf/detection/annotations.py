@@ -20,6 +20,8 @@ class RawImage:
         boxes: (k, 4) of (y0, x0, y1, x1) in pixels.
         classes: (k,) places in the list of classes; -1: of a class that is not in the list.
         ignored: (k,) bool: "difficult" of VOC, "crowd" of COCO: neither learned nor scored.
+        crowds: (k,) bool: those of the ignored that are regions with many objects; None: none of them.
+        areas: (k,) of the objects themselves in pixels, which are less than their boxes; nan: not known; None: none is.
     """
 
     name: str
@@ -28,6 +30,8 @@ class RawImage:
     boxes: np.ndarray
     classes: np.ndarray
     ignored: np.ndarray
+    crowds: np.ndarray | None = None
+    areas: np.ndarray | None = None
 
 
 @dataclass
@@ -65,7 +69,8 @@ class Annotations:
         class_names: C names.
         boxes: (K, 4) float32, (y0, x0, y1, x1) as shares of height and width, inside the image, of some area.
         classes: (K,) int64 in 0 … C-1.
-        ignored: (K,) bool, see `RawImage`.
+        ignored, crowds: (K,) bool, see `RawImage`.
+        areas: (K,) float64, in pixels of the original images.
         starts: (n + 1,) int64.
         sizes: (n, 2) int64, height and width in pixels.
         report: what was found and left out.
@@ -75,6 +80,8 @@ class Annotations:
     boxes: np.ndarray
     classes: np.ndarray
     ignored: np.ndarray
+    crowds: np.ndarray
+    areas: np.ndarray
     starts: np.ndarray
     sizes: np.ndarray
     report: AnnotationReport
@@ -83,9 +90,13 @@ class Annotations:
     def num_images(self) -> int:
         return len(self.sizes)
 
+    def rows_of(self, image: int) -> slice:
+        """Rows of one image."""
+        return slice(self.starts[image], self.starts[image + 1])
+
     def of_image(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Boxes, classes and ignored of one image."""
-        rows = slice(self.starts[index], self.starts[index + 1])
+        rows = self.rows_of(index)
         return self.boxes[rows], self.classes[rows], self.ignored[rows]
 
     @property
@@ -118,19 +129,20 @@ def clean(
     Raises:
         DataError: there is no class, no image, or no object that can be learned.
     """
-    boxes, classes, ignored, counts = [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0)], []
-    for image in images:
-        good = _clean_image(image, report)
-        boxes.append(good.boxes / [image.height, image.width, image.height, image.width])
-        classes.append(good.classes)
-        ignored.append(good.ignored)
-        counts.append(len(good.classes))
+    kept = [_clean_image(image, report) for image in images]
+    boxes = [good.boxes / [good.height, good.width, good.height, good.width] for good in kept]
+
+    def joined(name: str, kind: type) -> np.ndarray:
+        return np.concatenate([np.zeros(0), *(getattr(good, name) for good in kept)]).astype(kind)
+
     cleaned = Annotations(
         class_names=tuple(class_names),
-        boxes=np.concatenate(boxes).astype(np.float32),
-        classes=np.concatenate(classes).astype(np.int64),
-        ignored=np.concatenate(ignored).astype(bool),
-        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        boxes=np.concatenate([np.zeros((0, 4)), *boxes]).astype(np.float32),
+        classes=joined("classes", np.int64),
+        ignored=joined("ignored", bool),
+        crowds=joined("crowds", bool),
+        areas=joined("areas", np.float64),
+        starts=np.concatenate([[0], np.cumsum([len(good.classes) for good in kept])]).astype(np.int64),
         sizes=np.array([(image.height, image.width) for image in images], np.int64).reshape(-1, 2),
         report=report,
     )
@@ -139,7 +151,7 @@ def clean(
     if report.objects == report.ignored_objects:
         raise DataError(
             f"{flag}: there is nothing to learn from.\n{report.text()}\n"
-            "Give images with boxes of the classes that the annotations list."
+            "Give images with boxes of the classes that the annotations list, or another split."
         )
     return cleaned
 
@@ -166,6 +178,9 @@ def _clean_image(image: RawImage, report: AnnotationReport) -> RawImage:
     kept = ~(empty | outside | unknown)
     if not kept.any():
         report.add("images without objects (kept: all of them is background)", image.name)
+    areas = np.full(len(boxes), np.nan) if image.areas is None else np.asarray(image.areas, np.float64)
+    areas = np.where(np.isnan(areas), np.prod(inside[:, 2:] - inside[:, :2], axis=1), areas)
+    crowds = np.zeros(len(boxes), bool) if image.crowds is None else np.asarray(image.crowds, bool)
     return RawImage(
         image.name,
         image.height,
@@ -173,4 +188,6 @@ def _clean_image(image: RawImage, report: AnnotationReport) -> RawImage:
         inside[kept],
         np.asarray(image.classes)[kept],
         np.asarray(image.ignored, bool)[kept],
+        crowds[kept],
+        areas[kept],
     )

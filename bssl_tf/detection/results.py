@@ -19,7 +19,7 @@ from bssl_tf.detection.model import DETECTOR_FILE, DETECTOR_WEIGHTS_FILE, load_d
 from bssl_tf.detection.postprocessing import Detections, detector_function
 from bssl_tf.detection.scores import Found, score
 from bssl_tf.detection.sheet import write_sheet
-from bssl_tf.errors import UserError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.tables import Table, markdown
 from bssl_tf.file_sets import finish_set
 from bssl_tf.files import fingerprint, read_json, write_json, write_text
@@ -73,11 +73,17 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
         "input_type": run.input_type if run.export else "",
     }
     finish_set(folder / TFLITE_FILE)
-    is_there = path.exists() and (not run.export or (folder / TFLITE_FILE).exists())
+    wanted = [
+        path,
+        *([folder / TFLITE_FILE] if run.export else []),
+        *([folder / SHEET_FILE] if run.sheet_images else []),
+    ]
+    is_there = all(each.exists() for each in wanted)
     if is_there and (saved := _read_scores(path))["key"] == key:
         console.print(f"scored before: {path}", markup=False)
         return saved
     detector, _ = load_detector(folder)
+    check_classes(detector.spec.class_names, test.annotations.class_names)
     spec = detector.spec.backbone
     images = evaluation_batches(test, image_size=spec.image_size, channels=spec.channels)
     console.print(f"scoring {test.source.num_examples} test images …")
@@ -90,20 +96,34 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
         write_sheet(folder / SHEET_FILE, shown, found, test.annotations)
         console.print(f"test images with boxes: {folder / SHEET_FILE}", markup=False)
     result: dict[str, Any] = {
-        "key": key,
+        "key": key | {"input_type": ""},
         "command": shlex.join(command),
         "date": time.strftime("%Y-%m-%d"),
         "test_data": test.source.name,
         "keras": scores.as_dict(),
     }
+    _write(folder, result)  # before the export, which may fail
     if run.export:
         exported = export_detector(
             detector, folder / TFLITE_FILE, test, images, scores, run.input_type, command, objects_in_images
         )
-        result |= exported
-    write_json(path, result)
-    write_text(folder / TABLE_FILE, tables(result))
+        result |= exported | {"key": key}
+        _write(folder, result)
     return result
+
+
+def check_classes(learned: Sequence[str], tested: Sequence[str]) -> None:
+    """Raises ConfigError where training and test images have other classes, or the same in another order."""
+    if tuple(learned) != tuple(tested):
+        raise ConfigError(
+            f"training and test images have other classes: {', '.join(learned)}; {', '.join(tested)}. Give annotations "
+            "that list the same categories."
+        )
+
+
+def _write(folder: Path, result: dict[str, Any]) -> None:
+    write_json(folder / SCORES_FILE, result)
+    write_text(folder / TABLE_FILE, tables(result))
 
 
 def _read_scores(path: Path) -> dict[str, Any]:
@@ -125,7 +145,8 @@ def fingerprint_of(test: AnnotatedImages) -> str:
     """Changes with boxes and classes."""
     annotations = test.annotations
     digest = hashlib.sha256(" ".join(annotations.class_names).encode())
-    for part in (annotations.boxes, annotations.classes, annotations.ignored, annotations.starts):
+    parts = (annotations.boxes, annotations.classes, annotations.ignored, annotations.crowds, annotations.areas)
+    for part in (*parts, annotations.starts):
         digest.update(part.tobytes())
     return digest.hexdigest()[:16]
 

@@ -10,7 +10,6 @@ from bssl_tf.config.data import DataSettings
 from bssl_tf.config.detection import RANDOM, DetectionConfig, DetectionRunSettings
 from bssl_tf.config.saved import result_settings
 from bssl_tf.console import console
-from bssl_tf.errors import ConfigError
 from bssl_tf.files import check_folder_writable, fingerprint
 from bssl_tf.locks import alone, lock_beside, lock_in
 from bssl_tf.native_logs import import_tensorflow, start_xla
@@ -28,7 +27,7 @@ from bssl_tf.detection.backbones import backbone_folder, starting_backbone, star
 from bssl_tf.detection.batches import evaluation_batches, training_batches  # noqa: E402
 from bssl_tf.detection.method import Detection  # noqa: E402
 from bssl_tf.detection.model import DetectorSpec, build_detector, save_detector  # noqa: E402
-from bssl_tf.detection.results import WRITTEN, scored  # noqa: E402
+from bssl_tf.detection.results import WRITTEN, check_classes, scored  # noqa: E402
 from bssl_tf.detection.scores import require_library  # noqa: E402
 from bssl_tf.detection.sources import load_annotated  # noqa: E402
 from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers  # noqa: E402
@@ -102,9 +101,20 @@ def _phase(config: DetectionConfig, folder: Path) -> Phase:
     settings = result_settings(config.data, config.detector, config.augmentation, config.training, config.run)
     settings["backbone"] = RANDOM if config.detector.backbone == RANDOM else "pretrained"
     del settings["random_like"]
+    kind, _, rest = config.data.dataset.partition(":")
+    if kind == "coco":
+        settings["annotations_fingerprint"] = _fingerprint_of_annotations(rest)
+    if kind != "coco" or config.training.test_dataset:
+        settings["holdout"] = 0.0  # all images are learned from
     files = BACKBONE_FILES[:1] if settings["backbone"] == RANDOM else BACKBONE_FILES
     settings["backbone_fingerprint"] = "-".join(fingerprint(folder / name) for name in files)
     return Phase(PhaseKind.DETECTOR, PhaseFolder(config.run.folder), settings)
+
+
+def _fingerprint_of_annotations(text: str) -> str:
+    """Boxes are corrected all the time; half a training on others would be neither."""
+    file = Path(text.rpartition(",")[0]).expanduser()
+    return fingerprint(file) if file.is_file() else ""  # what is wrong then is said when it is read
 
 
 def _opened(config: DetectionConfig, split: str) -> AnnotatedImages:
@@ -128,11 +138,7 @@ def _train(
     test: AnnotatedImages,
     distribution: Distribution,
 ) -> None:
-    if train.annotations.class_names != test.annotations.class_names:
-        raise ConfigError(
-            f"training and test images have other classes: {', '.join(train.annotations.class_names)}; "
-            f"{', '.join(test.annotations.class_names)}. Give annotations that list the same categories."
-        )
+    check_classes(train.annotations.class_names, test.annotations.class_names)
     training, seed = config.training, config.run.seed
     image_size, channels = image_of(config.data, train)
     steps = steps_per_epoch(train.source, training.batch_size)

@@ -4,7 +4,8 @@ COCO's AP is the mean over the IoU thresholds 0.50, 0.55, … 0.95 and over the 
 recalls; at most 100 detections an image count. VOC's is that of IoU 0.5 at 11 recalls (0, 0.1, … 1), as the benchmark
 of 2007 has it. Two details of VOC's own program are those of COCO here: a detection may match any free object of
 enough overlap, not only the nearest, and a box that is 10 pixels wide is 10, not 11. Difficult objects and crowds are
-neither hits nor misses.
+neither hits nor misses, and any number of detections may match them: a crowd those that lie in it by the share of the
+IoU threshold, a difficult object those that overlap it as any other.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ from bssl_tf.detection.postprocessing import MOST_DETECTIONS
 from bssl_tf.errors import UserError
 
 SIZES = ("all", "small", "medium", "large")
-"""COCO's: areas below 32², below 96², and above, in pixels of the original image."""
+"""COCO's: areas below 32², below 96², and above, in pixels of the original image; of the object where the annotations
+say it, else of its box."""
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,25 @@ def _evaluated(annotations: Annotations, found: Sequence[Found]) -> "_Quiet":
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    class Evaluator(COCOeval):
+        """All ignored objects are crowds to it, whose overlap is measured otherwise; not so that of difficult ones."""
+
+        def computeIoU(self, image: int, category: int) -> Any:
+            objects = self._gts[image, category]
+            for each in objects:
+                each["iscrowd"] = each["is_region"]
+            overlaps = super().computeIoU(image, category)
+            for each in objects:
+                each["iscrowd"] = each["ignore"]
+            return overlaps
+
     with contextlib.redirect_stdout(io.StringIO()):  # it prints at every step
         truth = COCO()
         truth.dataset = _as_coco(annotations)
         truth.createIndex()
         rows = _rows(annotations, found)
         result = truth.loadRes(rows) if len(rows) else _nothing(truth)
-        evaluator = COCOeval(truth, result, "bbox")
+        evaluator = Evaluator(truth, result, "bbox")
         evaluator.params.maxDets = [1, 10, MOST_DETECTIONS]
         evaluator.evaluate()
     return _Quiet(evaluator)
@@ -186,16 +200,20 @@ def _nothing(truth: Any) -> Any:
 def _as_coco(annotations: Annotations) -> dict[str, Any]:
     objects: list[dict[str, Any]] = []
     for image in range(annotations.num_images):
-        boxes, classes, ignored = annotations.of_image(image)
-        for corners, label, crowd in zip(_corners(boxes, annotations.sizes[image]), classes, ignored, strict=True):
+        rows = annotations.rows_of(image)
+        parts = (annotations.classes, annotations.ignored, annotations.crowds, annotations.areas)
+        corners = _corners(annotations.boxes[rows], annotations.sizes[image])
+        for box, label, ignored, crowd, area in zip(corners, *(part[rows] for part in parts), strict=True):
             objects.append(
                 {
                     "id": len(objects) + 1,  # 0 would count as no match
                     "image_id": image,
                     "category_id": int(label),
-                    "bbox": corners.tolist(),
-                    "area": float(corners[2] * corners[3]),
-                    "iscrowd": int(crowd),
+                    "bbox": box.tolist(),
+                    "area": float(area),
+                    "iscrowd": int(ignored),
+                    "ignore": int(ignored),
+                    "is_region": int(crowd),
                 }
             )
     return {

@@ -33,24 +33,29 @@ class Judged:
     missed: list[int]
 
 
-def judge(found: Found, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndarray) -> Judged:
+def judge(found: Found, boxes: np.ndarray, classes: np.ndarray, ignored: np.ndarray, crowds: np.ndarray) -> Judged:
     """Match detections with a score of `SHOWN_SCORE` or more, the surest first, each to the best free object.
 
-    A detection on an ignored object is neither right nor wrong.
+    Those that match none but overlap an ignored object of their class are neither right nor wrong: by their IoU, or,
+    of a crowd, by the share of the detection that lies in it.
     """
-    right, wrong, free = [], [], set(range(len(boxes)))
+    right, wrong, free = [], [], {n for n in range(len(boxes)) if not ignored[n]}
     for place in np.argsort(-found.scores, kind="stable"):
         if found.scores[place] < SHOWN_SCORE:
             break
-        fitting = {n: _iou(found.boxes[place], boxes[n]) for n in free if classes[n] == found.classes[place]}
+        fitting = {n: _overlap(found.boxes[place], boxes[n]) for n in free if classes[n] == found.classes[place]}
         best = max(fitting, key=lambda n: fitting[n], default=None)
-        if best is None or fitting[best] < MATCH_IOU:
-            wrong.append(int(place))
-        else:
+        if best is not None and fitting[best] >= MATCH_IOU:
             free.discard(best)
-            if not ignored[best]:
-                right.append(int(place))
-    return Judged(right, wrong, sorted(n for n in free if not ignored[n]))
+            right.append(int(place))
+        elif not any(
+            ignored[n]
+            and classes[n] == found.classes[place]
+            and _overlap(found.boxes[place], boxes[n], crowds[n]) >= MATCH_IOU
+            for n in range(len(boxes))
+        ):
+            wrong.append(int(place))
+    return Judged(right, wrong, sorted(free))
 
 
 def write_sheet(
@@ -85,7 +90,7 @@ def _tile(image: np.ndarray, found: Found, annotations: Annotations, number: int
     tile = Image.fromarray(pixels).resize((_TILE, _TILE), Image.Resampling.BILINEAR)
     draw, font, names = ImageDraw.Draw(tile), ImageFont.load_default(11), annotations.class_names
     boxes, classes, ignored = annotations.of_image(number)
-    judged = judge(found, boxes, classes, ignored)
+    judged = judge(found, boxes, classes, ignored, annotations.crowds[annotations.rows_of(number)])
     drawn = [(boxes[n], MISSED, names[classes[n]]) for n in judged.missed]
     for places, colour in ((judged.wrong, WRONG), (judged.right, RIGHT)):
         drawn += [(found.boxes[n], colour, f"{names[found.classes[n]]} {found.scores[n]:.2f}") for n in places]
@@ -98,7 +103,8 @@ def _tile(image: np.ndarray, found: Found, annotations: Annotations, number: int
     return tile
 
 
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    height, width = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0)
-    areas = sum(float(np.prod(box[2:] - box[:2])) for box in (a, b))
-    return float(height * width / max(areas - height * width, 1e-12))
+def _overlap(found: np.ndarray, box: np.ndarray, crowd: bool = False) -> float:
+    """IoU; of a crowd, the share of what was found that lies in it."""
+    common = float(np.prod(np.maximum(np.minimum(found[2:], box[2:]) - np.maximum(found[:2], box[:2]), 0)))
+    own, other = (float(np.prod(each[2:] - each[:2])) for each in (found, box))
+    return common / max(own if crowd else own + other - common, 1e-12)

@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from bssl_tf.config.data import DataSettings
 from bssl_tf.data.sources.base import DataError
-from bssl_tf.data.sources.folder import FolderSource
+from bssl_tf.data.sources.folder import FolderSource, order_of
 from bssl_tf.data.sources.folder_scan import scan_folder
 from bssl_tf.data.sources.image_files import ImageInfo
 from bssl_tf.detection.annotations import AnnotatedImages, AnnotationReport, RawImage, clean
 from bssl_tf.errors import UserError
 from bssl_tf.files import read_json
 
-_IGNORED_FEATURES = ("is_difficult", "is_crowd")
+_DIFFICULT, _CROWD, _AREA = "is_difficult", "is_crowd", "area"
 _COCO: dict[str, dict[str, Any]] = {
     "images": {"id": (int, str), "file_name": str},
     "annotations": {"image_id": (int, str), "category_id": (int, str), "bbox": list},
@@ -75,29 +75,38 @@ def _from_tfds(name: str, split: str, data_dir: str, max_images: int, flag: str)
             f"features are {', '.join(features)}. Choose a detection data set."
         )
     classes = objects["label"].names
-    ignoring = [each for each in _IGNORED_FEATURES if each in objects]
+    details = [each for each in (_DIFFICULT, _CROWD, _AREA) if each in objects]
     read = tfds_source.stored_features(
         builder,
         split,
         source.num_examples,
-        {"image": True, "objects": dict.fromkeys(("bbox", "label", *ignoring), True)},
+        {"image": True, "objects": dict.fromkeys(("bbox", "label", *details), True)},
         {"image": tfds.decode.SkipDecoding()},
     )
     image = features["image"]
 
     def with_size(example: dict) -> dict:
-        size = image.shape[:2]
-        if None in size:
-            size = tf.shape(image.decode_example(example["image"]))[:2]
+        size, file = image.shape[:2], example["image"]
+        if None in size:  # of a JPEG the header tells it, which is far faster than decoding
+            size = tf.cond(
+                tf.io.is_jpeg(file),
+                lambda: tf.io.extract_jpeg_shape(file)[:2],
+                lambda: tf.shape(image.decode_example(file))[:2],
+            )
         return {"objects": example["objects"], "size": tf.cast(size, tf.int64), "id": example["tfds_id"]}
 
     raw = []
     for example in read.map(with_size, tf.data.AUTOTUNE).as_numpy_iterator():
         found, (height, width) = example["objects"], (int(side) for side in example["size"])
-        crowd = sum((found[each] for each in ignoring), np.zeros(len(found["label"]), bool))
+        none = np.zeros(len(found["label"]), bool)
+        crowds = found.get(_CROWD, none)
+        ignored = crowds | found.get(_DIFFICULT, none)
         boxes = np.asarray(found["bbox"], np.float64).reshape(-1, 4) * [height, width, height, width]
-        raw.append(RawImage(example["id"].decode(), height, width, boxes, found["label"], crowd))
-    return AnnotatedImages(source, clean(classes, raw, AnnotationReport(source.name), flag=f"--dataset=tfds:{name}"))
+        image_name = example["id"].decode()
+        raw.append(RawImage(image_name, height, width, boxes, found["label"], ignored, crowds, found.get(_AREA)))
+    return AnnotatedImages(
+        source, clean(classes, raw, AnnotationReport(source.name), flag=f"--dataset=tfds:{name} {flag}={split}")
+    )
 
 
 def _from_coco(
@@ -108,7 +117,10 @@ def _from_coco(
     if not comma or not file or not folder:
         raise DataError(f"{flag}={text}: give coco:ANNOTATIONS.json,IMAGES, a file and a folder.")
     content = _parsed(Path(file).expanduser(), f"{flag}={text}")
-    scan = scan_folder(Path(folder).expanduser(), cache_dir)
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise DataError(f"{flag}={text}: there is no folder {root}. Give coco:ANNOTATIONS.json,IMAGES.")
+    scan = scan_folder(root, cache_dir)
     report = AnnotationReport(f"coco:{file}")
     categories = sorted(content["categories"], key=lambda each: (isinstance(each["id"], str), each["id"]))
     class_of = {category["id"]: place for place, category in enumerate(categories)}
@@ -129,9 +141,9 @@ def _from_coco(
             report.add("images of another size than the listed one (left out)", entry["file_name"])
         else:
             present[entry["file_name"]] = identity
-    for name in scan.images.keys() - present.keys():
+    for name in sorted(scan.images.keys() - {entry["file_name"] for entry in entries.values()}):
         report.add("image files without an entry (left out)", name)
-    source = FolderSource(scan, sorted(present))
+    source = FolderSource(scan, sorted(present, key=order_of))
     kept = [path for path, keep in zip(source.paths, _in_share(source.ids, share), strict=True) if keep][
         : max_images or None
     ]
@@ -160,14 +172,23 @@ def _raw_image(path: str, info: ImageInfo, objects: list[dict], class_of: dict[A
     boxes = np.stack(
         [corners[:, 1], corners[:, 0], corners[:, 1] + corners[:, 3], corners[:, 0] + corners[:, 2]], axis=1
     )
+    crowds = np.array([bool(each.get("iscrowd", 0)) for each in objects], bool)
     return RawImage(
         path,
         info.height,
         info.width,
         boxes,
         np.array([class_of.get(each["category_id"], -1) for each in objects], np.int64),
-        np.array([bool(each.get("iscrowd", 0)) for each in objects], bool),
+        crowds,
+        crowds,
+        np.array([_area(each) for each in objects], np.float64),
     )
+
+
+def _area(annotation: dict) -> float:
+    """That of the segment, where it is listed."""
+    area = annotation.get("area")
+    return float(area) if isinstance(area, int | float) and 0 < area < float("inf") else float("nan")
 
 
 def _parsed(path: Path, flag: str) -> dict[str, Any]:

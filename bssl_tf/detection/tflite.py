@@ -94,7 +94,8 @@ class DetectorParity:
         if abs(self.difference) > LARGEST_DIFFERENCE:
             raise UserError(
                 f"The file reaches an AP of {100 * (self.file.ap or 0):.2f}, Keras {100 * (self.keras.ap or 0):.2f}: "
-                "more than 0.2 points apart. Do not use it; score more test images to tell chance from error."
+                "more than 0.2 points apart. Do not use it. Where there are few test images it may be chance: score "
+                "more of them. --noexport leaves the file out; the scores of Keras are kept either way."
             )
         return self
 

@@ -67,7 +67,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._variables = [variable for part in parts.values() for variable in _variables_of(part)]
         self._method, self._minutes = method, minutes
-        self._stop_requested = False
+        self._stop_requested, self._stopping_signal = False, int(signal.SIGINT)  # another worker's is taken for this
         self._handlers: dict[int, Any] = {}
         self._started = self._saved = time.monotonic()
 
@@ -147,7 +147,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         if self._distribution.anywhere(self._stop_requested):
             self.save()
             self._restore_handlers()
-            raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
+            raise self._interrupted()
         if time.monotonic() - self._saved > 60 * self._minutes:
             self.save()
 
@@ -155,10 +155,14 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self.save()
         self._restore_handlers()
         if self._distribution.anywhere(self._stop_requested):  # while the last epoch was looked at
-            raise Interrupted(f"stopped at step {self.step}; the same command goes on from there")
+            raise self._interrupted()
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
-        self._stop_requested = True
+        self._stop_requested, self._stopping_signal = True, number
+
+    def _interrupted(self) -> Interrupted:
+        message = f"stopped at step {self.step}; the same command goes on from there"
+        return Interrupted(message, 128 + self._stopping_signal)
 
     def _restore_handlers(self) -> None:
         while self._handlers:

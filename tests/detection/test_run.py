@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.config.data import DataSettings
-from bssl_tf.config.detection import DetectionConfig, DetectionRunSettings, DetectionTrainingSettings, DetectorSettings
+from bssl_tf.config.detection import (
+    AnnotatedDataSettings,
+    DetectionConfig,
+    DetectionRunSettings,
+    DetectionTrainingSettings,
+    DetectorSettings,
+)
 from bssl_tf.deploy.metadata import read_metadata
+from bssl_tf.detection import results
 from bssl_tf.detection import run as detection_run
 from bssl_tf.detection.backbones import starting_backbone, starting_spec
 from bssl_tf.detection.method import Detection
@@ -38,7 +44,7 @@ def config(tmp_path, monkeypatch):
     data = {"train": rectangles(48), "test": rectangles(16, seed=1)}
     monkeypatch.setattr(detection_run, "load_annotated", lambda settings, split, *rest: data[split])
     return DetectionConfig(
-        data=DataSettings(dataset="tfds:rectangles"),
+        data=AnnotatedDataSettings(dataset="tfds:rectangles"),
         detector=DetectorSettings(neck_channels=32, head_depth=1),
         training=DetectionTrainingSettings(epochs=2, batch_size=16, warmup_epochs=0, learning_rate=0.003),
         run=DetectionRunSettings(workdir=str(tmp_path / "run"), log_every=1, sheet_images=4),
@@ -77,6 +83,24 @@ def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_inte
     assert (folder / "scores.json").stat().st_mtime_ns == before
     with pytest.raises(SettingsChanged, match="--epochs: saved 2, now 4"):
         detection_run.train_detector(changed(config, "training", epochs=4))
+    scores_of_keras = json.loads((folder / "scores.json").read_text())["keras"]
+    with monkeypatch.context() as patched:  # what a failed export leaves
+        (folder / "scores.json").unlink()
+
+        def fails(*arguments):
+            raise UserError("The file reaches another AP.")
+
+        patched.setattr(results, "export_detector", fails)
+        with pytest.raises(UserError, match="another AP"):
+            detection_run.train_detector(config)
+    kept = json.loads((folder / "scores.json").read_text())
+    assert kept["keras"] == scores_of_keras and "tflite" not in kept
+    with monkeypatch.context() as patched:
+        other = dataclasses.replace(rectangles(16, seed=1).annotations, class_names=("lying", "upright"))
+        test = dataclasses.replace(rectangles(16, seed=1), annotations=other)
+        patched.setattr(detection_run, "load_annotated", lambda settings, split, *rest: test)
+        with pytest.raises(ConfigError, match="training and test images have other classes: upright, lying; lying"):
+            detection_run.train_detector(config)
     for broken in ("{", "[]", '{"key": {}, "keras": 3}', '{"key": {}, "keras": {}, "tflite": {}, "parity": {}}'):
         (folder / "scores.json").write_text(broken)
         with pytest.raises(
@@ -154,6 +178,7 @@ def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_pa
         "holds no backbone": changed(config, "detector", backbone=str(tmp_path)),
         "--random_like=x is for --backbone=random": changed(config, "detector", random_like="x"),
         "--warmup_epochs=2 leaves none": changed(config, "training", warmup_epochs=2),
+        "--dataset is not set: give tfds:NAME or coco": changed(config, "data", dataset=""),
         "single folder name": changed(config, "run", detector_name="a/b"),
         "--test_dataset=coco:a,b is for --dataset=coco": changed(config, "training", test_dataset="coco:a,b"),
         "has no effect with adam": changed(config, "training", weight_decay=0.1),
@@ -166,6 +191,38 @@ def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_pa
     for message, case in cases.items():
         with pytest.raises(ConfigError, match=message):
             detection_run.train_detector(case)
+
+
+def test_other_annotations_or_another_test_set_are_another_training(config, tmp_path):
+    (tmp_path / "train.json").write_text("{}")
+    folder = tmp_path / "run" / "stage2"
+
+    def settings(**training):
+        coco = changed(config, "data", dataset=f"coco:{tmp_path}/train.json,{tmp_path}", holdout=0.2)
+        return detection_run._phase(changed(coco, "training", **training), folder).settings
+
+    before = settings()
+    assert before["holdout"] == 0.2 and settings(test_dataset="coco:a,b")["holdout"] == 0.0
+    (tmp_path / "train.json").write_text('{"images": []}')
+    assert settings()["annotations_fingerprint"] != before["annotations_fingerprint"]
+    assert detection_run._phase(config, folder).settings["holdout"] == 0.0  # tfds: has splits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--holdout=0.2"], "--holdout=0.2 does nothing here: it is for --dataset=coco"),
+        (["--decoded_cache_mb=1"], "--decoded_cache_mb=1 does nothing here: it is for bssl-train"),
+        (["--layerwise_lr_decay=0.5"], "it is for --finetune_layers=layerwise"),
+        (["--noexport", "--input_type=float32"], "--input_type=float32 does nothing here: it is for the file"),
+        (["--dataset=coco:a,b", "--test_dataset=coco:c,d", "--holdout=0.2"], "it is for coco: data without"),
+        (["--dataset=coco:a,b", "--train_split=x"], "--train_split=x does nothing here: it is for --dataset=tfds"),
+    ],
+)
+def test_flags_without_effect_are_refused(arguments, message):
+    command = [sys.executable, "-m", "bssl_tf.cli.detect", "--workdir=x", "--dataset=tfds:x", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
 
 
 def test_a_random_backbone_needs_its_description_only(tmp_path):

@@ -102,6 +102,25 @@ def test_ignored_objects_are_neither_hits_nor_misses():
     assert annotations.ignored.any()
 
 
+@pytest.mark.parametrize(("crowd", "ap50"), [(False, 0.5), (True, 1.0)])
+def test_what_lies_in_a_crowd_is_no_miss_but_what_touches_a_difficult_object_is(crowd, ap50):
+    boxes = np.array([[0, 0, 90, 90], [0, 150, 40, 190]], float)  # one ignored, one to be found
+    raw = RawImage("a", *SIZE, boxes, np.zeros(2, int), np.array([True, False]), np.array([crowd, False]))
+    annotations = clean(["class"], [raw], AnnotationReport("test"))
+    within = np.array([[10, 10, 28, 28], [0, 150, 40, 190]]) / np.tile(SIZE, 2)  # an IoU of 0.04 with the ignored one
+    result = score(annotations, [Found(within, np.array([0.9, 0.8]), np.zeros(2, int))])
+    assert result.ap50 == pytest.approx(ap50)  # the first detection is a false one, or none
+
+
+def test_sizes_are_those_of_the_objects_where_they_are_listed():
+    box = np.array([[0, 0, 40, 40], [50, 50, 90, 90]], float)  # the second one's size is not listed
+    raw = RawImage("a", *SIZE, box, np.zeros(2, int), np.zeros(2, bool), None, np.array([900.0, np.nan]))
+    annotations = clean(["class"], [raw], AnnotationReport("test"))
+    assert annotations.areas.tolist() == [900.0, 1600.0]
+    result = score(annotations, [Found(annotations.of_image(0)[0][:1], np.ones(1), np.zeros(1))])
+    assert result.ap_small == pytest.approx(1.0) and result.ap_medium == 0.0
+
+
 def test_sizes_count_pixels_of_the_original_image():
     box = np.array([[0, 0, 20, 20]], float)  # small: below 32²
     raw = [RawImage("a", *SIZE, box, np.zeros(1, int), np.zeros(1, bool))]

@@ -17,10 +17,18 @@ FOUND = Found(
 
 
 def test_right_missed_and_wrong():
-    judged = judge(FOUND, OBJECTS, CLASSES, IGNORED)
+    judged = judge(FOUND, OBJECTS, CLASSES, IGNORED, np.zeros(4, bool))
     assert judged.right == [0]
     assert judged.wrong == [1, 2, 5]  # found twice; another class; nothing there. The ignored object is neither
     assert judged.missed == [1, 2]  # object 2 was found with too low a score
+
+
+def test_any_number_of_detections_may_lie_in_a_crowd():
+    crowd, small = np.array([[0.0, 0.0, 1.0, 1.0]]), np.array([[0.1, 0.1, 0.2, 0.2], [0.5, 0.5, 0.6, 0.6]])
+    found = Found(small, np.array([0.9, 0.8]), np.array([0, 0]))
+    for is_crowd, wrong in ((True, []), (False, [0, 1])):  # a difficult object has to overlap as any other
+        judged = judge(found, crowd, np.array([0]), np.array([True]), np.array([is_crowd]))
+        assert (judged.right, judged.wrong, judged.missed) == ([], wrong, [])
 
 
 def test_the_sheet_has_all_three_colours(tmp_path):

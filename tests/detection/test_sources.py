@@ -150,6 +150,20 @@ def test_what_is_wrong_with_annotations_is_counted_and_named(coco, change, probl
     assert (report.objects, report.images) == (objects, images)
 
 
+def test_an_image_of_another_size_is_counted_once(coco):
+    assert len(coco(lambda c: c["images"][0].update(width=50)).annotations.report.problems) == 1
+
+
+def test_the_first_so_many_are_mixed(coco):
+    first = coco(max_train_images=3).source.paths
+    assert first != sorted(first) or first != [f"{n}.jpg" for n in range(3)]
+
+
+def test_the_area_of_a_segment_is_kept(coco):
+    areas = coco(lambda c: c["annotations"][0].update(area=300.5)).annotations.areas
+    assert sorted(areas) == [300.5, *[1200.0] * 5]
+
+
 def test_crowds_are_neither_learned_nor_lost(coco):
     annotations = coco(lambda c: c["annotations"][0].update(iscrowd=1)).annotations
     assert annotations.ignored.sum() == 1 and annotations.report.ignored_objects == 1
@@ -187,3 +201,7 @@ def test_a_coco_dataset_that_is_not_there_is_refused(tmp_path):
     for text, message in {"coco:a.json": "a file and a folder", f"coco:{tmp_path}/a.json,b": "cannot be read"}.items():
         with pytest.raises(DataError, match=message):
             load_annotated(DataSettings(dataset=text), "train")
+    (tmp_path / "a.json").write_text('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}')
+    text = f"coco:{tmp_path}/a.json,{tmp_path}/b"
+    with pytest.raises(DataError, match=f"--test_dataset={text}: there is no folder .*b. Give coco:"):
+        load_annotated(DataSettings(dataset=text), "test", test_dataset=text)

@@ -56,7 +56,7 @@ def load(
     report = reports[split] if split_roots else scan_folder(root, cache_dir, progress)
     if not report.images:
         raise DataError(f"No file in {report.root} is an image that can be read.\n{report.text()}")
-    paths = sorted(report.images, key=_order_of)
+    paths = sorted(report.images, key=order_of)
     if not split_roots:
         paths = [path for path in paths if (_share_of(path) < holdout) == (split == "test")]
         if not paths:
@@ -199,7 +199,8 @@ def _hash(path: str, purpose: bytes) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def _order_of(path: str) -> int:
+def order_of(path: str) -> int:
+    """A number that mixes the images of a folder: the first so many in its order are a fair sample of them."""
     return _hash(path, b"order")
 
 
