@@ -51,12 +51,20 @@ _FIXED = {
     "resnet34": NetworkSize(21_000_000, 512, 220),
     "resnet50": NetworkSize(23_000_000, 2048, 600),
 }
+_OF_ANY_SIZE = ("reactnet_small", "resnet_small")
 
 
 def network_size(name: str, *, width: int, depth: int, stages: int, dense: int = 0) -> NetworkSize:
-    """Size of a network of `models.choices`; width, depth and stages count for the small ones."""
-    size = _FIXED.get(name)
-    if size is None:
+    """Size of a network of `models.choices`; width, depth and stages count for the small ones.
+
+    Raises:
+        KeyError: a network that was added lacks its size here.
+    """
+    if name in _FIXED:
+        size = _FIXED[name]
+    elif name not in _OF_ANY_SIZE:
+        raise KeyError(f"the network {name} has no size yet: add it to _FIXED in bssl_tf/training/memory.py")
+    else:
         count, channels = 0, width
         for _ in range(stages):
             for block in range(depth):
@@ -215,7 +223,7 @@ def memory_of_machine() -> int | None:
 
 def _flag_of_network(of: str, group: StudentSettings | TeacherSettings) -> str:
     name = getattr(group, of)
-    if not name.endswith("_small") or "quicknet" in name:
+    if name not in _OF_ANY_SIZE:
         return f"--{of}={name}"
     sizes = ("width", "depth", "stages")
     return " ".join(f"--{of}_{size}={getattr(group, f'{of}_{size}')}" for size in sizes)

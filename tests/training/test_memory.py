@@ -41,6 +41,11 @@ def test_every_architecture_has_an_estimate():
         assert network_size(name, width=32, depth=1, stages=3).parameters > 0
 
 
+def test_a_network_without_an_estimate_is_not_taken_for_another_one():
+    with pytest.raises(KeyError, match="new_student has no size yet: add it to _FIXED in .*memory.py"):
+        network_size("new_student", width=32, depth=1, stages=3)
+
+
 @pytest.mark.parametrize(
     "settings, flag",
     [
