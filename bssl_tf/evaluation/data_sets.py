@@ -13,6 +13,9 @@ from bssl_tf.errors import UserError
 if TYPE_CHECKING:
     from bssl_tf.data import Source
 
+_UNCHANGING = ("digits", "tfds")
+"""Kinds of data sets whose names say which images they hold."""
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -47,11 +50,11 @@ class DataSet:
         return train, test
 
     def identity(self, workdir: Path | None) -> dict[str, Any]:
-        """What says which images are meant; of a folder, whose images may change, their fingerprints too."""
+        """What says which images are meant; where the images may change under their name, their fingerprints too."""
         identity = dataclasses.asdict(self.settings)
         for name in ("data_dir", "decoded_cache_mb"):
             del identity[name]
-        if self.settings.dataset.startswith("folder:"):
+        if self.settings.dataset.partition(":")[0] not in _UNCHANGING:
             identity["images"] = [source.fingerprint for source in self.sources(workdir)]
         return identity
 
