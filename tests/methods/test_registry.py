@@ -69,6 +69,8 @@ def test_a_new_file_is_a_new_method(guides_method):
     described = methods.description("barlow_twins")
     assert (described.class_name, described.needs) == ("BarlowTwins", ("backbone",))
     assert described.options == {"redundancy": 0.005} and described.compares_images
+    with pytest.raises(ConfigError, match="redundancy=2"):
+        described.parsed("redundancy=2")
     method = methods.create("barlow_twins", {"redundancy": 0.01}, backbone=dense_backbone())
     first = fit(method, (two_views(32),), learning_rate=1e-4)
     assert fit(method, *[(two_views(32),)] * 10)["loss"] < first["loss"]
