@@ -164,7 +164,7 @@ def main() -> None:
             ("network", "way", "× least bytes", "largest deviation", "median relative")
             + ("images agreeing", "expected agreeing"),
             deviations,
-            ("Least bytes: a bit a binary weight, 4 bytes other numbers. Agreeing: see `bssl_tf/deploy/verify.py`.",),
+            ("Least bytes: a bit a binary weight, 4 bytes other numbers. Agreeing: see `bssl_tf/deploy/parity.py`.",),
         ),
         Table("Operators by kind", ("network", "way", "operators"), operators),
     ]

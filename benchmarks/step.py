@@ -6,8 +6,10 @@ The step is BSSL's stage 2 with both views. The float twin is the same network w
 are Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`. The floor is the multiply-accumulates
 of all convolutions and dense layers (three times those of a forward pass where there are gradients), divided by
 the rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
-Ratios are medians over these rounds, each of times that follow one another: a machine that is slower for a while does
-not change them. `benchmarks.step_torch` compares with the same step in PyTorch.
+Three ratios are medians over these rounds, each of times that follow one another, which a machine that is slower for
+a while does not change: the teacher's share, and those to the float twin and to plain layers. Shares of the step and
+ratios to the floor are of the shortest times; a part that is a difference of two of these has neither share nor rate
+where it comes out negative. `benchmarks.step_torch` compares with the same step in PyTorch.
 """
 
 import contextlib
@@ -21,7 +23,7 @@ from absl import flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from benchmarks.step_parts import SETUPS, Setup, macs_of, parts_of_step, student_of, teacher_of
+from benchmarks.step_parts import SETUPS, Setup, macs_of, parts_of_step, row_of_part, student_of, teacher_of
 from bssl_tf.config.execution import PRECISIONS
 from bssl_tf.console import run_entry_point
 from bssl_tf.errors import ConfigError
@@ -164,10 +166,7 @@ def _table(name: str, seconds: dict) -> Table:
         f"Training step: {name}, {setup.image_size}×{setup.image_size}×{setup.channels}, {setup.batch} images × 2 "
         f"views, teacher {setup.teacher}, K = {setup.pseudo_classes}",
         ("part", "ms", "of the step", "× floor", "images/s"),
-        [
-            (part, 1e3 * value, f"{100 * value / step:.0f} %", floor and value / floor, setup.batch / value)
-            for part, value, floor in rows
-        ],
+        [row_of_part(*row, step=step, images=setup.batch) for row in rows],
         notes=(
             (
                 f"Binary step {seconds['of twin']:.2f} × its float twin's, {seconds['of plain']:.2f} × that of plain "

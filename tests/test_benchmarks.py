@@ -3,6 +3,7 @@
 from benchmarks import pages
 from benchmarks.operator_times import REST, kind_of, own_times
 from benchmarks.report import RESULTS, Result, Table, best_seconds
+from benchmarks.step_parts import row_of_part
 
 
 def test_the_docs_show_what_was_saved():
@@ -32,6 +33,12 @@ def test_the_best_time_is_the_shortest():
     calls = []
     assert 0 < best_seconds(lambda: calls.append(1), repeats=4, warm_up=2) < 0.01
     assert len(calls) == 6
+
+
+def test_a_difference_of_two_times_that_is_negative_has_neither_share_nor_rate():
+    assert row_of_part("step", 0.5, None, step=0.5, images=8) == ("step", 500.0, "100 %", None, 16.0)
+    assert row_of_part("student backward", 0.25, 0.125, step=0.5, images=8)[2:] == ("50 %", 2.0, 32.0)
+    assert row_of_part("student backward", -0.25, 0.125, step=0.5, images=8)[1:] == (-250.0, None, None, None)
 
 
 def test_the_time_of_an_operator_is_without_that_of_what_it_calls():
