@@ -47,6 +47,8 @@ def main() -> None:
         console.print(f"[bold green]done[/]: {output} was made from these very weights, see {report}")
         return
     console.print(str(exported.parity))
+    if exported.rounded:
+        console.print(f"with float weights in {settings.float_weights}, as in the file: {exported.rounded}")
     console.print(f"[bold green]done[/]: {output} ({exported.report['bytes'] / 1024:.0f} KiB), report in {report}")
     if subject.class_names is not None:
         console.print(f"next: {program('evaluate')} --model={output} --dataset={data.dataset}")

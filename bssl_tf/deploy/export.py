@@ -59,10 +59,21 @@ class Export:
 
     @property
     def parity(self) -> "Parity":
-        """How the file's outputs deviate from those of the Keras network."""
+        """How the file's outputs deviate from those of the Keras network.
+
+        With float weights in fewer bits, how those of the same file with all its bits do; see `rounded`.
+        """
         from bssl_tf.deploy.parity import Parity
 
         return Parity.from_dict(self.report["parity"])
+
+    @property
+    def rounded(self) -> "Parity | None":
+        """How the outputs of the file itself deviate where its float weights are stored in fewer bits."""
+        from bssl_tf.deploy.parity import Parity
+
+        rounded = self.report.get("parity_rounded")
+        return Parity.from_dict(rounded) if rounded else None
 
 
 def export(
@@ -105,6 +116,9 @@ def export(
     check_writable(path, "--output")
     with alone(lock_beside(path), f"--output={path}", "name another --output"):
         finish_set(path)
+        if "codes" in outputs:
+            import_tensorflow()
+            identity["centred on"] = _training_images(subject, data or subject.data).fingerprint
         if (report := finished_export(path, identity, settings.overwrite)) is not None:
             return Export(path, report, reused=True)
         import_tensorflow()
@@ -133,13 +147,13 @@ def _export(
     test = load_source(data, "test", subject.folder.parent)
     compared = [test]
     if test.num_examples < min(FEW_IMAGES, settings.parity_images):
-        compared.append(load_source(data, "train", subject.folder.parent))
+        compared.append(_training_images(subject, data))
     images = _images(compared, spec, settings.parity_images)
 
     console.print(f"converting {network.name} from {subject.folder} …", markup=False)
     centre = None
     if "codes" in outputs:
-        centre = code_centre(network, spec, load_source(data, "train", subject.folder.parent))
+        centre = code_centre(network, spec, _training_images(subject, data))
     convert = functools.partial(
         convert_backbone, network, input_type=settings.input_type, output=subject.output, code_centre=centre
     )
@@ -155,12 +169,13 @@ def _export(
     console.print(f"comparing with Keras on {kinds} …")
     with readable_data_errors():
         parity = compare(network, content, images).check()
-        rounding = {}
+        rounded = None
         if settings.float_weights != "float32":
             exact, content = content, with_float_weights(content, settings.float_weights)
             if content is exact:
                 console.print("no float kernel is large enough to gain from --float_weights: all stay float32")
-            rounding[f"then float weights in {settings.float_weights}"] = str(compare(network, content, images))
+            else:
+                rounded = compare(network, content, images).check_rounded(settings.float_weights)
         if centre is not None:
             ones = check_codes(content, centre, np.concatenate(list(images.as_numpy_iterator())))
             console.print(balance_of_codes(ones))
@@ -174,13 +189,20 @@ def _export(
         deployment_plan(network),
         parity,
         command=shlex.join(command),
-        extra={"source": identity, "test data": data_compared, **rounding, **subject.facts},
+        extra={"source": identity, "test data": data_compared, **subject.facts},
+        rounded=rounded,
         unfolded=unfolded,
         fewest_bytes=fewest_bytes(folded),
     )
     papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
     write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
     return report
+
+
+def _training_images(subject: Subject, data: DataSettings) -> "Source":
+    from bssl_tf.data import load_source
+
+    return load_source(data, "train", subject.folder.parent)
 
 
 def _images(sources: Sequence["Source"], spec: "BackboneSpec", wanted: int) -> "tf.data.Dataset":

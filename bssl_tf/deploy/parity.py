@@ -108,6 +108,22 @@ class Parity:
             f"The file does not compute what the Keras network computes: {self}. Do not use it. {self._remedy()}"
         )
 
+    def check_rounded(self, float_weights: str) -> "Parity":
+        """Return itself if the features of a file with float weights in fewer bits still are those of the network.
+
+        Such a file need not agree to rounding.
+
+        Raises:
+            ParityError: on some image they are not.
+        """
+        if self.smallest_cosine >= LEAST_COSINE:
+            return self
+        raise ParityError(
+            f"--float_weights={float_weights} loses too much: on some image the file's features have a cosine of only "
+            f"{self.smallest_cosine:.2f} to the Keras network's ({LEAST_COSINE} is the least). Store them in "
+            f"{'float16 or ' if float_weights == 'int8' else ''}float32."
+        )
+
     def _remedy(self) -> str:
         if self.constant_channels:
             return (

@@ -73,6 +73,7 @@ def make_report(
     *,
     unfolded: dict[str, int] | None = None,
     fewest_bytes: int | None = None,
+    rounded: Parity | None = None,
 ) -> tuple[dict[str, Any], str]:
     """The report on a .tflite file, for programs and for people.
 
@@ -86,6 +87,7 @@ def make_report(
         extra: more entries, such as the run's settings; values that JSON can hold.
         unfolded: operators of the same network without folding, kind → count, shown beside.
         fewest_bytes: of `folding.fewest_bytes`, beside the bytes of the file.
+        rounded: of `compare`, of the file with float weights in fewer bits; `parity` is then that of all bits.
 
     Returns:
         Content of the .json and of the .md file.
@@ -105,12 +107,13 @@ def make_report(
         "plan": plan.as_dict(),
         "differences_to_plan": differences(file_report, plan),
         "parity": None if parity is None else parity.as_dict(),
+        "parity_rounded": None if rounded is None else rounded.as_dict(),
         "command": command,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
         "extra": extra or {},
     }
-    return content, _markdown(content, file_report, plan, parity)
+    return content, _markdown(content, file_report, plan, parity, rounded)
 
 
 def _tensor(tensor: TensorInfo) -> dict[str, Any]:
@@ -126,7 +129,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Parity | None) -> str:
+def _markdown(
+    content: dict, file_report: FileReport, plan: DeploymentPlan, parity: Parity | None, rounded: Parity | None
+) -> str:
     bytes_rows = [(kind, f"{size:,}") for kind, size in file_report.constant_bytes.items() if size]
     bytes_rows += [
         ("names of tensors", f"{file_report.name_bytes:,}"),
@@ -156,7 +161,7 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         ),
         "The input takes pixels in 0..255 as they are; the network normalises them itself.",
         "## Does it compute what the Keras network computes?",
-        "Not compared." if parity is None else f"{'Yes' if parity.ok else '**No**'}: {parity}.",
+        _compared(parity, rounded),
         "## Work for one image",
         (f"{count_text(plan.binary_macs)} binary and {count_text(plan.float_macs)} float multiply-accumulates."),
         "## Operators",
@@ -169,6 +174,15 @@ def _markdown(content: dict, file_report: FileReport, plan: DeploymentPlan, pari
         ", ".join(f"{name} {number}" for name, number in content["versions"].items()),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _compared(parity: Parity | None, rounded: Parity | None) -> str:
+    if parity is None:
+        return "Not compared."
+    answer = f"{'Yes' if parity.ok else '**No**'}: {parity}."
+    if rounded is None:
+        return answer
+    return f"With all bits of its float weights: {answer}\n\nThis file, which has fewer, is near it: {rounded}."
 
 
 def _operators(counts: dict[str, int], unfolded: dict[str, int] | None) -> str:

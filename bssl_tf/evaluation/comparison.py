@@ -91,6 +91,8 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
                 "give the flags that it was measured with",
                 markup=False,
             )
+        latest = {record["data_name"]: record["data"] for record in sorted(records, key=lambda each: each["date"])}
+        records = [record for record in records if record["data"] == latest[record["data_name"]]]
         for record in records:
             name = record["data_name"]
             if images.setdefault(name, record["data"]) != record["data"]:

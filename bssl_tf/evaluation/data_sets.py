@@ -55,7 +55,10 @@ class DataSet:
         for name in ("data_dir", "decoded_cache_mb"):
             del identity[name]
         if self.settings.dataset.partition(":")[0] not in _UNCHANGING:
-            identity["images"] = [source.fingerprint for source in self.sources(workdir)]
+            sources = self.sources(workdir)
+            identity["images"] = [source.fingerprint for source in sources]
+            if any(source.multi_labels for source in sources):
+                identity["labels"] = [source.multi_labels and source.multi_labels.fingerprint for source in sources]
         return identity
 
     @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """Finds the networks to evaluate: those of a run, and those named one by one. Does not import TensorFlow."""
 
+import dataclasses
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ from bssl_tf.methods.registry import description
 from bssl_tf.models.choices import BINARY
 from bssl_tf.runs import BACKBONE_FILES, STAGES, Workdir, has_backbone, teacher_files
 
-_REPORT = {"parity": (dict, type(None)), "extra": (dict, type(None)), "outputs": (list, type(None))}
+_INTERPRETER = "LCE interpreter"
+_MAPPING = (dict, type(None))
+_REPORT = {"parity": _MAPPING, "parity_rounded": _MAPPING, "extra": _MAPPING, "outputs": (list, type(None))}
 """Types of what is used of a file's report, as far as it is there."""
 
 
@@ -61,6 +65,25 @@ def named_networks(paths: Sequence[str | os.PathLike]) -> list[Network]:
     return found
 
 
+def each_once(named: Sequence[Network], of_run: Sequence[Network]) -> list[Network]:
+    """All networks, each once and under a name of its own.
+
+    Args:
+        named: those of --model. One that is also in the run has the run's name; a file that shares its name with
+            another one is called by its whole path.
+        of_run: those of --workdir.
+    """
+    by_identity = {network.identity: network for network in [*reversed(named), *of_run]}
+    found = [by_identity.pop(network.identity) for network in [*named, *of_run] if network.identity in by_identity]
+    names = Counter(network.name for network in found)
+    return [
+        dataclasses.replace(network, name=f"{network.path}, {_INTERPRETER}")
+        if names[network.name] > 1 and network.path
+        else network
+        for network in found
+    ]
+
+
 def _check_student(folder: Path, found: str, expected: str) -> None:
     if found != expected:
         raise ConfigError(
@@ -106,10 +129,16 @@ def _tflite(path: Path) -> Network:
     facts: dict[str, Any] = {"bytes": path.stat().st_size}
     names = None
     if report := _report_beside(path):
-        facts["deviation"] = (report.get("parity") or {}).get("largest_deviation")
+        parity = report.get("parity_rounded") or report.get("parity") or {}
+        facts["deviation"] = parity.get("largest_deviation")
         names = (report.get("extra") or {}).get("class_names")
     return Network(
-        f"{path.name}, LCE interpreter", fingerprint(path), load, class_names=names and tuple(names), facts=facts
+        f"{path.name}, {_INTERPRETER}",
+        fingerprint(path),
+        load,
+        class_names=names and tuple(names),
+        facts=facts,
+        path=path,
     )
 
 

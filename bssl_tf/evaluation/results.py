@@ -11,6 +11,7 @@ import numpy as np
 
 from bssl_tf.config import renamed
 from bssl_tf.config.renamed import with_new_names
+from bssl_tf.config.training import ViewSettings
 from bssl_tf.errors import UserError
 from bssl_tf.evaluation.protocols.base import Network, Protocol, Score
 from bssl_tf.files import read_json, write_json
@@ -23,6 +24,7 @@ class Job:
     Attributes:
         data_name: of the data set, for tables.
         data: settings that say which images.
+        views: of the run; those that the protocol reads shape its scores.
     """
 
     network: Network
@@ -30,15 +32,18 @@ class Job:
     part: dict[str, Any]
     data_name: str
     data: dict[str, Any]
+    views: ViewSettings = ViewSettings()
 
     @property
     def question(self) -> dict[str, Any]:
         """All that shapes the scores, but for the network."""
+        views = {name: getattr(self.views, name) for name in self.protocol.reads_views}
         return {
             "protocol": self.protocol.name,
             "settings": self.protocol.identity,
             "part": self.part,
             "data": self.data,
+            **({"views": views} if views else {}),
         }
 
     @property
@@ -73,7 +78,8 @@ class Results:
         return list(self._records.values())
 
     def __getitem__(self, job: Job) -> dict[str, Any]:
-        return self._records[job.key]
+        """The record of a job, under the name that its network has now."""
+        return self._records[job.key] | {"network": job.network.name}
 
     def get(self, job: Job) -> dict[str, Any] | None:
         return self._records.get(job.key)
@@ -122,7 +128,8 @@ def _under_new_names(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key_of(record: dict[str, Any]) -> str:
-    return _key(record["identity"], {name: record[name] for name in ("protocol", "settings", "part", "data")})
+    names = ("protocol", "settings", "part", "data", *(["views"] if "views" in record else []))
+    return _key(record["identity"], {name: record[name] for name in names})
 
 
 @dataclass(frozen=True)

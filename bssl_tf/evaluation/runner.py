@@ -19,7 +19,7 @@ from bssl_tf.config.training import Config, DataSettings, ViewSettings
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.data_sets import DataSet, data_sets
-from bssl_tf.evaluation.networks import named_networks, networks_of_run
+from bssl_tf.evaluation.networks import each_once, named_networks, networks_of_run
 from bssl_tf.evaluation.protocols.base import Network, Protocol
 from bssl_tf.evaluation.protocols.registry import chosen_protocols
 from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earlier
@@ -71,13 +71,12 @@ def evaluate(
     config = run_config(run)
     data = data or config.data
     validate_group(data)
-    networks = named_networks(models) + (networks_of_run(run, config) if run else [])
-    networks = list({network.name: network for network in networks}.values())
+    networks = each_once(named_networks(models), networks_of_run(run, config) if run else [])
     if not networks:
         raise ConfigError("nothing to evaluate: give --workdir of a run, or --model with a checkpoint or .tflite file.")
 
     measured_on = data_sets(data, transfer)
-    jobs = _jobs(measured_on, networks, chosen_protocols(settings, networks), run)
+    jobs = _jobs(measured_on, networks, chosen_protocols(settings, networks), run, config.views)
     folder = Path(output) if output else run and Workdir(run).evaluation.path
     with _alone_in(folder) if folder else nullcontext():
         return _evaluated(jobs, measured_on, networks, run, folder, config.views, plots)
@@ -138,14 +137,18 @@ def run_config(workdir: Path | None) -> Config:
 
 
 def _jobs(
-    measured_on: list[DataSet], networks: list[Network], protocols: list[Protocol], workdir: Path | None
+    measured_on: list[DataSet],
+    networks: list[Network],
+    protocols: list[Protocol],
+    workdir: Path | None,
+    views: ViewSettings,
 ) -> list[Job]:
     """What to measure, by data set and network. Classifiers have the classes of the first data set only."""
     jobs, measured = [], networks
     for data_set in measured_on:
         identity = data_set.identity(workdir)
         jobs += [
-            Job(network, protocol, part, data_set.name, identity)
+            Job(network, protocol, part, data_set.name, identity, views)
             for network in measured
             for protocol in protocols
             if protocol.applies_to(network)

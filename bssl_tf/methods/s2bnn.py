@@ -29,6 +29,7 @@ class S2bnn(Method):
         backbone: the student, pixels → features.
         temperature: T of the distillation.
         contrastive: weight of the contrastive term; 0: distillation alone, whose batch can be split.
+        unit_length: whether outputs of both are scaled to unit length before the softmax, as in the authors' code.
         contrastive_temperature: of the contrastive term.
         views: "swapped": student and teacher see each other's view, as in `methods.bssl`; "same": the same view.
 
@@ -49,6 +50,7 @@ class S2bnn(Method):
         backbone: tf.keras.Model,
         *,
         temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
+        unit_length: bool = False,
         contrastive: Annotated[float, Limits(0.0, 1000.0)] = 0.0,
         contrastive_temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
         views: Literal["swapped", "same"] = "swapped",
@@ -57,7 +59,7 @@ class S2bnn(Method):
         super().__init__(name=name)
         if views not in ("swapped", "same"):
             raise ValueError(f"views must be 'swapped' or 'same', got {views!r}.")
-        self.temperature, self.views = temperature, views
+        self.temperature, self.unit_length, self.views = temperature, unit_length, views
         self.contrastive, self.contrastive_temperature = contrastive, contrastive_temperature
         self.compares_images = contrastive > 0
         self._teacher = FrozenTeacher(teacher)
@@ -81,7 +83,10 @@ class S2bnn(Method):
             target = swap_views(target, len(views))
         features = self.backbone(images, training=training)
         outputs = self.head(features, training=training)
-        kl = tf.reduce_mean(kl_divergence(target, outputs, self.temperature))
+        compared = [target, outputs]
+        if self.unit_length:
+            compared = [tf.math.l2_normalize(tf.cast(each, tf.float32), axis=-1) for each in compared]
+        kl = tf.reduce_mean(kl_divergence(*compared, self.temperature))
         contrastive = tf.constant(0.0)
         if self.contrastive > 0:
             first, second = tf.split(outputs, 2)

@@ -6,13 +6,17 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import bssl_tf
 from bssl_tf import ConfigError, ExportSettings
 from bssl_tf.deploy import inspect_file
+from bssl_tf.deploy.flatbuffer import float_weights
 from bssl_tf.deploy.metadata import read_metadata
+from bssl_tf.deploy.subjects import subject_of
+from bssl_tf.errors import UserError
 from bssl_tf.file_sets import write_set
 from bssl_tf.locks import InUse, alone, lock_beside
 from bssl_tf.models.classifier import build_classifier, save_classifier
@@ -48,6 +52,33 @@ def test_a_run_becomes_a_file_with_parity_metadata_and_report(exported, run):
 def test_the_same_export_again_reads_the_report(exported):
     again = bssl_tf.export(exported.path.parent, exported.path, ExportSettings(outputs="features,codes"))
     assert again.reused and again.report == exported.report and again.parity == exported.parity
+
+
+def test_a_file_of_fewer_bits_is_compared_as_it_is(run, tmp_path, monkeypatch):
+    settings = ExportSettings(float_weights="int8", parity_images=50)
+    monkeypatch.setattr(float_weights, "_LEAST_NUMBERS", 16)
+    given = bssl_tf.export(run, tmp_path / "a.tflite", settings)
+    assert given.parity.ok and given.parity.agreeing > given.rounded.agreeing
+    assert given.rounded.largest_deviation > 10 * given.parity.largest_deviation
+    assert "This file, which has fewer, is near it" in (tmp_path / "a.md").read_text()
+    store = float_weights._store
+
+    def zeros(model, *arguments):
+        place = store(model, *arguments)
+        buffer = model.buffers[model.subgraphs[0].tensors[place].buffer]
+        buffer.data = np.zeros_like(buffer.data)
+        return place
+
+    monkeypatch.setattr(float_weights, "_store", zeros)
+    with pytest.raises(UserError, match="--float_weights=int8 loses too much: .* Store them in float16 or float32"):
+        bssl_tf.export(run, tmp_path / "b.tflite", settings)
+    assert not (tmp_path / "b.tflite").exists()
+
+
+def test_codes_are_centred_again_for_other_training_images(run, exported):
+    fewer = dataclasses.replace(subject_of(run).data, max_train_images=100)
+    with pytest.raises(ConfigError, match="came from other weights or options"):
+        bssl_tf.export(run, exported.path, ExportSettings(outputs="codes,features"), data=fewer)
 
 
 def test_other_options_need_overwrite(exported):

@@ -51,6 +51,14 @@ def test_other_images_of_one_name_are_refused(tmp_path):
         records_of_runs(runs, SETTINGS)
 
 
+def test_of_a_run_that_was_measured_on_several_images_the_latest_count(tmp_path, monkeypatch):
+    for second, data in enumerate(({"dataset": "digits", "n": 5}, {"dataset": "digits"})):
+        monkeypatch.setattr("time.strftime", lambda _, second=second: f"2026-11-28 12:00:0{second}")
+        run = measured(tmp_path / "a", {"s": "1"}, data)
+    (record,) = records_of_runs([run], SETTINGS)
+    assert record["data"] == {"dataset": "digits"}
+
+
 def test_what_was_not_measured_with_these_settings_is_refused(tmp_path):
     run = measured(tmp_path / "a", {"s": "1"})
     with pytest.raises(ConfigError, match="nothing there was measured with these settings"):

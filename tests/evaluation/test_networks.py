@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bssl_tf.config.training import Config, MethodSettings
-from bssl_tf.evaluation.networks import named_networks, networks_of_run
+from bssl_tf.evaluation.networks import each_once, named_networks, networks_of_run
 
 SPEC = {"name": "reactnet_small", "mode": "binary_activations", "image_size": 8, "channels": 1}
 
@@ -40,6 +40,29 @@ def test_checkpoints_that_do_not_belong_are_refused(tmp_path):
         networks_of_run(tmp_path / "half", Config())
     with pytest.raises(ValueError, match="neither a .tflite file nor a folder"):
         named_networks([str(tmp_path)])
+
+
+def test_every_network_is_there_once_under_a_name_of_its_own(tmp_path):
+    stage = checkpoint(tmp_path / "run" / "stage2")
+    for place, content in (("run", b"a"), ("b", b"b"), ("c", b"c"), ("copy", b"c")):
+        (tmp_path / place).mkdir(exist_ok=True)
+        (tmp_path / place / "model.tflite").write_bytes(content)
+    named = named_networks([stage, *(tmp_path / place / "model.tflite" for place in ("b", "c", "copy"))])
+    found = each_once(named, networks_of_run(tmp_path / "run", Config()))
+    assert [network.name for network in found] == [
+        "BSSL student, binary",  # not its path, and not twice
+        f"{tmp_path / 'b' / 'model.tflite'}, LCE interpreter",
+        f"{tmp_path / 'c' / 'model.tflite'}, LCE interpreter",  # its copy is the same network
+        "random network, binary",
+        f"{tmp_path / 'run' / 'model.tflite'}, LCE interpreter",
+    ]
+
+
+def test_a_file_of_fewer_bits_has_its_own_deviation(tmp_path):
+    (tmp_path / "a.tflite").write_bytes(b"file")
+    parities = {"parity": {"largest_deviation": 1e-5}, "parity_rounded": {"largest_deviation": 2.5}}
+    (tmp_path / "a.json").write_text(json.dumps(parities))
+    assert named_networks([tmp_path / "a.tflite"])[0].facts["deviation"] == 2.5
 
 
 def test_a_run_of_somebody_else_gets_no_package_imported(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from bssl_tf.config.evaluation import EvaluationSettings
+from bssl_tf.config.training import ViewSettings
 from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.evaluation.feature_store import FeatureStore
 from bssl_tf.evaluation.labelled_data import labelled
@@ -45,6 +46,21 @@ def test_results_are_found_again_on_disk_unless_something_changed(tmp_path):
         assert again.get(other) is None
     again.put(job(data="other"), [Score("20-NN", 0.6, 100)], 1.0, FACTS)
     assert len(json.loads((tmp_path / "results.json").read_text())) == 2
+
+
+def test_scores_of_what_trains_on_views_are_those_of_their_views(tmp_path):
+    results = Results(tmp_path / "results.json")
+    plain, cropped = (dataclasses.replace(job(protocol=LinearSgd), views=ViewSettings(crop_min=c)) for c in (0.2, 0.5))
+    results.put(plain, [Score("linear, SGD on crops", 0.5, 100)], 1.0, FACTS)
+    again = Results(tmp_path / "results.json")
+    assert again.get(plain) and again.get(cropped) is None
+    assert dataclasses.replace(job(), views=ViewSettings(crop_min=0.5)).key == job().key  # k-NN sees no views
+
+
+def test_a_record_has_the_name_that_its_network_has_now(tmp_path):
+    results = Results(tmp_path / "results.json")
+    results.put(job(), [Score("20-NN", 0.5, 100)], 1.0, FACTS)
+    assert results[job(network=dataclasses.replace(NETWORK, name="other"))]["network"] == "other"
 
 
 def test_a_broken_file_is_told_and_kept(tmp_path):

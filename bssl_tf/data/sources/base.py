@@ -5,6 +5,7 @@ skip, and decodes a record only on request. A new kind of data set is a subclass
 """
 
 import abc
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,11 @@ class MultiLabels:
 
     values: np.ndarray
     class_names: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the labels."""
+        return hashlib.sha256(repr(self.class_names).encode() + self.values.tobytes()).hexdigest()[:16]
 
 
 class Source(abc.ABC):

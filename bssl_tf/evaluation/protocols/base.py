@@ -26,6 +26,7 @@ class Network:
         pretrained: False for random weights.
         class_names: of a .tflite file that is a classifier, in the order of its outputs; None for features.
         facts: more to put in its row.
+        path: where it lies, if it lies somewhere.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Network:
     pretrained: bool = True
     class_names: tuple[str, ...] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
 
     @property
     def backbone_fields(self) -> dict[str, Any]:
@@ -111,6 +113,8 @@ class Protocol(abc.ABC):
     """Names of the settings that change its scores, beside the seed and what `parts` says."""
     parts_from: tuple[str, ...] = ()
     """Names of the settings that `parts` follows from."""
+    reads_views: tuple[str, ...] = ()
+    """Names of the settings of views that change its scores."""
     several_labels = False
     """Whether it can judge on images with several labels."""
     requirement = "It needs features: a backbone, not a classifier."

@@ -38,6 +38,7 @@ class Finetune(Protocol):
         "layerwise_lr_decay",
     )
     parts_from = ("labels", "finetune_draws")
+    reads_views = ("crop_max", "flip")
     requirement = "It needs a pretrained binary Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
@@ -93,7 +94,8 @@ class Finetune(Protocol):
         accuracy, confusion = accuracy_of(classifier, data)
         details: dict[str, Any] = {"confusion": confusion}
         if task.folder:
-            made_from = hashlib.sha256(f"{task.network.identity} {self.identity}".encode()).hexdigest()[:6]
+            inputs = (task.network.identity, self.identity, data.train_fingerprint, data.settings)
+            made_from = hashlib.sha256(" ".join(map(str, inputs)).encode()).hexdigest()[:6]
             name = f"{self.name}-{self.layers}-{data.name}-{amount}-draw{draw}-{made_from}"
             saved = EvaluationFolder(task.folder).classifiers / file_name(name)
             facts = {

@@ -45,7 +45,8 @@ def knn_accuracies(
     """
     _check_neighbours(ks, len(train_x))
     distances, neighbours = nearest(train_x, test_x, max(ks))
-    weights = np.exp((1 - distances**2 / 2) / temperature)
+    exponents = (1 - distances**2 / 2) / temperature
+    weights = np.exp(exponents - exponents[:, :1])  # relative to the nearest one: no overflow, and the same votes
     plain, weighted = np.zeros((2, len(test_x), int(train_y.max()) + 1))
     accuracies: dict[int, tuple[float, float]] = {}
     everyone = np.arange(len(test_x))

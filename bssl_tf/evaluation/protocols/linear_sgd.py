@@ -13,6 +13,7 @@ class LinearSgd(Protocol):
 
     name = "linear_sgd"
     reads = ("sgd_epochs", "sgd_milestones", "sgd_learning_rate", "sgd_batch_size")
+    reads_views = ("crop_min", "crop_max", "flip")
     requirement = "It needs a Keras backbone, such as WORKDIR/stage2."
 
     def applies_to(self, network: Network) -> bool:
@@ -30,7 +31,7 @@ class LinearSgd(Protocol):
         steps_per_epoch = images.num_examples // batch_size
         milestones = [epoch * steps_per_epoch for epoch in settings.milestones]
         rates = [settings.sgd_learning_rate / 10**passed for passed in range(len(milestones) + 1)]
-        schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(milestones, rates)
+        schedule = tf.keras.optimizers.schedules.PiecewiseConstantDecay(milestones, rates) if milestones else rates[0]
         classifier = build_classifier(BackboneSpec(**task.network.backbone_fields), task.data.class_names, task.model())
         training = ClassifierTraining(
             tf.keras.optimizers.SGD(schedule, momentum=0.9),

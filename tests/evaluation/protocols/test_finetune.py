@@ -154,6 +154,7 @@ def test_head_only_and_the_papers_linear_protocol_leave_the_network_alone(data, 
     (score,) = LinearSgd(settings).run(given)
     assert Silent.steps == 36 and Silent.losses[-1] < Silent.losses[0] == pytest.approx(np.log(3), abs=1e-4)
     assert score.value > 0.5 and score.images == 90
+    LinearSgd(EvaluationSettings(sgd_epochs=1, sgd_milestones="", sgd_batch_size=30)).run(given)
     assert all(np.array_equal(*pair) for pair in zip(before, given.model().get_weights(), strict=True))
 
 

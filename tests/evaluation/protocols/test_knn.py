@@ -3,7 +3,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import normalize
 
-from bssl_tf.evaluation.protocols.knn import knn_accuracies, knn_accuracy
+from bssl_tf.evaluation.protocols.knn import knn_accuracies, knn_accuracy, nearest
 from tests.evaluation.protocols.clusters import clusters
 
 
@@ -39,6 +39,14 @@ def test_knn_finds_planted_clusters_and_chance_without_them():
     noise = np.random.default_rng(0).normal(size=(1200, 12)).astype(np.float32)
     labels = np.random.default_rng(1).integers(0, 4, 1200)
     assert abs(knn_accuracy(noise[:800], labels[:800], noise[800:], labels[800:]) - 0.25) < 0.1
+
+
+def test_the_smallest_temperature_weighs_the_nearest_alone():
+    random = np.random.default_rng(0)
+    x, y, test_x = random.normal(size=(200, 8)), random.integers(0, 4, 200), random.normal(size=(50, 8))
+    nearest_class = y[nearest(x, test_x, 1)[1][:, 0]]
+    with np.errstate(all="raise", under="ignore"):
+        assert knn_accuracies(x, y, test_x, nearest_class, (20,), temperature=1e-3)[20][1] > 0.95
 
 
 def test_knn_needs_k_training_images():
