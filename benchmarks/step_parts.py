@@ -46,9 +46,8 @@ def parts_of_step(setup: Setup, teacher, student, images, micro_batches: int = 1
 
     from bssl_tf.methods.bssl import Bssl
 
-    method = Bssl(
-        teacher, student, target="joint", pseudo_classes=setup.pseudo_classes
-    )  # the one whose batch can be split
+    joint = dict(target="joint", standardise=False)  # whose batch can be split
+    method = Bssl(teacher, student, pseudo_classes=setup.pseudo_classes, **joint)
     method.compile(tf.keras.optimizers.Adam(1e-4), micro_batches=micro_batches)
     views = (images[: setup.batch], images[setup.batch :])
     targets = tf.cast(tf.stack([teacher(view) for view in views], axis=1), tf.float16)

@@ -18,8 +18,9 @@ class Interrupted(Exception):
 
     Attributes:
         status: with which a command is to exit, 128 and the number of the signal.
+        agreed: whether all workers stop of their own accord, at the same step.
     """
 
-    def __init__(self, message: str, status: int = 130) -> None:
+    def __init__(self, message: str, status: int = 130, agreed: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.agreed = status, agreed

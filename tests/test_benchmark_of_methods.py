@@ -58,7 +58,8 @@ def test_all_flags_of_the_plan_are_flags_of_train():
         define_flags(*(type(getattr(Config(), name)) for name in vars(Config())), registry=registry)
         registry(["train.py", *run_of("strong", key, 0, {key: {"learning_rate": 2e-3, "temperature": 0.3}}).arguments])
         if key == "s2bnn_contrastive":
-            assert registry["method_options"].value == "contrastive=1.0,temperature=0.3,contrastive_temperature=0.3"
+            options = "unit_length=true,contrastive=1.0,temperature=0.3,contrastive_temperature=0.3"
+            assert registry["method_options"].value == options
     assert registry["learning_rate"].value == 4e-3  # a further form has the hyperparameters of the default one
 
 

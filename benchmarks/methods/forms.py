@@ -44,11 +44,15 @@ FORMS = {
     "contrast": _bssl("BSSL, contrast", "--target=contrast"),
     "s2bnn_contrastive": Form(
         "S2-BNN, with contrastive term",
-        ("--method=s2bnn", "--method_options=contrastive=1.0"),
-        "--method_options=contrastive=1.0,temperature={0},contrastive_temperature={0}",
+        ("--method=s2bnn", "--method_options=unit_length=true,contrastive=1.0"),
+        "--method_options=unit_length=true,contrastive=1.0,temperature={0},contrastive_temperature={0}",
     ),
     "simclr": _own("SimCLR", "simclr"),
-    "s2bnn": Form("S2-BNN, distillation", ("--method=s2bnn",), "--method_options=temperature={}"),
+    "s2bnn": Form(
+        "S2-BNN, distillation",
+        ("--method=s2bnn", "--method_options=unit_length=true"),
+        "--method_options=unit_length=true,temperature={}",
+    ),
     "frozen": _bssl("BSSL, g_θ frozen", "--target=frozen"),
     "joint": _bssl("BSSL, joint (the paper's letter)", "--target=joint"),
     "supervised": _own("supervised", "supervised", ""),

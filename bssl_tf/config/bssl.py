@@ -75,7 +75,12 @@ class BsslSettings:
     @property
     def compares_images(self) -> bool:
         """Whether the loss compares the images of a batch, which then cannot be split."""
-        return self.target in ("contrast", "balanced")
+        return not self.is_papers or self.standardise == "yes"
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether the target is one of the paper's, whose values the other settings take by default."""
+        return self.target in ("joint", "frozen")
 
     @property
     def balance_ends(self) -> tuple[float, float]:
@@ -83,7 +88,7 @@ class BsslSettings:
         if self.ablation == "joint":
             return 0.0, 0.0
         kind = self.balance
-        if kind == "auto" and self.compares_images and self.ablation != "balancing":
+        if kind == "auto" and not self.is_papers and self.ablation != "balancing":
             kind = "equal"
         elif kind == "auto":
             kind = "constant" if self.ablation == "similarity" else "cosine"
@@ -105,8 +110,7 @@ class BsslSettings:
 
     def resolved(self) -> dict[str, Any]:
         """Name → value of all that shapes the method, each auto replaced by what it stands for."""
-        papers = not self.compares_images
-        values = dataclasses.asdict(self)
+        papers, values = self.is_papers, dataclasses.asdict(self)
         for shorthand in ("ablation", "balance"):
             del values[shorthand]
         values["balance_start"], values["balance_end"] = self.balance_ends

@@ -25,7 +25,12 @@ class StudentSettings:
         low=0,
         high=65536,
     )
-    quantizer: str = setting("ste_sign", "Larq quantizer of activations and weights.", choices=QUANTIZERS)
+    quantizer: str = setting(
+        "ste_sign",
+        "Larq quantizer of activations and kernels. approx_sign and swish_sign are for activations, "
+        "magnitude_aware_sign is for kernels: the others get ste_sign then.",
+        choices=QUANTIZERS,
+    )
 
 
 @dataclass(frozen=True)

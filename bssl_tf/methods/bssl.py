@@ -103,7 +103,7 @@ class Bssl(Method):
         _check_choice("views", views, ("swapped", "same"))
         self.reported = ("loss", *REPORTED[target], "similarity", "balance", "feature_std")
         super().__init__(name=name)
-        self.target, self.compares_images = target, target in ("contrast", "balanced")
+        self.target, self.compares_images = target, target in ("contrast", "balanced") or standardise
         self.temperature, self.target_temperature = temperature, target_temperature
         self.similarity, self.standardise, self.views = similarity, standardise, views
         self.epsilon, self.iterations = epsilon, iterations

@@ -1,8 +1,9 @@
 """S2-BNN: distilling a frozen teacher, its pretrained head included (https://arxiv.org/abs/2102.08946).
 
-The loss is BSSL's L_KL with a target that stands still. The paper's constants: temperature 0.2, Adam, the head of
-MoCo v2 (128 outputs), lighter augmentation; distillation alone did best there, and a contrastive term can be added.
-Here that term compares the two views within a batch (SimCLR's loss) instead of against a queue.
+The loss is BSSL's L_KL with a target that stands still, of outputs of unit length, as in the loss that the pretrained
+head learnt by. The paper's constants: temperature 0.2, Adam, the head of MoCo v2 (128 outputs), lighter augmentation;
+distillation alone did best there, and a contrastive term can be added. Here that term compares the two views within a
+batch (SimCLR's loss) instead of against a queue.
 """
 
 from typing import Annotated, Literal
@@ -24,12 +25,12 @@ class S2bnn(Method):
 
     Args:
         teacher: pixels (batch, size, size, channels) → features (batch, width); not tracked, not saved.
-        teacher_head: the teacher's pretrained head, features (batch, width) → outputs (batch, K); it is tracked and
-            saved, being small.
+        teacher_head: the teacher's pretrained head, features (batch, width) → outputs (batch, K); not saved.
         backbone: the student, pixels → features.
         temperature: T of the distillation.
         contrastive: weight of the contrastive term; 0: distillation alone, whose batch can be split.
-        unit_length: whether outputs of both are scaled to unit length before the softmax, as in the authors' code.
+        unit_length: whether outputs of both are scaled to unit length before the softmax. Else the temperature means
+            something else for each image, for the head was trained by a cosine.
         contrastive_temperature: of the contrastive term.
         views: "swapped": student and teacher see each other's view, as in `methods.bssl`; "same": the same view.
 
@@ -50,7 +51,7 @@ class S2bnn(Method):
         backbone: tf.keras.Model,
         *,
         temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
-        unit_length: bool = False,
+        unit_length: bool = True,
         contrastive: Annotated[float, Limits(0.0, 1000.0)] = 0.0,
         contrastive_temperature: Annotated[float, Limits(1e-3, 100.0)] = 0.2,
         views: Literal["swapped", "same"] = "swapped",

@@ -37,7 +37,10 @@ class Binarisation:
         mode: one of `choices.MODES`.
         quantizer: one of `choices.QUANTIZERS`, those of Larq that give ±1 (up to a factor per output
             channel), which LCE runs as binary convolutions. `magnitude_aware_sign` scales kernels by their mean
-            magnitude per output channel and makes no sense for activations: these get `ste_sign` then.
+            magnitude per output channel and makes no sense for activations: these get `ste_sign` then. The
+            pseudo-gradients of `approx_sign` and `swish_sign` vanish, or turn, far from 0, where latent weights may
+            go: they are for activations, as in Bi-Real Net (https://arxiv.org/abs/1808.00278), and kernels get
+            `ste_sign`.
         clip: where `ste_sign` stops passing gradients, and where latent weights are clipped so that they
             never get stuck beyond. Larq's own default is 1, Larq Zoo's models have 1.25.
     """
@@ -55,10 +58,11 @@ class Binarisation:
         if self.mode == FLOAT:
             return dict(input_quantizer=None, kernel_quantizer=None, kernel_constraint=None, pad_values=0.0)
         of_activations = "ste_sign" if self.quantizer == "magnitude_aware_sign" else self.quantizer
+        of_kernels = "ste_sign" if self.quantizer in ("approx_sign", "swish_sign") else self.quantizer
         binary_kernels = self.mode == BINARY
         return dict(
             input_quantizer=_quantizer(of_activations, self.clip),
-            kernel_quantizer=_quantizer(self.quantizer, self.clip) if binary_kernels else None,
+            kernel_quantizer=_quantizer(of_kernels, self.clip) if binary_kernels else None,
             kernel_constraint=lq.constraints.WeightClip(self.clip) if binary_kernels else None,
             pad_values=1.0,
         )

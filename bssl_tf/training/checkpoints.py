@@ -146,14 +146,14 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
     def _save_or_stop(self) -> None:
         if self._distribution.anywhere(self._stop_requested):
             self.save()
-            self._restore_handlers()
+            self.restore_handlers()
             raise self._interrupted()
         if time.monotonic() - self._saved > 60 * self._minutes:
             self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.save()
-        self._restore_handlers()
+        self.restore_handlers()
         if self._distribution.anywhere(self._stop_requested):  # while the last epoch was looked at
             raise self._interrupted()
 
@@ -162,9 +162,10 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
 
     def _interrupted(self) -> Interrupted:
         message = f"stopped at step {self.step}; the same command goes on from there"
-        return Interrupted(message, 128 + self._stopping_signal)
+        return Interrupted(message, 128 + self._stopping_signal, agreed=True)
 
-    def _restore_handlers(self) -> None:
+    def restore_handlers(self) -> None:
+        """Give the signals back, however training has ended."""
         while self._handlers:
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)

@@ -53,7 +53,10 @@ def train_phase(
     if not checkpoint.recalled:
         probe.look_again()
     if not distribution.chief:
-        _fit(method, data, start, epochs, [*callbacks, checkpoint])
+        try:
+            _fit(method, data, start, epochs, [*callbacks, checkpoint])
+        finally:
+            checkpoint.restore_handlers()
         return {}
     phase.save_settings()
     if start:
@@ -84,6 +87,7 @@ def train_phase(
         _fit(method, data, start, epochs, [*callbacks, reporter, checkpoint])
     finally:
         progress.close()
+        checkpoint.restore_handlers()
     images = total * data.batch_size
     return {
         "steps": total,

@@ -140,10 +140,14 @@ def test_loss_and_gradients_stay_finite(target, case):
 
 
 @pytest.mark.parametrize(
-    "target, compares", [("joint", False), ("frozen", False), ("contrast", True), ("balanced", True)]
+    "target, standardise, compares",
+    [
+        *(("joint", False, False), ("frozen", False, False), ("joint", True, True)),
+        *(("contrast", False, True), ("balanced", False, True)),
+    ],
 )
-def test_micro_batches_are_refused_where_images_are_compared(target, compares):
-    model = bssl(target)
+def test_micro_batches_are_refused_where_images_are_compared(target, standardise, compares):
+    model = bssl(target, standardise=standardise)
     assert model.compares_images == compares
     if compares:
         with pytest.raises(ValueError, match="micro batches"):

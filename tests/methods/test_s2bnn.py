@@ -15,12 +15,22 @@ def distilling(**options):
     return S2bnn(dense_backbone(seed=1), mlp_head(WIDTH, 5, 3, name="of_teacher"), dense_backbone(), **options)
 
 
+def as_they_are(outputs):
+    return outputs
+
+
+def of_unit_length(outputs):
+    return outputs / np.maximum(np.linalg.norm(outputs, axis=1, keepdims=True), 1e-9)  # one of them is zero
+
+
+@pytest.mark.parametrize("scaled, unit_length", [(of_unit_length, True), (as_they_are, False)])
 @pytest.mark.parametrize("views, pairs", [("swapped", [(0, 1), (1, 0)]), ("same", [(0, 0), (1, 1)])])
-def test_loss_is_the_divergence_from_the_teachers_outputs(views, pairs):
+def test_loss_is_the_divergence_from_the_teachers_outputs(views, pairs, scaled, unit_length):
     teacher, head = dense_backbone(seed=1), mlp_head(WIDTH, 5, 3, name="of_teacher")
-    model, images = S2bnn(teacher, head, dense_backbone(), temperature=0.5, views=views), two_views()
-    targets = [head(teacher(view)) for view in images]
-    outputs = [model.head(model.backbone(view)) for view in images]
+    options = dict(temperature=0.5, views=views) | ({} if unit_length else {"unit_length": False})
+    model, images = S2bnn(teacher, head, dense_backbone(), **options), two_views()
+    targets = [scaled(head(teacher(view))) for view in images]
+    outputs = [scaled(model.head(model.backbone(view))) for view in images]
     expected = np.mean([kl_divergence(targets[t], outputs[s], 0.5) for s, t in pairs])
     np.testing.assert_allclose(model.loss_terms(images, training=False)["loss"], expected, rtol=1e-5)
     cached = tf.stack([teacher(view) for view in images], axis=1)

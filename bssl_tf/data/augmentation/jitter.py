@@ -1,4 +1,7 @@
-"""The recipe's colour jitter and greying, of batches or of one view."""
+"""The recipe's colour jitter and greying, of batches or of one view.
+
+Brightness, contrast, saturation and hue come in this order; torchvision's ColorJitter draws an order for each view.
+"""
 
 from collections.abc import Callable
 

@@ -12,19 +12,19 @@ from bssl_tf.methods.common.base import Method
 
 @dataclasses.dataclass(frozen=True)
 class HealthCheck:
-    """One way for training to go wrong: how it shows in the metrics, and which setting to change."""
+    """One way for training to go wrong.
+
+    Args:
+        name: what is wrong.
+        needs: metrics that tell; where one is missing, nothing is said either way.
+        shows: how it shows in them.
+        advice: which setting to change.
+    """
 
     name: str
+    needs: tuple[str, ...]
     shows: Callable[[Mapping[str, float]], bool]
     advice: str
-
-
-def _at_least(name: str, value: float) -> Callable[[Mapping[str, float]], bool]:
-    return lambda metrics: metrics.get(name, -np.inf) >= value
-
-
-def _below(name: str, value: float) -> Callable[[Mapping[str, float]], bool]:
-    return lambda metrics: metrics.get(name, np.inf) < value
 
 
 def _balanced_target_learns(metrics: Mapping[str, float]) -> bool:
@@ -35,46 +35,53 @@ def _balanced_target_learns(metrics: Mapping[str, float]) -> bool:
 HEALTH_CHECKS = (
     HealthCheck(
         "the target is nearly uniform: it tells the student nothing",
-        lambda metrics: metrics.get("target_entropy", 0.0) >= 0.98 and not _balanced_target_learns(metrics),
+        ("target_entropy",),
+        lambda metrics: metrics["target_entropy"] >= 0.98 and not _balanced_target_learns(metrics),
         "lower --temperature (--target_temperature with --target=balanced), or use --target=balanced or contrast",
     ),
     HealthCheck(
         "the target gives all images the same pseudo-classes: it has collapsed",
+        ("target_entropy", "target_batch_entropy"),
         lambda metrics: (
-            metrics.get("target_batch_entropy", np.inf) - metrics.get("target_entropy", 0.0) < 0.01
-            and metrics.get("target_entropy", 1.0) < 0.98
+            metrics["target_batch_entropy"] - metrics["target_entropy"] < 0.01 and metrics["target_entropy"] < 0.98
         ),
         "use --target=balanced or contrast, which do not let it; or freeze it (--target=frozen), or slow it down "
         "(--target_learning_rate_multiplier=0.1)",
     ),
     HealthCheck(
         "the target gives all images nearly the same output: it has collapsed",
-        _below("target_std", 0.05),
+        ("target_std",),
+        lambda metrics: metrics["target_std"] < 0.05,
         "lower --target_learning_rate_multiplier (0.1, say) or --learning_rate, and check --preview_views",
     ),
     HealthCheck(
         "the balanced target uses few of its pseudo-classes",
-        lambda metrics: "target_loss" in metrics and metrics["target_batch_entropy"] < 0.3,
+        ("target_loss", "target_batch_entropy"),
+        lambda metrics: metrics["target_batch_entropy"] < 0.3,
         "lower --pseudo_classes, raise --batch_size, or lower --target_learning_rate_multiplier",
     ),
     HealthCheck(
         "the student gives all images nearly the same feature: it has collapsed",
-        _below("feature_std", 0.02),
+        ("feature_std",),
+        lambda metrics: metrics["feature_std"] < 0.02,
         "lower --learning_rate, check --preview_views; of bssl, give feature similarity more weight (--balance=cosine)",
     ),
     HealthCheck(
         "almost half of the binary weights flip between two reports: training is not settling",
-        _at_least("flip_ratio", 0.4),
+        ("flip_ratio",),
+        lambda metrics: metrics["flip_ratio"] >= 0.4,
         "lower --learning_rate or lengthen --warmup_epochs",
     ),
     HealthCheck(
         "hardly any binary weight flips while the learning rate is still high: the binary layers do not learn",
-        lambda metrics: metrics.get("flip_ratio", 1.0) < 1e-5 and metrics.get("progress", 1.0) < 0.5,
+        ("flip_ratio", "progress"),
+        lambda metrics: metrics["flip_ratio"] < 1e-5 and metrics["progress"] < 0.5,
         "raise --learning_rate, or try another --quantizer (approx_sign)",
     ),
     HealthCheck(
         "over half of the binary activations never change sign: those channels are dead",
-        _at_least("dead_channels", 0.5),
+        ("dead_channels",),
+        lambda metrics: metrics["dead_channels"] >= 0.5,
         "lower --learning_rate, or lengthen --warmup_epochs",
     ),
 )
@@ -82,6 +89,9 @@ HEALTH_CHECKS = (
 
 class HealthMonitor:
     """Runs the checks on metrics as they come; a check warns once, when it fails twice in a row.
+
+    Metrics of steps and those of epochs come in rows of their own. A row counts for a check only if it has what the
+    check needs.
 
     Attributes:
         warnings: the warnings given so far, in plain words.
@@ -112,6 +122,8 @@ class HealthMonitor:
             )
         new = []
         for check in HEALTH_CHECKS:
+            if not metrics.keys() >= set(check.needs):
+                continue
             if not check.shows(metrics):
                 self._seen[check.name] = 0
                 continue

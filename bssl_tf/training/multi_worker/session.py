@@ -57,8 +57,8 @@ def together(
         time.sleep(SECONDS_TO_LEARN_WHO)  # the team ends this process as soon as it knows who is gone
         team.leave("it cannot reach another worker")
         raise UserError(f"the workers have lost each other ({error.message.splitlines()[0]}). {REMEDY}") from None
-    except Interrupted:
-        team.leave()  # all stop at the same step, of their own accord
+    except Interrupted as interruption:
+        team.leave("" if interruption.agreed else "it was interrupted")
         raise
     except BaseException as error:
         if isinstance(error, tf.errors.OpError):

@@ -48,6 +48,16 @@ def test_each_check_is_told_once_in_plain_words_with_a_knob(signs, words, knob):
     assert any(name.startswith(knob.lstrip("-").split("=")[0]) for name in settings)
 
 
+def test_rows_of_steps_and_of_epochs_take_turns():
+    of_epochs = ("flip_ratio", "dead_channels", "progress")
+    monitor, sick = HealthMonitor(), HEALTHY | {"dead_channels": 0.9, "feature_std": 0.001}
+    heard = []
+    for step in range(1, 4):
+        heard += monitor.judge(step, {name: value for name, value in sick.items() if name not in of_epochs})
+        heard += monitor.judge(step, {name: sick[name] for name in of_epochs})
+    assert len(heard) == 2 and "nearly the same feature" in heard[0] and "never change sign" in heard[1]
+
+
 def test_a_healthy_run_hears_nothing():
     early = HEALTHY | {"target_loss": 7.6, "target_entropy": 0.9933, "target_batch_entropy": 0.9989}  # K = 2000
     monitor = HealthMonitor()
