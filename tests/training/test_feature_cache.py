@@ -109,8 +109,9 @@ def test_an_interrupted_fill_goes_on_where_it_was_marked(cache, teacher, source,
         seen.append(len(pixels))
         return features(pixels)
 
-    with pytest.raises(Interrupted, match="views 1/2; the same command goes on"):
+    with pytest.raises(Interrupted, match="views 1/2; the same command goes on") as stopped:
         cache.fill(failing, small, Console(quiet=True))
+    assert not stopped.value.agreed  # other workers wait for the cache, and have to be told
     assert cache.missing == [0, 1] and (tmp_path / "cycle-0000.rows").read_text() == "20"
     starts = []
     cache.fill(

@@ -76,8 +76,9 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
     whole, parts = (config_for(tmp_path / name, view_cycle=1) for name in ("whole", "parts"))
     run(whole)
     for stop in ({"teacher": 2}, {"stage1": 5}, {"stage2": 3}):  # in an epoch, between two rows, at an epoch's end
-        with pytest.raises(Interrupted, match="the same command goes on"):
+        with pytest.raises(Interrupted, match="the same command goes on") as stopped:
             run(parts, stop)
+        assert stopped.value.agreed and stopped.value.status in (130, 143)
         assert not (tmp_path / "parts" / next(iter(stop)) / "summary.json").exists()
     run(parts)
     for phase in ("teacher", "stage1", "stage2"):
@@ -95,6 +96,21 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
         summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, parts)]
         for name in ("steps", "epochs", "final", "warnings"):
             assert summaries[0][name] == summaries[1][name]
+
+
+def test_signals_are_given_back_however_training_ends(tmp_path, monkeypatch):
+    class Fails(tf.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise FloatingPointError("diverged")
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    train_phase = stages.train_phase
+    monkeypatch.setattr(
+        stages, "train_phase", lambda *given, **options: train_phase(*given, callbacks=(Fails(),), **options)
+    )
+    with pytest.raises(FloatingPointError, match="diverged"):
+        train(config_for(tmp_path / "run"))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_stage_2_starts_from_all_three_networks_of_stage_1(run, tmp_path, monkeypatch):
