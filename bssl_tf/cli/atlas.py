@@ -40,7 +40,7 @@ def main() -> None:
     _require_extra()
     from bssl_tf.atlas.web.server import Address, serve
 
-    if arguments.host not in ("127.0.0.1", "localhost"):
+    if arguments.host.lower() not in ("127.0.0.1", "localhost"):
         console.print("[yellow]warning:[/] --host lets other machines in; whoever sees the address sees the photos.")
 
     def open_atlas(progress: "Progress") -> "Atlas":

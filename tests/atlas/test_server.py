@@ -40,6 +40,15 @@ def test_other_names_do_not_lead_here(server, host):
     assert server.ask("GET", f"/{server.token}/api/state", headers=headers)[0] == 421
 
 
+@pytest.mark.parametrize("named, sent", [("LocalHost", "localhost"), ("localhost", "LOCALHOST")])
+def test_capitals_in_the_name_of_the_host_make_no_difference(digits, tmp_path, named, sent):
+    with serving(digits, tmp_path / "session", f"--host={named}") as server:
+        host = f"{sent}:{server.port}"
+        assert server.ask("GET", f"/{server.token}/api/state", headers={"Host": host})[0] == 200
+        headers = {"Host": host, "Origin": f"http://{sent.lower()}:{server.port}"}
+        assert server.ask("POST", f"/{server.token}/api/nothing", headers=headers)[0] == 404  # past the guard
+
+
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "OWN", "Sec-Fetch-Site": "cross-site"}],

@@ -30,11 +30,11 @@ class Guard:
     Args:
         app: what answers the rest.
         token: secret.
-        hosts: values of the Host header, with port.
+        hosts: values of the Host header, with port; capitals make no difference.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: Sequence[str]):
-        self.app, self.token, self.hosts = app, token, frozenset(hosts)
+        self.app, self.token, self.hosts = app, token, frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -62,13 +62,13 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        host = headers.get(b"host", "")
+        host = headers.get(b"host", "").lower()
         if host not in self.hosts:
             return PlainTextResponse("This name does not lead to the atlas.", 421)
         parts = scope["path"].split("/", 2)
         if len(parts) < 3 or not hmac.compare_digest(parts[1].encode(), self.token.encode()):
             return PlainTextResponse("Open the address that bssl-atlas has printed.", 403)
-        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site", "same-origin")
+        origin, site = headers.get(b"origin", "").lower(), headers.get(b"sec-fetch-site", "same-origin")
         if scope["method"] not in _SAFE_METHODS and (origin != f"http://{host}" or site != "same-origin"):
             return PlainTextResponse("Changes come from the atlas's own page.", 403)
         return None

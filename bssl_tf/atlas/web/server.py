@@ -59,7 +59,7 @@ def serve(
     listener = _listen(address)
     port = listener.getsockname()[1]
     names = {*_LOOPBACK, address.host}
-    if address.host not in _LOOPBACK:
+    if address.host.lower() not in _LOOPBACK:
         names |= {socket.gethostname(), *_addresses()}
     hosts = [f"{name}:{port}" for name in names]
     url = f"http://{address.host if address.host != '0.0.0.0' else socket.gethostname()}:{port}/{token}/"
