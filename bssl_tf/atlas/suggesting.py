@@ -142,10 +142,10 @@ def suggested(
 
 def _typicality(points: np.ndarray) -> np.ndarray:
     """Inverse mean distance to the nearest 20 others, or all where there are fewer."""
+    from sklearn.neighbors import NearestNeighbors
+
     if len(points) == 1:
         return np.ones(1)
-    squares = (points**2).sum(axis=1)
-    distances = np.sqrt(np.maximum(squares[:, np.newaxis] + squares - 2 * points @ points.T, 0))
     k = min(_NEIGHBOURS, len(points) - 1)
-    nearest = np.partition(distances, k, axis=1)[:, : k + 1]
-    return 1 / (nearest.sum(axis=1) / k + 1e-12)
+    distances, _ = NearestNeighbors(n_neighbors=k).fit(points).kneighbors()
+    return 1 / (distances.mean(axis=1) + 1e-12)

@@ -5,6 +5,7 @@ import functools
 import operator
 import os
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -226,6 +227,36 @@ def test_typiclust_covers_all_clusters_before_it_repeats_one():
     assert sorted(classes[first]) == [0, 1, 2, 3]
     more = suggesting.typiclust(features, first, 250)
     assert len(more) == 196 and not set(more) & set(first)
+
+
+def plain_typicality(points):
+    """Inverse mean of the 20 smallest of all distances to others."""
+    distances = np.sqrt(((points[:, np.newaxis].astype(float) - points) ** 2).sum(axis=2))
+    np.fill_diagonal(distances, np.inf)
+    k = min(20, len(points) - 1)
+    return 1 / (np.sort(distances, axis=1)[:, :k].mean(axis=1) + 1e-12)
+
+
+@pytest.mark.parametrize("count, dimensions", [(2, 3), (15, 32), (21, 32), (200, 2), (200, 32)])
+def test_typicality_is_that_of_all_pairs(count, dimensions):
+    points = np.random.default_rng(0).normal(size=(count, dimensions)).astype(np.float32)
+    np.testing.assert_allclose(suggesting._typicality(points), plain_typicality(points), rtol=1e-5)
+
+
+def test_equal_and_single_points_are_typical_too():
+    np.testing.assert_array_equal(suggesting._typicality(np.zeros((1, 4), np.float32)), 1)
+    equal = suggesting._typicality(np.ones((30, 4), np.float32))
+    assert np.isfinite(equal).all() and len(np.unique(equal)) == 1
+
+
+def test_the_memory_of_typicality_does_not_grow_with_the_square():
+    points = np.random.default_rng(0).normal(size=(4000, 32)).astype(np.float32)
+    suggesting._typicality(points[:50])  # modules are imported now
+    tracemalloc.start()
+    suggesting._typicality(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8e6  # all pairs: 64 MB of float32
 
 
 def test_margin_clusters_takes_uncertain_photos():
