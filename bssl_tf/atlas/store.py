@@ -18,7 +18,9 @@ from bssl_tf.atlas.names import checked_class_name
 from bssl_tf.errors import UserError
 
 SOURCES = ("picked", "region", "neighbours", "suggested", "predicted", "check")
-"""How a photo came to be labelled. ``check``: drawn at random to measure accuracy, and not trained on for that."""
+"""How a photo came to be labelled. ``check``: drawn at random to measure accuracy, and not trained on for that; such a
+photo stays one, whatever class it gets and wherever it is given."""
+_NO_LABEL = (None, "picked")
 
 
 class Conflict(UserError):
@@ -95,7 +97,7 @@ class SessionStore:
             name = self._require_class(class_id)[class_id]
             paths = [path for (path,) in db.execute("SELECT path FROM labels WHERE class = ?", (class_id,))]
             action = self._record("remove class", {"class": class_id, "name": name}, window)
-            self._change(action, dict.fromkeys(paths, (None, "picked")))
+            self._change(action, dict.fromkeys(paths, _NO_LABEL))
             db.execute("UPDATE classes SET alive = 0 WHERE id = ?", (class_id,))
 
     def label(
@@ -107,7 +109,7 @@ class SessionStore:
         Args:
             paths: relative to the folder.
             class_id: None takes labels away.
-            source: one of `SOURCES`.
+            source: one of `SOURCES`; a photo that is a check stays one.
             seen: revision that the window has shown; None: the newest.
             window: which window acts; undo is by window.
 
@@ -233,9 +235,11 @@ class SessionStore:
     def _change(self, action: int, after: Mapping[bytes, tuple[int | None, str]]) -> None:
         rows = self._database.rows("SELECT path, class, source FROM labels")
         before = {path: (class_id, source) for path, class_id, source in rows}
+        checks = {path for path, (_, source) in before.items() if source == "check"}
+        after = {path: (new, "check" if path in checks else source) for path, (new, source) in after.items()}
         self._database.execute_many(
             "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)",
-            [(action, path, *before.get(path, (None, "picked")), *new) for path, new in after.items()],
+            [(action, path, *before.get(path, _NO_LABEL), *new) for path, new in after.items()],
         )
         self._write(after, self.revision)
 

@@ -139,6 +139,29 @@ def test_undo_reaches_back_over_a_restart(store):
     assert again.undo("new window") == "label 1 photo as “cat”"
 
 
+def test_a_random_check_stays_one_whatever_class_it_gets(store):
+    cat, dog = store.add_class("cat", "one"), store.add_class("dog", "one")
+    store.label(["a.png"], cat, source="check", window="one")
+    store.label(["a.png", "b.png"], dog, source="picked", window="one")
+    relabelled = {"a.png": Label(dog, "check"), "b.png": Label(dog, "picked")}
+    assert store.labels() == relabelled
+    store.undo("one")
+    assert store.labels() == {"a.png": Label(cat, "check")}
+    store.redo("one")
+    assert store.labels() == relabelled
+    store.label(["a.png"], None, window="one")
+    store.label(["a.png"], cat, source="region", window="one")
+    assert store.labels()["a.png"] == Label(cat, "check")
+    store.remove_class(cat, "one")
+    store.label(["a.png"], dog, source="neighbours", window="one")
+    assert store.labels() == relabelled
+    for _ in range(6):
+        store.undo("one")
+    assert store.labels() == {}
+    store.label(["a.png"], cat, window="one")  # the check has been taken back as a whole
+    assert store.labels() == {"a.png": Label(cat, "picked")}
+
+
 def test_another_file_is_not_taken_for_a_session(tmp_path):
     (tmp_path / "session.sqlite").write_bytes(b"something else" * 100)
     with pytest.raises(UserError, match="no session of this program"):
