@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from bssl_tf.atlas.layout import Layout, open_layout, reduced
 from bssl_tf.atlas.photos import PhotoFolder
 from bssl_tf.atlas.predicting import Accuracy, LabelledPhotos, Predictions, labelled_photos, measure, predict
 from bssl_tf.atlas.progress import READY, NotReady, Progress
-from bssl_tf.atlas.store import SessionStore
+from bssl_tf.atlas.store import SessionStore, Snapshot
 from bssl_tf.atlas.thumbnails import ThumbnailCache
 from bssl_tf.errors import UserError
 from bssl_tf.search.photo_index import PhotoIndex
@@ -43,6 +43,23 @@ class Settings:
     workdir: str = ""
 
 
+class _AtRevision:
+    """What follows from a session at one revision; each part is computed when it is first asked for."""
+
+    def __init__(self, session: Snapshot, numbers: Mapping[str, int], features: np.ndarray):
+        self.session = session
+        self.labelled = labelled_photos(session.labels, numbers, session.classes)
+        self._features = features
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        return predict(self._features, self.labelled) if self.labelled.enough else None
+
+    @cached_property
+    def accuracy(self) -> Accuracy | None:
+        return measure(self._features, self.labelled) if self.labelled.enough else None
+
+
 class Atlas:
     """An atlas of one folder of photos. `prepare` comes first; the session can be used before it has ended."""
 
@@ -59,7 +76,7 @@ class Atlas:
         self._photos: PhotoFolder | None = None
         self._index: PhotoIndex | None = None
         self._layout: Layout | None = None
-        self._by_revision: dict[str, tuple[int, Any]] = {}
+        self._newest: _AtRevision | None = None
         self._run: Path | None = None
 
     # Preparing
@@ -150,41 +167,41 @@ class Atlas:
         return [self.photos.paths[photo] for photo in photos]
 
     def labelled(self) -> LabelledPhotos:
-        return self._of_revision("labelled", lambda: labelled_photos(self.store.labels(), self.photos.numbers))
+        with self._lock:
+            return self._now().labelled
 
     def predictions(self) -> Predictions | None:
         """None until two classes have two labels each."""
-        labelled = self.labelled()
-        return self._of_revision(
-            "predictions", lambda: predict(self.index.features, labelled) if labelled.enough else None
-        )
+        with self._lock:
+            return self._now().predictions
 
     def accuracy(self) -> Accuracy | None:
-        labelled = self.labelled()
-        return self._of_revision(
-            "accuracy", lambda: measure(self.index.features, labelled) if labelled.enough else None
-        )
+        """None as long as too few labels are held out, or left to fit."""
+        with self._lock:
+            return self._now().accuracy
 
     def suggestions(self, count: int) -> tuple[list[int], str]:
         """Photos to label next, and the rule's name."""
-        predictions, seed = self.predictions(), self.store.revision
+        with self._lock:
+            now = self._now()
+            session, predictions = now.session, now.predictions
         probabilities = predictions.probabilities if predictions else None
-        classes = max(1, len(self.store.classes()))
+        has_label, classes = self._with_label(session), max(1, len(session.classes))
         with threadpool_limits(1):
             chosen, rule = suggesting.suggested(
-                self._standard, self._coarse, probabilities, self._with_label(), classes, count, seed
+                self._standard, self._coarse, probabilities, has_label, classes, count, session.revision
             )
         return chosen.tolist(), rule
 
     def random_photos(self, count: int) -> list[int]:
         """Photos without a label, each as likely as any other, the same ones until they are labelled."""
         order = np.random.default_rng(0).permutation(len(self.photos))
-        has_label = set(self._with_label().tolist())
+        has_label = set(self._with_label(self.store.snapshot()).tolist())
         return [int(photo) for photo in order if int(photo) not in has_label][:count]
 
-    def _with_label(self) -> np.ndarray:
+    def _with_label(self, session: Snapshot) -> np.ndarray:
         numbers = self.photos.numbers
-        return np.array([numbers[path] for path in self.store.labels() if path in numbers], int)
+        return np.array([numbers[path] for path in session.labels if path in numbers], int)
 
     @cached_property
     def _standard(self) -> np.ndarray:
@@ -202,21 +219,24 @@ class Atlas:
         return self.settings.session / "exports"
 
     def export_csv(self) -> Path:
-        path = self.exports / "labels.csv"
+        path, session = self.exports / "labels.csv", self.store.snapshot()
         with self._exporting:
-            exporting.write_csv(path, self.store.labels(), self.store.classes())
+            exporting.write_csv(path, session.labels, session.classes)
         return path
 
     def export_tree(self, form: str) -> tuple[Path, int]:
         folder = self.exports / "labels"
         with self._exporting:
-            return folder, exporting.write_tree(folder, self.photos, self.labelled(), self.store.classes(), form)
+            return folder, exporting.write_tree(folder, self.photos, self.labelled(), form)
 
     def export_classifier(self) -> dict[str, Any]:
         """Facts of the .tflite file that was written."""
         from bssl_tf.atlas.taking_home import export_linear
 
-        run, predictions, labelled = self._require_run(), self.predictions(), self.labelled()
+        run = self._require_run()
+        with self._lock:
+            now = self._now()
+            predictions, accuracy = now.predictions, now.accuracy
         if predictions is None:
             raise UserError("A classifier needs two classes, each with two labelled photos or more.")
         output = self.exports / "classifier.tflite"
@@ -227,10 +247,8 @@ class Atlas:
                 run,
                 self.photos.root,
                 len(self.photos),
-                predictions.fit,
-                labelled,
-                self.store.classes(),
-                self.accuracy(),
+                predictions,
+                accuracy,
             )
         return {"file": str(output), "bytes": output.stat().st_size, "parity": str(exported.parity)}
 
@@ -243,7 +261,7 @@ class Atlas:
             raise UserError("Fine-tuning needs two classes, each with three labelled photos or more.")
         tree = self.settings.session / "finetuning" / "labels"
         job = FinetuneJob(str(run), str(tree), str(self.exports / "finetuned.tflite"), steps, layers)
-        self.jobs.start(job, lambda: exporting.write_tree(tree, self.photos, labelled, self.store.classes()))
+        self.jobs.start(job, lambda: exporting.write_tree(tree, self.photos, labelled))
 
     def _require_run(self) -> Path:
         if self._run is None:
@@ -265,10 +283,8 @@ class Atlas:
             raise NotReady(f"The atlas is not ready: {self.progress.step.phase}.")
         return part
 
-    def _of_revision(self, name: str, compute: Callable[[], Value]) -> Value:
-        with self._lock:
-            revision = self.store.revision
-            known = self._by_revision.get(name)
-            if known is None or known[0] != revision:
-                known = self._by_revision[name] = (revision, compute())
-            return known[1]
+    def _now(self) -> _AtRevision:
+        """Ask within the lock: others wait, rather than computing the same."""
+        if self._newest is None or self._newest.session.revision != self.store.revision:
+            self._newest = _AtRevision(self.store.snapshot(), self.photos.numbers, self.index.features)
+        return self._newest

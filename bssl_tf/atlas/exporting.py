@@ -31,16 +31,13 @@ def write_csv(path: Path, labels: Mapping[str, Label], classes: Mapping[int, str
     write_text(path, table.getvalue())
 
 
-def write_tree(
-    folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, classes: Mapping[int, str], form: str = "symlinks"
-) -> int:
+def write_tree(folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, form: str = "symlinks") -> int:
     """Write the labelled photos as CLASS/NAME, or as train/CLASS/NAME and test/CLASS/NAME where labels are held out.
 
     Args:
         folder: what this function wrote there before is replaced once all is written; anything else is not touched.
         photos: the photos.
-        labelled: which, and which of them are held out.
-        classes: names by id.
+        labelled: which, which of them are held out, and the names of their classes.
         form: "symlinks", or "copies" for folders that go to other machines.
 
     Returns:
@@ -59,7 +56,7 @@ def write_tree(
     shutil.rmtree(new, ignore_errors=True)
     try:
         new.mkdir(parents=True)
-        _write_tree(new, photos, labelled, classes, form)
+        _write_tree(new, photos, labelled, form)
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(new, folder)
     except BaseException:
@@ -68,14 +65,12 @@ def write_tree(
     return len(labelled.photos)
 
 
-def _write_tree(
-    folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, classes: Mapping[int, str], form: str
-) -> None:
+def _write_tree(folder: Path, photos: PhotoFolder, labelled: LabelledPhotos, form: str) -> None:
     (folder / _MARK).touch()
     splits = labelled.held_out.any()
     for photo, place, held_out in zip(labelled.photos.tolist(), labelled.classes, labelled.held_out, strict=True):
         parts = ("test" if held_out else "train",) if splits else ()
-        target = folder.joinpath(*parts, classes[labelled.class_ids[place]], _flat(photos.paths[photo]))
+        target = folder.joinpath(*parts, labelled.class_names[place], _flat(photos.paths[photo]))
         file = photos.file(photo)
         with room_for(target, file.stat().st_size if form == "copies" else 0):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,7 @@ class LabelledPhotos:
         photos: (n,) numbers of photos.
         classes: (n,) places in `class_ids`.
         class_ids: of the store, those with enough labels.
+        names: of all classes by id, as they were with these labels.
         held_out: (n,) whether a label is for measuring.
         checks: (n,) whether it is from a random check.
     """
@@ -39,6 +40,7 @@ class LabelledPhotos:
     photos: np.ndarray
     classes: np.ndarray
     class_ids: tuple[int, ...]
+    names: Mapping[int, str]
     held_out: np.ndarray
     checks: np.ndarray
 
@@ -46,19 +48,24 @@ class LabelledPhotos:
     def enough(self) -> bool:
         return len(self.class_ids) >= 2
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of `class_ids`."""
+        return tuple(self.names[class_id] for class_id in self.class_ids)
+
 
 @dataclass(frozen=True)
 class Predictions:
     """Attributes:
-    classes: (N,) place in `class_ids` of the likeliest class of every photo.
+    classes: (N,) place in `labelled.class_ids` of the likeliest class of every photo.
     probabilities: (N, C).
-    class_ids: C ids of the store.
+    labelled: what the classifier was fitted on, with ids and names of its classes.
     fit: the classifier, of all labels.
     """
 
     classes: np.ndarray
     probabilities: np.ndarray
-    class_ids: tuple[int, ...]
+    labelled: LabelledPhotos
     fit: LinearFit
 
     @property
@@ -74,37 +81,44 @@ class Accuracy:
         photos: (m,) held out.
         true: (m,) places in the class ids.
         given: (m,) likewise.
-        class_ids: as in `LabelledPhotos`.
+        labelled: all labels of that revision.
         unbiased: the held-out photos are a random sample of the folder, so this is the accuracy to expect there.
     """
 
     photos: np.ndarray
     true: np.ndarray
     given: np.ndarray
-    class_ids: tuple[int, ...]
+    labelled: LabelledPhotos
     unbiased: bool
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: overall and per class a count, right answers, and the 95 % interval; confusion with its photos."""
-        right = self.true == self.given
+        right, class_ids = self.true == self.given, self.labelled.class_ids
         cells: dict[str, list[int]] = {}
         for photo, true, given in zip(self.photos.tolist(), self.true.tolist(), self.given.tolist(), strict=True):
-            cells.setdefault(f"{self.class_ids[true]}-{self.class_ids[given]}", []).append(photo)
+            cells.setdefault(f"{class_ids[true]}-{class_ids[given]}", []).append(photo)
         return {
             "unbiased": self.unbiased,
             "overall": _share(right),
-            "per_class": {class_id: _share(right[self.true == place]) for place, class_id in enumerate(self.class_ids)},
-            "class_ids": self.class_ids,
-            "confusion": confusion_of(self.true, self.given, len(self.class_ids)),
+            "per_class": {class_id: _share(right[self.true == place]) for place, class_id in enumerate(class_ids)},
+            "class_ids": class_ids,
+            "confusion": confusion_of(self.true, self.given, len(class_ids)),
             "cells": cells,
         }
 
 
-def labelled_photos(labels: Mapping[str, Label], numbers: Mapping[str, int]) -> LabelledPhotos:
+def labelled_photos(
+    labels: Mapping[str, Label], numbers: Mapping[str, int], names: Mapping[int, str]
+) -> LabelledPhotos:
     """Take the labels of photos that are there; classes with fewer than two labels are left out.
 
     Held out are all random checks, and of each class with three other labels or more a fifth of them, at least one:
     those whose paths have the smallest hash, so the same ones tomorrow.
+
+    Args:
+        labels: by path.
+        numbers: of photos, by path.
+        names: of all classes by id, of the same revision as the labels.
     """
     known = {path: label for path, label in labels.items() if path in numbers}
     by_class: dict[int, list[str]] = {}
@@ -117,6 +131,7 @@ def labelled_photos(labels: Mapping[str, Label], numbers: Mapping[str, int]) -> 
         photos=np.array([numbers[path] for path, _ in rows], int),
         classes=np.array([place for _, place in rows], int),
         class_ids=class_ids,
+        names=names,
         held_out=np.array([path in held for path, _ in rows], bool),
         checks=np.array([known[path].source == "check" for path, _ in rows], bool),
     )
@@ -126,7 +141,7 @@ def predict(features: np.ndarray, labelled: LabelledPhotos) -> Predictions:
     """Fit all labels and predict all photos, features (N, D). Two classes or more."""
     fit = _fit(features, labelled, slice(None))
     probabilities = probabilities_of(fit, features, len(labelled.class_ids))
-    return Predictions(probabilities.argmax(axis=1), probabilities, labelled.class_ids, fit)
+    return Predictions(probabilities.argmax(axis=1), probabilities, labelled, fit)
 
 
 def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
@@ -138,7 +153,7 @@ def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
     fit = _fit(features, labelled, fitted)
     photos = labelled.photos[checks]
     given = probabilities_of(fit, features[photos], len(labelled.class_ids)).argmax(axis=1)
-    return Accuracy(photos, labelled.classes[checks], given, labelled.class_ids, bool(labelled.checks.any()))
+    return Accuracy(photos, labelled.classes[checks], given, labelled, bool(labelled.checks.any()))
 
 
 def _fit(features: np.ndarray, labelled: LabelledPhotos, places: np.ndarray | slice) -> LinearFit:

@@ -35,6 +35,21 @@ class Label:
     source: str
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What a session holds at one revision.
+
+    Attributes:
+        revision: which.
+        classes: names by id.
+        labels: by path.
+    """
+
+    revision: int
+    classes: dict[int, str]
+    labels: dict[str, Label]
+
+
 class SessionStore:
     """Classes and labels of one folder of photos.
 
@@ -72,6 +87,11 @@ class SessionStore:
         """What has changed after a revision; None: no label any more."""
         rows = self._database.rows("SELECT path, class, source FROM labels WHERE revision > ?", (revision,))
         return {_text(path): class_id and Label(class_id, source) for path, class_id, source in rows}
+
+    def snapshot(self) -> Snapshot:
+        """Classes and labels of one revision, whoever writes meanwhile."""
+        with self._database.transaction():
+            return Snapshot(self.revision, self.classes(), self.labels())
 
     # Actions
 

@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bssl_tf.atlas.predicting import Accuracy, LabelledPhotos
+from bssl_tf.atlas.predicting import Accuracy, Predictions
 from bssl_tf.config import saved as configuration
 from bssl_tf.config.training import DataSettings
 from bssl_tf.errors import UserError
@@ -14,7 +13,6 @@ from bssl_tf.runs import BACKBONE_FILES
 
 if TYPE_CHECKING:
     from bssl_tf.deploy.export import Export
-    from bssl_tf.evaluation.protocols.linear import LinearFit
 
 _PARITY_PHOTOS = 64
 
@@ -47,9 +45,7 @@ def export_linear(
     run: Path,
     photos: Path,
     photo_count: int,
-    fit: "LinearFit",
-    labelled: LabelledPhotos,
-    classes: Mapping[int, str],
+    predictions: Predictions,
     accuracy: Accuracy | None,
 ) -> "Export":
     """The run's frozen student with the linear classifier on it.
@@ -60,10 +56,8 @@ def export_linear(
         run: as `find_run` gives it.
         photos: the folder of photos; file and Keras network are compared on some of them.
         photo_count: how many there are.
-        fit: of all labels.
-        labelled: those labels.
-        classes: names by id.
-        accuracy: of the held-out labels, for the report.
+        predictions: with the classifier, and the labels and class names that it was made of.
+        accuracy: of the held-out ones among those labels, for the report.
 
     Raises:
         UserError: the file does not compute what the Keras network computes.
@@ -74,14 +68,14 @@ def export_linear(
     from bssl_tf.models.classifier import build_classifier, save_classifier
 
     backbone, spec = load_backbone(run / "stage2")
-    names = tuple(classes[class_id] for class_id in labelled.class_ids)
+    names = predictions.labelled.class_names
     classifier = build_classifier(spec, names, backbone)
-    classifier.head.set_weights(fit.dense(len(names)))
+    classifier.head.set_weights(predictions.fit.dense(len(names)))
     data = parity_data(run, photos, photo_count)
     facts = {
         "network": run.name,
         "trained by": "logistic regression on frozen features, labels of the photo atlas",
-        "labelled images": len(labelled.photos),
+        "labelled images": len(predictions.labelled.photos),
         "held-out accuracy": _in_words(accuracy),
         "data": dataclasses.asdict(data),
     }

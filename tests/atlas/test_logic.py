@@ -1,25 +1,33 @@
 """Photos, index, map, lists, predictions, suggestions and exports, without a browser."""
 
 import csv
+import dataclasses
 import functools
+import json
 import operator
 import os
 import shutil
+import sys
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bssl_tf.atlas import exporting, finding, suggesting
+from bssl_tf.atlas import exporting, finding, predicting, suggesting
+from bssl_tf.atlas.atlas import Atlas, Settings
 from bssl_tf.atlas.indexing import open_index
 from bssl_tf.atlas.layout import lay_out, nearest_others, open_layout
 from bssl_tf.atlas.photos import PhotoFolder
 from bssl_tf.atlas.predicting import labelled_photos, measure, predict, wilson_interval
+from bssl_tf.atlas.progress import Progress
 from bssl_tf.atlas.store import Label
 from bssl_tf.config.training import DataSettings
 from bssl_tf.data import load_source
 from bssl_tf.errors import DiskFull, UserError
 from tests.atlas.conftest import HOSTILE, PHOTOS
+
+NAMES = {1: "ant", 2: "bee", 3: "cow", 4: "dog"}
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +165,7 @@ def test_predictions_come_from_few_labels_and_accuracy_from_others():
     features, classes = blobs(400)
     numbers = {f"{photo}.png": photo for photo in range(400)}
     labels = labels_of(classes, range(40))
-    labelled = labelled_photos(labels | {"gone.png": Label(1, "picked")}, numbers)
+    labelled = labelled_photos(labels | {"gone.png": Label(1, "picked")}, numbers, NAMES)
     assert labelled.enough and labelled.class_ids == (1, 2, 3, 4)
     for place in range(4):
         of_class = labelled.held_out[labelled.classes == place]
@@ -177,7 +185,7 @@ def test_random_checks_alone_measure_and_are_not_trained_on():
     wrong = (classes + 1) % 4  # so that training on the checks would show
     numbers = {f"{photo}.png": photo for photo in range(400)}
     labels = labels_of(classes, range(40)) | labels_of(wrong, range(40, 60), "check")
-    labelled = labelled_photos(labels, numbers)
+    labelled = labelled_photos(labels, numbers, NAMES)
     assert labelled.held_out[labelled.checks].all()
     accuracy = measure(features, labelled)
     assert accuracy.unbiased and set(accuracy.photos) == set(range(40, 60))
@@ -186,9 +194,9 @@ def test_random_checks_alone_measure_and_are_not_trained_on():
 
 def test_too_few_labels_give_no_predictions():
     numbers = {f"{photo}.png": photo for photo in range(9)}
-    assert not labelled_photos({}, numbers).enough
-    assert not labelled_photos(labels_of([0, 0, 1], range(3)), numbers).enough
-    labelled = labelled_photos(labels_of([0, 0, 1, 1], range(4)), numbers)
+    assert not labelled_photos({}, numbers, NAMES).enough
+    assert not labelled_photos(labels_of([0, 0, 1], range(3)), numbers, NAMES).enough
+    labelled = labelled_photos(labels_of([0, 0, 1, 1], range(4)), numbers, NAMES)
     assert labelled.enough and measure(blobs(9)[0], labelled) is None
 
 
@@ -274,10 +282,10 @@ def test_the_exported_tree_is_read_as_the_same_labels(tmp_path, photos, classes,
     names = {1: "zero", 2: "one & two", 3: "日本"}
     labels = {photos.paths[photo]: Label(int(classes[photo]) + 1, "picked") for photo in chosen}
     labels[HOSTILE] = Label(1, "picked")
-    labelled = labelled_photos(labels, photos.numbers)
+    labelled = labelled_photos(labels, photos.numbers, names)
     tree = tmp_path / "labels"
-    assert exporting.write_tree(tree, photos, labelled, names, form) == len(labels)
-    exporting.write_tree(tree, photos, labelled, names, form)  # again, in its place
+    assert exporting.write_tree(tree, photos, labelled, form) == len(labels)
+    exporting.write_tree(tree, photos, labelled, form)  # again, in its place
     read = {}
     for split in ("train", "test"):
         source = load_source(DataSettings(dataset=f"folder:{tree}"), split, tmp_path)
@@ -295,17 +303,16 @@ def test_a_folder_of_others_is_not_replaced(tmp_path, photos, classes):
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "mine.txt").write_text("keep")
     with pytest.raises(UserError, match="not written by this program"):
-        exporting.write_tree(tmp_path / "labels", photos, labelled_photos(labels, photos.numbers), {1: "a", 2: "b"})
+        exporting.write_tree(tmp_path / "labels", photos, labelled_photos(labels, photos.numbers, {1: "a", 2: "b"}))
     assert (tmp_path / "labels" / "mine.txt").read_text() == "keep"
 
 
 def test_a_tree_is_replaced_only_by_a_whole_one(tmp_path, photos, classes, monkeypatch):
     chosen = np.flatnonzero(classes < 2)[:10]
-    labelled = labelled_photos(
-        {photos.paths[photo]: Label(int(classes[photo]) + 1, "picked") for photo in chosen}, photos.numbers
-    )
+    labels = {photos.paths[photo]: Label(int(classes[photo]) + 1, "picked") for photo in chosen}
+    labelled = labelled_photos(labels, photos.numbers, {1: "a", 2: "b"})
     tree = tmp_path / "labels"
-    exporting.write_tree(tree, photos, labelled, {1: "a", 2: "b"}, "copies")
+    exporting.write_tree(tree, photos, labelled, "copies")
     before, copyfile, copied = sorted(tree.rglob("*")), shutil.copyfile, []
 
     def until_full(source, target):
@@ -316,5 +323,77 @@ def test_a_tree_is_replaced_only_by_a_whole_one(tmp_path, photos, classes, monke
 
     monkeypatch.setattr(shutil, "copyfile", until_full)
     with pytest.raises(DiskFull, match="the disk is full: .* are free"):
-        exporting.write_tree(tree, photos, labelled, {1: "c", 2: "d"}, "copies")
+        exporting.write_tree(tree, photos, dataclasses.replace(labelled, names={1: "c", 2: "d"}), "copies")
     assert sorted(tree.rglob("*")) == before and [path.name for path in tmp_path.iterdir()] == ["labels"]
+
+
+@pytest.fixture
+def atlas(digits, photos, index, tmp_path):
+    """With the classes two, zero and one; ten labels of zero and of one."""
+    made = Atlas(Settings(digits.model, digits.folder, tmp_path / "session"), Progress())
+    made._photos, made._index, made._run = photos, index, digits.run
+    made.store.add_class("two")
+    for name, digit in (("zero", "0"), ("one", "1")):
+        made.store.label(ten_of(digits, digit), made.store.add_class(name))
+    yield made
+    made.close()
+
+
+def ten_of(digits, digit):
+    return [path for path, truth in sorted(digits.truth.items()) if truth == digit][:10]
+
+
+def while_fitting(monkeypatch, change):
+    """Let something happen while the next classifier is fitted."""
+    fit = predicting.fit_linear
+
+    def fit_meanwhile(*arguments, **options):
+        monkeypatch.setattr(predicting, "fit_linear", fit)
+        change()
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(predicting, "fit_linear", fit_meanwhile)
+
+
+@pytest.mark.parametrize("asked", ["predictions", "accuracy"])
+def test_labels_set_while_a_classifier_is_fitted_count_from_the_next_one_on(atlas, digits, monkeypatch, asked):
+    two, zero, one = atlas.store.classes()
+    while_fitting(monkeypatch, lambda: atlas.store.label(ten_of(digits, "2"), two))
+    before = getattr(atlas, asked)().labelled
+    assert before.class_ids == (zero, one) and len(before.photos) == 20
+    assert getattr(atlas, asked)().labelled.class_ids == (two, zero, one)
+
+
+def test_suggestions_are_of_one_revision(atlas, digits, monkeypatch):
+    two, asked, revision = next(iter(atlas.store.classes())), [], atlas.store.revision
+
+    def suggested(*arguments):
+        asked.extend(arguments)
+        return np.arange(3), "rule"
+
+    monkeypatch.setattr(suggesting, "suggested", suggested)
+    while_fitting(monkeypatch, lambda: atlas.store.label(ten_of(digits, "2"), two))
+    assert atlas.suggestions(3) == ([0, 1, 2], "rule")
+    probabilities, has_label, seed = asked[2], asked[3], asked[-1]
+    assert probabilities.shape[1] == 2 and len(has_label) == 20 and seed == revision
+
+
+@pytest.mark.parametrize("change", ["label", "rename", "remove"])
+def test_an_exported_classifier_has_the_class_names_of_its_own_labels(atlas, digits, monkeypatch, change):
+    two, zero, _one = atlas.store.classes()
+    changes = {
+        "label": lambda: atlas.store.label(ten_of(digits, "2"), two),
+        "rename": lambda: atlas.store.rename_class(zero, "nought"),
+        "remove": lambda: atlas.store.remove_class(zero),
+    }
+    while_fitting(monkeypatch, changes[change])
+
+    def convert(folder, output, *arguments, **options):
+        output.write_bytes(b"converted")
+        return SimpleNamespace(parity="equal")
+
+    monkeypatch.setattr(sys.modules["bssl_tf.deploy.export"], "export", convert)
+    assert atlas.export_classifier()["parity"] == "equal"
+    written = json.loads((atlas.exports / "classifier" / "classifier.json").read_text())
+    assert written["class_names"] == ["zero", "one"]
+    assert written["facts"]["labelled images"] == 20 and " of 4 (95 %" in written["facts"]["held-out accuracy"]

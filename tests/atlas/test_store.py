@@ -6,12 +6,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from bssl_tf.atlas.database import check_room
 from bssl_tf.atlas.names import checked_class_name
-from bssl_tf.atlas.store import Conflict, Label, SessionStore
+from bssl_tf.atlas.store import Conflict, Label, SessionStore, Snapshot
 from bssl_tf.errors import DiskFull, UserError
 
 
@@ -82,6 +83,25 @@ def test_two_processes_on_one_session_see_each_other(store):
     other.label(["a.png"], cat, window="other")
     with pytest.raises(Conflict):
         store.label(["a.png"], cat, seen=other.revision - 1)
+
+
+def test_a_snapshot_is_of_one_revision_whoever_writes_meanwhile(store):
+    cat = store.add_class("cat")
+    store.label(["a.png"], cat)
+    other = SessionStore(store.path)
+
+    def write():
+        for _ in range(50):
+            other.remove_class(cat)
+            other.undo()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = []
+    while writer.is_alive():
+        seen.append(store.snapshot())
+    assert {(tuple(each.classes), tuple(each.labels)) for each in seen} <= {((cat,), ("a.png",)), ((), ())}
+    assert store.snapshot() == Snapshot(store.revision, store.classes(), store.labels())
 
 
 def test_undo_and_redo_go_through_all_actions_of_a_window(store):

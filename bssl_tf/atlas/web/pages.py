@@ -115,7 +115,7 @@ class Pages:
         if predictions is None:
             return {"class_ids": []}
         return {
-            "class_ids": predictions.class_ids,
+            "class_ids": predictions.labelled.class_ids,
             "classes": predictions.classes.tolist(),
             "confidence": np.rint(100 * predictions.confidence).astype(int).tolist(),
         }
