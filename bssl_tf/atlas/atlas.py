@@ -194,7 +194,7 @@ class Atlas:
         return chosen.tolist(), rule
 
     def random_photos(self, count: int) -> list[int]:
-        """Photos without a label, each as likely as any other, the same ones until they are labelled."""
+        """Photos that have no label, each as likely as any other; the same ones until they are labelled."""
         order = np.random.default_rng(0).permutation(len(self.photos))
         has_label = set(self._with_label(self.store.snapshot()).tolist())
         return [int(photo) for photo in order if int(photo) not in has_label][:count]

@@ -1,8 +1,9 @@
 """A linear classifier on the features of labelled photos, what it says of all others, and how right it is.
 
 Accuracy is that of a second classifier that has not seen a share of the labels, on that share. Photos that were
-labelled as a random check are held out whole: only they say what to expect of the whole folder, as picked photos are
-easier and suggested ones harder than most.
+labelled as a random check are held out whole: only they say what to expect of the photos that had no label when they
+were drawn, as picked photos are easier and suggested ones harder than most. Checks of classes with too few labels to
+train on count as well: the classifier knows no such class, so it is wrong on them.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from bssl_tf.evaluation.protocols.linear import LinearFit, fit_linear
 
 HELD_OUT = 0.2
 _FEWEST_OF_A_CLASS = 2
-"""Labels that each class needs before there are predictions."""
+"""Labels, other than random checks, that a class needs before it is trained on."""
 _FEWEST_TO_HOLD_OUT = 3
 _Z = 1.959964  # 95 % of a normal distribution
 
@@ -35,6 +36,8 @@ class LabelledPhotos:
         names: of all classes by id, as they were with these labels.
         held_out: (n,) whether a label is for measuring.
         checks: (n,) whether it is from a random check.
+        untrained: photos of the random checks of every class with too few other labels, by id; they are not among the
+            n.
     """
 
     photos: np.ndarray
@@ -43,6 +46,7 @@ class LabelledPhotos:
     names: Mapping[int, str]
     held_out: np.ndarray
     checks: np.ndarray
+    untrained: Mapping[int, np.ndarray]
 
     @property
     def enough(self) -> bool:
@@ -79,10 +83,11 @@ class Accuracy:
 
     Attributes:
         photos: (m,) held out.
-        true: (m,) places in the class ids.
-        given: (m,) likewise.
+        true: (m,) ids of their classes, which may have too few labels to be known to the classifier.
+        given: (m,) ids of the classes that the classifier takes them for.
         labelled: all labels of that revision.
-        unbiased: the held-out photos are a random sample of the folder, so this is the accuracy to expect there.
+        unbiased: the held-out photos are all random checks and nothing else, so this is the accuracy to expect of the
+            photos that had no label when they were drawn.
     """
 
     photos: np.ndarray
@@ -92,25 +97,41 @@ class Accuracy:
     unbiased: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: overall and per class a count, right answers, and the 95 % interval; confusion with its photos."""
-        right, class_ids = self.true == self.given, self.labelled.class_ids
+        """For JSON.
+
+        Returns:
+            Overall and per class a count, right answers, and the 95 % interval; the confusion of `rows` (classes of
+            held-out photos) with `class_ids` (those that the classifier knows), and photos of its cells.
+        """
+        right, true, given = self.true == self.given, self.true.tolist(), self.given.tolist()
+        class_ids, untrained = self.labelled.class_ids, tuple(self.labelled.untrained)
+        rows = class_ids + tuple(class_id for class_id in untrained if class_id in true)
+        places = {class_id: place for place, class_id in enumerate(rows)}
+        confusion = confusion_of(
+            np.array([places[each] for each in true]), np.array([places[each] for each in given]), len(rows)
+        )
         cells: dict[str, list[int]] = {}
-        for photo, true, given in zip(self.photos.tolist(), self.true.tolist(), self.given.tolist(), strict=True):
-            cells.setdefault(f"{class_ids[true]}-{class_ids[given]}", []).append(photo)
+        for photo, row, column in zip(self.photos.tolist(), true, given, strict=True):
+            cells.setdefault(f"{row}-{column}", []).append(photo)
         return {
             "unbiased": self.unbiased,
-            "overall": _share(right),
-            "per_class": {class_id: _share(right[self.true == place]) for place, class_id in enumerate(class_ids)},
+            "overall": self.overall(),
+            "per_class": {class_id: _share(right[self.true == class_id]) for class_id in rows},
+            "rows": rows,
             "class_ids": class_ids,
-            "confusion": confusion_of(self.true, self.given, len(class_ids)),
+            "untrained": untrained,
+            "confusion": confusion and [row[: len(class_ids)] for row in confusion],
             "cells": cells,
         }
+
+    def overall(self) -> dict[str, Any]:
+        return _share(self.true == self.given)
 
 
 def labelled_photos(
     labels: Mapping[str, Label], numbers: Mapping[str, int], names: Mapping[int, str]
 ) -> LabelledPhotos:
-    """Take the labels of photos that are there; classes with fewer than two labels are left out.
+    """Take the labels of photos that are there; classes with fewer than two, random checks aside, are set aside.
 
     Held out are all random checks, and of each class with three other labels or more a fifth of them, at least one:
     those whose paths have the smallest hash, so the same ones tomorrow.
@@ -134,6 +155,11 @@ def labelled_photos(
         names=names,
         held_out=np.array([path in held for path, _ in rows], bool),
         checks=np.array([known[path].source == "check" for path, _ in rows], bool),
+        untrained={
+            key: np.array([numbers[path] for path in by_class.get(key, ()) if known[path].source == "check"], int)
+            for key in names
+            if key not in class_ids
+        },
     )
 
 
@@ -146,14 +172,17 @@ def predict(features: np.ndarray, labelled: LabelledPhotos) -> Predictions:
 
 def measure(features: np.ndarray, labelled: LabelledPhotos) -> Accuracy | None:
     """Accuracy on the held-out labels; None as long as there are none, or too few others to fit."""
-    checks = labelled.checks if labelled.checks.any() else labelled.held_out
-    fitted = ~labelled.held_out
-    if not checks.any() or len(np.unique(labelled.classes[fitted])) < len(labelled.class_ids):
+    unbiased = bool(labelled.checks.any()) or any(map(len, labelled.untrained.values()))
+    held_out, fitted = labelled.checks if unbiased else labelled.held_out, ~labelled.held_out
+    class_ids = np.array(labelled.class_ids)
+    photos = np.concatenate([labelled.photos[held_out], *labelled.untrained.values()])
+    if not len(photos) or len(np.unique(labelled.classes[fitted])) < len(class_ids):
         return None
+    others = [np.full(len(checks), class_id) for class_id, checks in labelled.untrained.items()]
+    true = np.concatenate([class_ids[labelled.classes[held_out]], *others])
     fit = _fit(features, labelled, fitted)
-    photos = labelled.photos[checks]
-    given = probabilities_of(fit, features[photos], len(labelled.class_ids)).argmax(axis=1)
-    return Accuracy(photos, labelled.classes[checks], given, labelled, bool(labelled.checks.any()))
+    places = probabilities_of(fit, features[photos], len(class_ids)).argmax(axis=1)
+    return Accuracy(photos, true, class_ids[places], labelled, unbiased)
 
 
 def _fit(features: np.ndarray, labelled: LabelledPhotos, places: np.ndarray | slice) -> LinearFit:

@@ -18,8 +18,8 @@ from bssl_tf.atlas.names import checked_class_name
 from bssl_tf.errors import UserError
 
 SOURCES = ("picked", "region", "neighbours", "suggested", "predicted", "check")
-"""How a photo came to be labelled. ``check``: drawn at random to measure accuracy, and not trained on for that; such a
-photo stays one, whatever class it gets and wherever it is given."""
+"""How a photo came to be labelled. ``check``: drawn at random, of those without a label, to measure accuracy, and not
+trained on for that; such a photo stays one, whatever class it gets and wherever it is given."""
 _NO_LABEL = (None, "picked")
 
 

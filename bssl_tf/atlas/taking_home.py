@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bssl_tf.atlas.predicting import Accuracy, Predictions
 from bssl_tf.config import saved as configuration
@@ -76,7 +76,7 @@ def export_linear(
         "network": run.name,
         "trained by": "logistic regression on frozen features, labels of the photo atlas",
         "labelled images": len(predictions.labelled.photos),
-        "held-out accuracy": _in_words(accuracy),
+        "held-out accuracy": accuracy_in_words(accuracy),
         "data": dataclasses.asdict(data),
     }
     save_classifier(classifier, folder, facts)
@@ -90,12 +90,18 @@ def parity_data(run: Path, photos: Path, count: int) -> DataSettings:
     return dataclasses.replace(trained_on, dataset=f"folder:{photos}", data_dir="", holdout=share)
 
 
-def _in_words(accuracy: Accuracy | None) -> str:
+def accuracy_in_words(accuracy: Accuracy | None) -> str:
+    """For the report: right answers, interval, of which photos, and classes that were not trained on."""
     if accuracy is None:
         return "not measured: too few labels"
-    overall: dict[str, Any] = accuracy.as_dict()["overall"]
+    overall, labelled = accuracy.overall(), accuracy.labelled
     low, high = overall["interval"]
-    kind = "photos drawn at random" if accuracy.unbiased else "labels held out, not a random sample"
+    kind = "labels held out, not a random sample"
+    if accuracy.unbiased:
+        kind = "random checks, of the photos that had no label when they were drawn"
+    if labelled.untrained:
+        kind += f"; too few labels to train on: {', '.join(labelled.names[each] for each in labelled.untrained)}"
+        kind += ", whose checks count as wrong" if accuracy.unbiased else ""
     return f"{overall['right']} of {overall['count']} (95 % interval {low:.3f} to {high:.3f}; {kind})"
 
 

@@ -251,6 +251,33 @@ def test_accuracy_opens_the_photos_of_a_cell(window):
     window.until(f"document.querySelectorAll('#gallery .photo').length === {count}")
 
 
+def test_random_checks_of_a_class_without_other_labels_count_as_wrong(window):
+    page = window.page
+    window.add_class("rare")
+    page.click("#tab-label")
+    page.click("text=Random check")
+    window.until("document.querySelector('#controls').textContent.includes('that have no label')")
+    window.until("document.querySelectorAll('#gallery .photo').length === 24")
+    page.click("#gallery .photo >> nth=0")
+    page.keyboard.press("3")
+    window.until("window.atlas.model.accuracy?.unbiased === true")
+    page.click("#tab-results")
+    window.until("document.querySelector('#untrained') !== null")
+    assert "Too few labels to train on: rare. Random checks of them count as wrong." in page.inner_text("#untrained")
+    assert "0 of 1 held-out photos" in page.inner_text("#controls")
+    assert page.locator(".matrix tbody tr").count() == 3 and page.locator(".matrix tbody td").count() == 6
+    page.click(".matrix button.wrong")
+    window.until("document.querySelectorAll('#gallery .photo').length === 1")
+    for count in (3, 2):
+        page.keyboard.press("u")
+        window.until(
+            f"window.atlas.model.labels.filter(label => label != null).length === 6 && "
+            f"window.atlas.model.classes.length === {count}"
+        )
+    page.click("#tab-label")
+    page.click("text=Label next")
+
+
 def test_take_home_labels_and_a_classifier(window, digits, names, session, tmp_path):
     page = window.page
     page.click("#tab-home")

@@ -13,7 +13,7 @@ function bar({ right, count, interval }) {
 }
 
 function perClass(accuracy) {
-  const rows = accuracy.class_ids.map((id) => {
+  const rows = accuracy.rows.map((id) => {
     const share = accuracy.per_class[id];
     return element("tr", {}, element("td", { title: className(id) }, className(id)),
       element("td", {}, share.count ? percent(share.right / share.count) : "–"),
@@ -32,15 +32,21 @@ function openCell(accuracy, true_, given) {
 }
 
 function matrix(accuracy) {
-  const ids = accuracy.class_ids;
+  const ids = accuracy.class_ids;  // those that the classifier knows; a check may be of another class
   const head = element("tr", {}, element("th", { scope: "col" }, "label ↓  predicted →"), ...ids.map((id) => element("th", { scope: "col", title: className(id) }, className(id))));
-  const rows = ids.map((row, y) => element("tr", {}, element("th", { scope: "row", title: className(row) }, className(row)),
+  const rows = accuracy.rows.map((row, y) => element("tr", {}, element("th", { scope: "row", title: className(row) }, className(row)),
     ...ids.map((column, x) => {
       const count = accuracy.confusion[y][x], kind = !count ? "" : x === y ? "right" : "wrong";
       const label = `label ${className(row)}, predicted ${className(column)}: ${plural(count, "photo")}`;
       return element("td", {}, element("button", { type: "button", class: kind, disabled: !count, "aria-label": label, title: label, onclick: () => openCell(accuracy, row, column) }, count || "·"));
     })));
   return element("div", { class: "scroll" }, element("table", { class: "matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+function untrained(accuracy) {
+  const names = accuracy.untrained.map(className).join(", ");
+  const wrong = accuracy.unbiased ? " Random checks of them count as wrong." : "";
+  return `Too few labels to train on: ${names}.${wrong} A class needs two labels or more that are no random checks.`;
 }
 
 export function results() {
@@ -53,13 +59,14 @@ export function results() {
   }
   const { right, count, interval } = accuracy.overall;
   const kind = accuracy.unbiased
-    ? "Measured on photos drawn at random (Suggest › Random check): this is what to expect of the whole folder."
-    : "Measured on a fifth of your labels. You chose them, so they are no random sample: Suggest › Random check gives an unbiased number.";
+    ? "Measured on random checks (Suggest › Random check): this is what to expect of the photos that had no label when they were drawn."
+    : "Measured on a fifth of your labels. You chose them, so they are no random sample: Suggest › Random check gives one, of the photos that have no label when they are drawn.";
   byId("controls").replaceChildren(
     element("div", { class: "big" }, percent(right / count)),
     element("div", {}, `${right} of ${count} held-out photos; 95\u00a0% interval ${percent(interval[0])} to ${percent(interval[1])}`),
     bar(accuracy.overall),
     element("div", { class: "note-box" }, kind, " The measured classifier has not seen these labels."),
+    accuracy.untrained.length > 0 && element("div", { class: "note-box", id: "untrained" }, untrained(accuracy)),
     element("h3", {}, "By class"), perClass(accuracy),
     accuracy.confusion && element("h3", {}, "What is taken for what"), accuracy.confusion && matrix(accuracy),
     element("h3", { id: "cell-title" }, "A number opens its photos"));

@@ -69,7 +69,7 @@ export async function suggest() {
   });
   if (queue === "class") return predicted(choose);
   const text = note(queue === "check"
-    ? "Photos drawn at random. Label all of them as they come: they measure the accuracy, and are not trained on for that."
+    ? "Drawn at random from the photos that have no label. Label all of them as they come: they measure the accuracy, are not trained on for that, and stay checks when their class changes."
     : "…");
   const more = button("Others", suggest);
   more.hidden = queue === "check";
