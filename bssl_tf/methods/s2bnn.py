@@ -84,9 +84,7 @@ class S2bnn(Method):
             target = swap_views(target, len(views))
         features = self.backbone(images, training=training)
         outputs = self.head(features, training=training)
-        compared = [target, outputs]
-        if self.unit_length:
-            compared = [tf.math.l2_normalize(tf.cast(each, tf.float32), axis=-1) for each in compared]
+        compared = (_of_unit_length(target), _of_unit_length(outputs)) if self.unit_length else (target, outputs)
         kl = tf.reduce_mean(kl_divergence(*compared, self.temperature))
         contrastive = tf.constant(0.0)
         if self.contrastive > 0:
@@ -99,3 +97,7 @@ class S2bnn(Method):
             "contrastive": contrastive,
             "feature_std": feature_std(features),
         }
+
+
+def _of_unit_length(outputs: tf.Tensor) -> tf.Tensor:
+    return tf.math.l2_normalize(tf.cast(outputs, tf.float32), axis=-1)
