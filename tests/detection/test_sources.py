@@ -155,8 +155,7 @@ def test_an_image_of_another_size_is_counted_once(coco):
 
 
 def test_the_first_so_many_are_mixed(coco):
-    first = coco(max_train_images=3).source.paths
-    assert first != sorted(first) or first != [f"{n}.jpg" for n in range(3)]
+    assert list(coco(max_train_images=3).source.paths) != ["0.jpg", "1.jpg", "2.jpg"]
 
 
 def test_the_area_of_a_segment_is_kept(coco):
