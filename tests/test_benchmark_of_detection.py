@@ -9,6 +9,7 @@ from benchmarks import finished_runs
 from benchmarks.detection import __main__ as command
 from benchmarks.detection import execution, records, tables
 from benchmarks.detection.plan import BACKBONES, SCENES, STUDENTS, detector_run, labels_run, queue, student_run
+from benchmarks.methods.plan import Choice
 from bssl_tf.config.detection import DetectionConfig
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.flags import define_flags
@@ -46,7 +47,7 @@ def test_a_kind_is_the_same_for_all_backbones_and_differs_between_them_by_these_
             for name in ("--epochs", "--batch_size")
         )
         assert epochs * (scenes // batch) == pytest.approx(300, rel=0.05)
-    tuned = detector_run("simclr", 100, 1, {"simclr": {"learning_rate": 2e-3}})
+    tuned = detector_run("simclr", 100, 1, {"simclr": Choice(0.004, {"0.004": 0.2})})
     assert tuned.arguments != detector_run("simclr", 100, 1, {}).arguments
 
 

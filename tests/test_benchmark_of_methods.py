@@ -13,10 +13,11 @@ from benchmarks.methods.differences import mean_and_deviation, paired_difference
 from benchmarks.methods.forms import FORMS
 from benchmarks.methods.plan import (
     SETTINGS,
+    Choice,
     features_run,
-    higher_rate_queue,
     length_queue,
     queue,
+    rates_queue,
     run_of,
     selection_queue,
     teacher_run,
@@ -56,7 +57,7 @@ def test_all_flags_of_the_plan_are_flags_of_train():
     for key in FORMS:
         registry = flags.FlagValues()
         define_flags(*(type(getattr(Config(), name)) for name in vars(Config())), registry=registry)
-        registry(["train.py", *run_of("strong", key, 0, {key: {"learning_rate": 2e-3, "temperature": 0.3}}).arguments])
+        registry(["train.py", *run_of("strong", key, 0, {key: Choice(2e-3, {"0.002": 0.3})}).arguments])
         if key == "s2bnn_contrastive":
             options = "unit_length=true,contrastive=1.0,temperature=0.3,contrastive_temperature=0.3"
             assert registry["method_options"].value == options
@@ -78,22 +79,7 @@ def test_a_record_counts_only_for_the_same_arguments(tmp_path):
     assert records.load(run, tmp_path) is None
     records.save(run, record(run, 0.8), tmp_path)
     assert records.load(run, tmp_path) == record(run, 0.8)
-    assert records.load(run_of("strong", "balanced", 0, {"balanced": {"learning_rate": 2e-3}}), tmp_path) is None
-
-
-def test_a_rate_above_the_grid_has_a_table_of_its_own(tmp_path):
-    chosen = {"simclr": {"learning_rate": 4e-3, "temperature": 0.2}}
-    runs = {run.name: run for run in higher_rate_queue("strong", [0, 1], chosen)}
-    assert {"--learning_rate=0.008", "--method_options=temperature=0.2"} < {
-        *runs["strong/simclr-0.008-seed1"].arguments
-    }
-    assert tables.higher_rate("strong", chosen, tmp_path) is None
-    for key, knn in (("simclr", 0.7), ("balanced", 0.75)):
-        for seed in range(2):
-            run = runs[f"strong/{key}-0.008-seed{seed}"]
-            records.save(run, record(run, knn + seed / 100), tmp_path)
-    ours, theirs = tables.higher_rate("strong", chosen, tmp_path).rows
-    assert ours[:2] == ("BSSL, balanced", "0, 1") and theirs[4] == "-5.0 [-5.0, -5.0]"
+    assert records.load(run_of("strong", "balanced", 0, {"balanced": Choice(2e-3)}), tmp_path) is None
 
 
 def test_the_length_of_the_setting_itself_is_not_trained_again():
@@ -105,12 +91,33 @@ def test_the_length_of_the_setting_itself_is_not_trained_again():
 def test_hyperparameters_come_from_the_whole_grid_on_held_out_training_images(tmp_path):
     assert not SETTINGS["selection"].tested
     runs = [run for run in selection_queue(["simclr", "byol"]) if run.key not in ("teacher", "features")]
-    assert len(runs) == 6 + 3
+    assert len(runs) == 10 + 5
     for number, run in enumerate(runs):
         if "byol" not in run.key or "0.002" not in run.key:
             records.save(run, record(run, 0.5 + 0.01 * number), tmp_path)
-    assert choose(runs, tmp_path) == {"simclr": {"learning_rate": 4e-3, "temperature": 0.2}}
-    assert records.chosen(tmp_path)["simclr"]["temperature"] == 0.2
+    temperatures = dict.fromkeys(("0.001", "0.002", "0.004", "0.008", "0.016"), 0.2)
+    assert choose(tmp_path) == records.chosen(tmp_path) == {"simclr": Choice(16e-3, temperatures)}
+
+
+def test_the_learning_rate_of_a_setting_comes_from_its_own_runs(tmp_path):
+    for run in selection_queue(["simclr"])[2:]:
+        worse = "0.016" in run.key or run.key == "simclr-0.008-0.1"
+        records.save(run, record(run, 0.5 if worse else 0.6), tmp_path)
+    chosen = choose(tmp_path)
+    assert chosen["simclr"].temperatures["0.008"] == 0.2 and chosen["simclr"].rates == {}
+    tried = rates_queue("strong", ["simclr", "random"], chosen)[2:]
+    assert [run.name for run in tried] == [f"strong/simclr-{rate}-seed0" for rate in (0.008, 0.004, 0.016)]
+    assert "--method_options=temperature=0.2" in tried[0].arguments
+    for run, score in zip(tried[:2], (0.8, 0.7), strict=True):
+        records.save(run, record(run, score), tmp_path)
+    assert choose(tmp_path) == chosen, "a rate is missing"
+    records.save(tried[2], record(tried[2], 0.75), tmp_path)
+    chosen = choose(tmp_path)
+    assert chosen["simclr"].rates == {"strong": 8e-3} and run_of("strong", "simclr", 0, chosen) == tried[0]
+    assert f"--learning_rate={chosen['simclr'].learning_rate:g}" in run_of("quick", "simclr", 0, chosen).arguments
+    (row,) = tables.rates("strong", chosen, tmp_path).rows
+    assert row == ("SimCLR", "69.0 / 79.0", "**79.0 / 79.0**", "74.0 / 79.0")
+    assert tables.rates("strong", {}, tmp_path) is None
 
 
 def test_the_table_shows_means_deviations_differences_and_cost(tmp_path):
@@ -132,7 +139,7 @@ def test_the_table_of_the_grid_marks_the_best_pair(tmp_path):
         best = run.key == "simclr-0.002-0.2"
         records.save(run, record(run, 0.61 if best else 0.51, 0.71 if best else 0.76), tmp_path)
     (row,) = tables.grid(tmp_path).rows
-    assert row == ("SimCLR", *["50.0 / 75.0"] * 3, "**60.0 / 70.0**", *["50.0 / 75.0"] * 2)
+    assert row == ("SimCLR", *["50.0 / 75.0"] * 3, "**60.0 / 70.0**", *["50.0 / 75.0"] * 6)
 
 
 def test_the_table_of_tasks_has_intervals_over_seeds_of_means_over_draws(tmp_path):

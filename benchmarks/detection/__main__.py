@@ -1,7 +1,7 @@
 """What pretraining is worth to a detector: average precision on composed scenes, by backbone and annotated scenes.
 
     python -m bssl_tf.data.sources.prepare_scenes --data_dir=DATA
-    python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods --forms=supervised,simclr,balanced
+    python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods --parts=rates --forms=supervised,simclr,balanced
     python -m benchmarks.detection --data_dir=DATA --workdir=runs/detection --pretrained=runs/methods
 
 Backbones are the students of `benchmarks.methods`, all the same network: random (from scratch), or pretrained on
@@ -98,7 +98,8 @@ def main() -> None:
         forms = ",".join(dict.fromkeys("simclr" if run.backbone == SCRATCH else run.backbone for run in waiting))
         console.print(
             f"{len(waiting)} runs wait for students that {PRETRAINED.value} does not hold. Train them first:\n"
-            f"  python -m benchmarks.methods --data_dir={DATA_DIR.value} --workdir={PRETRAINED.value} --forms={forms} "
+            f"  python -m benchmarks.methods --data_dir={DATA_DIR.value} --workdir={PRETRAINED.value} --parts=rates "
+            f"--forms={forms} "
             f"--seeds={seeds}",
             soft_wrap=True,
         )

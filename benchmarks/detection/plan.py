@@ -7,6 +7,8 @@ from benchmarks.methods.forms import DEFAULT_FORM
 
 SETTING = "strong"
 """Of `benchmarks.methods`: its students are the backbones."""
+PRETRAINING_RATE = 4e-3
+"""Learning rate of these students."""
 SCRATCH = "scratch"
 BACKBONES = {
     SCRATCH: "from scratch",
@@ -116,4 +118,5 @@ def _detector_flags(scenes: int, steps: int, test_scenes: int, seed: int) -> tup
 
 
 def _pretraining(backbone: str, seed: int, chosen: dict) -> pretraining.Run:
-    return pretraining.run_of(SETTING, "simclr" if backbone == SCRATCH else backbone, seed, chosen)
+    key = "simclr" if backbone == SCRATCH else backbone
+    return pretraining.run_of(SETTING, key, seed, chosen, rate=PRETRAINING_RATE)

@@ -10,8 +10,8 @@ and give it once more. Runs go seed by seed, so that what is there can be compar
     … --settings=weak                 a teacher of few images for each seed
     … --parts=ablation,further        other rows, with the default form of BSSL
     … --parts=length                  accuracy after 4, 8, 16 and 32 epochs a stage
-    … --parts=rates                   a learning rate above those of the grid, in runs of full length
-    … --parts=selection               learning rates and temperatures, on held-out training images: run it first
+    … --parts=selection               temperatures (and rates, of short runs), on held-out training images: run it first
+    … --parts=rates --seeds=0         learning rates in runs of full length, on the same images: run it second
     … --settings=selection --parts=further --seeds=100,101,102        ideas, on held-out training images
     … --parts= (none)                 only the tables and the plot, of what is there
     … --quick                         a check of the machinery, in a minute or two
@@ -29,7 +29,7 @@ from benchmarks.finished_runs import whole_numbers
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
 from benchmarks.methods.forms import FORMS
-from benchmarks.methods.plan import SETTINGS, Run, higher_rate_queue, length_queue, queue, selection_queue
+from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, rates_queue, selection_queue
 from benchmarks.methods.selection import choose
 from benchmarks.methods.teachers import keep, unfinished
 from benchmarks.report import Result
@@ -70,7 +70,7 @@ def planned(chosen: dict) -> list[Run]:
         if "length" in parts:
             runs += length_queue(setting, seeds[0], chosen)
         if "rates" in parts:
-            runs += higher_rate_queue(setting, seeds, chosen)
+            runs += rates_queue(setting, [key for key in FORMS if not ONLY.value or key in ONLY.value], chosen, seeds)
     return list(dict.fromkeys(runs))
 
 
@@ -120,12 +120,12 @@ def main() -> None:
     place, chosen = Place(Path(WORKDIR.value), DATA_DIR.value), records.chosen()
     runs = planned(chosen)
     work_through(runs, place, records.FOLDER, console)
-    if "selection" in PARTS_FLAG.value:
-        chosen = choose(selection_queue(list(FORMS)))
+    if {"selection", "rates"} & {*PARTS_FLAG.value}:
+        chosen = choose()
     pairs = [(setting, part) for setting in ("strong", "weak", "selection") for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
-    found += [tables.lengths("strong", chosen), tables.grid(), tables.higher_rate("strong", chosen)]
+    found += [tables.lengths("strong", chosen), tables.grid(), tables.rates("strong", chosen)]
     found = [table for table in found if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)

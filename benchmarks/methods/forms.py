@@ -92,8 +92,8 @@ FORMS = {
 
 LENGTHS = (4, 8, 16, 32)
 LENGTH_FORMS = ("balanced", "s2bnn_contrastive", "simclr")
-HIGHER_RATE = 8e-3
-"""Beyond the end of the grid, for the same forms in runs of full length: do they come out in another order?"""
 
-LEARNING_RATES = (1e-3, 2e-3, 4e-3)
+LEARNING_RATES = (1e-3, 2e-3, 4e-3, 8e-3, 16e-3)
+"""Of short runs, which like larger ones than runs of full length: those have `plan.Setting.rates`."""
+
 TEMPERATURES = (0.1, 0.2)

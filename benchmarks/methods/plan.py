@@ -1,11 +1,12 @@
 """What is compared: settings, and the runs that they and the forms make, the most telling ones first."""
 
-from dataclasses import dataclass, replace
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from benchmarks.methods.forms import (
     DEFAULT_FORM,
     FORMS,
-    HIGHER_RATE,
     LEARNING_RATES,
     LENGTH_FORMS,
     LENGTHS,
@@ -30,6 +31,7 @@ class Setting:
         shared_teacher: one teacher for all seeds, or one for each.
         stages: of the student.
         tested: whether features are measured on test images; on held-out training images they always are.
+        rates: learning rates that every form is tried with in runs of full length; none: the grid's best.
         title: for tables.
     """
 
@@ -41,6 +43,7 @@ class Setting:
     title: str
     stages: str = "auto"
     tested: bool = True
+    rates: tuple[float, ...] = ()
 
     @property
     def student_arguments(self) -> tuple[str, ...]:
@@ -62,10 +65,12 @@ SETTINGS = {
     "strong": Setting(
         *(10_000, 8, 0, 16, True),
         title="Fashion-MNIST, 10 000 images, two stages of 8 epochs; one teacher of all 60 000 images, 16 epochs",
+        rates=(4e-3, 8e-3, 16e-3),
     ),
     "weak": Setting(
         *(5_000, 6, 5_000, 20, False),
         title="Fashion-MNIST, 5 000 images, two stages of 6 epochs; a teacher of the same images for each seed",
+        rates=(4e-3,),
     ),
     "selection": Setting(
         *(2_500, 6, 0, 16, True),
@@ -83,7 +88,7 @@ class Run:
 
     Args:
         setting: name of its setting.
-        key: name of its form; "teacher"; "features".
+        key: name of its form, with what was chosen of several values; "teacher"; "features".
         seed: of weights, order and views.
         arguments: flags of train.py that shape its result.
     """
@@ -98,25 +103,43 @@ class Run:
         return f"{self.setting}/{self.key}-seed{self.seed}"
 
 
-def run_of(setting: str, key: str, seed: int, chosen: dict[str, dict[str, float]], epochs: int = 0) -> Run:
+@dataclass(frozen=True)
+class Choice:
+    """Hyperparameters of a form, chosen on held-out training images.
+
+    Args:
+        learning_rate: the best of short runs; 0: none was chosen.
+        temperatures: learning rate, as text → the best temperature with it, of short runs.
+        rates: setting → the best learning rate there, of runs of full length.
+    """
+
+    learning_rate: float = 0.0
+    temperatures: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs: int = 0, rate: float = 0.0) -> Run:
     """The run of a form; of a form that is not in `chosen`, with the recipe's hyperparameters.
 
     Args:
         setting: name of a setting.
         key: name of a form; an ablation's and a further one has the hyperparameters of BSSL's default form.
         seed: its seed.
-        chosen: name of a form → ``learning_rate`` and, where it has one, ``temperature``.
+        chosen: of each form.
         epochs: of each stage; 0: the setting's.
+        rate: the learning rate; 0: the chosen one.
     """
     form = FORMS[key]
     if not form.arguments:
         return Run(setting, key, seed, ())
-    own = chosen.get(key if form.part == "methods" else DEFAULT_FORM, {})
+    own = chosen.get(key if form.part == "methods" else DEFAULT_FORM, Choice())
     arguments = [*SETTINGS[setting].student_arguments, *form.arguments]
-    if "learning_rate" in own:
-        arguments.append(f"--learning_rate={own['learning_rate']:g}")
-    if form.temperature and "temperature" in own:
-        arguments.append(form.temperature.format(f"{own['temperature']:g}"))
+    rate = rate or own.rates.get(setting, own.learning_rate)
+    if rate:
+        arguments.append(f"--learning_rate={rate:g}")
+        key += f"-{rate:g}" if SETTINGS[setting].rates else ""
+    if form.temperature and f"{rate:g}" in own.temperatures:
+        arguments.append(form.temperature.format(f"{own.temperatures[f'{rate:g}']:g}"))
     if epochs not in (0, SETTINGS[setting].epochs):
         arguments += [f"--epochs={epochs}", f"--view_cycle={min(epochs, 8)}"]
         key = f"{key}-{epochs}epochs"
@@ -137,7 +160,7 @@ def features_run(setting: str, seed: int) -> Run:
     return Run(setting, "features", seed, (*SETTINGS[setting].student_arguments, f"--seed={seed}"))
 
 
-def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict) -> list[Run]:
+def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict[str, Choice]) -> list[Run]:
     """All runs of some forms, seed by seed, so that what is there after any of them can be compared."""
     runs = []
     for seed in seeds:
@@ -149,7 +172,7 @@ def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict) -> list
     return runs
 
 
-def length_queue(setting: str, seed: int, chosen: dict) -> list[Run]:
+def length_queue(setting: str, seed: int, chosen: dict[str, Choice]) -> list[Run]:
     """How accuracy grows with epochs: some forms, the shortest first."""
     runs = [teacher_run(setting, seed)]
     for epochs in LENGTHS:
@@ -157,17 +180,14 @@ def length_queue(setting: str, seed: int, chosen: dict) -> list[Run]:
     return runs
 
 
-def higher_rate_run(setting: str, key: str, seed: int, chosen: dict) -> Run:
-    """A form's run with a learning rate above those of the grid; its key ends in the rate."""
-    own = {key: chosen.get(key, {}) | {"learning_rate": HIGHER_RATE}}
-    return replace(run_of(setting, key, seed, own), key=f"{key}-{HIGHER_RATE:g}")
-
-
-def higher_rate_queue(setting: str, seeds: list[int], chosen: dict) -> list[Run]:
-    """Those runs of some forms, seed by seed."""
+def rates_queue(setting: str, keys: list[str], chosen: dict[str, Choice], seeds: Sequence[int] = (0,)) -> list[Run]:
+    """Every form with every rate of the setting, in full length: the middle rates first, as they are likely to win."""
+    keys = [key for key in keys if FORMS[key].arguments and FORMS[key].part == "methods"]
+    rates = sorted(SETTINGS[setting].rates, key=lambda rate: abs(rate - statistics.median(SETTINGS[setting].rates)))
     runs = [teacher_run(setting, seeds[0])]
     for seed in seeds:
-        runs += [features_run(setting, seed), *(higher_rate_run(setting, key, seed, chosen) for key in LENGTH_FORMS)]
+        runs.append(features_run(setting, seed))
+        runs += [run_of(setting, key, seed, chosen, rate=rate) for rate in rates for key in keys]
     return runs
 
 
@@ -181,7 +201,6 @@ def selection_queue(keys: list[str], seed: int = 100) -> list[Run]:
                     continue
                 if not FORMS[key].temperature and temperature != TEMPERATURES[0]:
                     continue
-                values = {"learning_rate": rate, "temperature": temperature}
-                run = run_of("selection", key, seed, {key: values})
+                run = run_of("selection", key, seed, {key: Choice(rate, {f"{rate:g}": temperature})})
                 runs.append(Run("selection", f"{key}-{rate:g}-{temperature:g}", seed, run.arguments))
     return runs

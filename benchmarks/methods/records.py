@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import finished_runs
-from benchmarks.methods.plan import Run
+from benchmarks.methods.plan import Choice, Run
 from benchmarks.report import RESULTS
 
 FOLDER = RESULTS / "methods"
@@ -53,10 +53,11 @@ def load(run: Run, folder: Path = FOLDER) -> Record | None:
     return finished_runs.load(Record, _path(run, folder), run.arguments)
 
 
-def chosen(folder: Path = FOLDER) -> dict[str, dict[str, float]]:
-    """Name of a form → hyperparameters chosen on held-out training images; empty before that was done."""
+def chosen(folder: Path = FOLDER) -> dict[str, Choice]:
+    """Name of a form → its hyperparameters; empty before they were chosen."""
     path = folder / CHOSEN.name
-    return json.loads(path.read_text())["chosen"] if path.exists() else {}
+    found = json.loads(path.read_text())["chosen"] if path.exists() else {}
+    return {key: Choice(**values) for key, values in found.items()}
 
 
 def _path(run: Run, folder: Path) -> Path:

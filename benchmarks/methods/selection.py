@@ -1,37 +1,54 @@
-"""Chooses learning rate and temperature of each form from one small grid, on held-out training images."""
+"""Chooses learning rate and temperature of each form on held-out training images."""
 
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.methods import records
 from benchmarks.methods.forms import FORMS
-from benchmarks.methods.plan import Run
+from benchmarks.methods.plan import SETTINGS, Choice, Run, rates_queue, selection_queue
+from benchmarks.methods.records import Record
 from benchmarks.report import hardware
 from bssl_tf.files import write_json
 
 
-def choose(runs: list[Run], folder: Path = records.FOLDER) -> dict[str, dict[str, float]]:
+def choose(folder: Path = records.FOLDER) -> dict[str, Choice]:
     """Write and return, for every form whose grid is finished, the values with the best mean of 20-NN and linear.
 
+    Temperatures come from the grid of short runs, one for each learning rate; the learning rate of a setting from runs
+    of full length, as short ones like larger rates. What has a run missing has no choice yet.
+
     Args:
-        runs: of `plan.selection_queue`.
         folder: of the records; chosen.json is written there.
     """
-    scores: dict[str, dict[tuple[float, float], float | None]] = {}
-    for run in runs:
-        key, *values = run.key.rsplit("-", 2)
-        if key not in FORMS:
-            continue
-        record = records.load(run, folder)
-        score = record and (record.held_out["knn"] + record.held_out["linear"]) / 2
-        scores.setdefault(key, {})[tuple(map(float, values))] = score
-    chosen, grid = {}, {}
-    for key, of_form in scores.items():
-        if any(score is None for score in of_form.values()):
-            continue
-        rate, temperature = max(of_form, key=of_form.get)
-        chosen[key] = {"learning_rate": rate} | ({"temperature": temperature} if FORMS[key].temperature else {})
-        grid[key] = {f"{rate:g}, {t:g}": round(score, 4) for (rate, t), score in of_form.items()}
-    about = {"date": time.strftime("%Y-%m-%d"), "hardware": hardware(), "chosen": chosen, "grid": grid}
+    chosen = {}
+    for key, of_form in _scores(selection_queue(list(FORMS)), 2, folder).items():
+        if all(of_form.values()):
+            ascending = sorted(of_form, key=of_form.get)
+            temperatures = {f"{rate:g}": temperature for rate, temperature in ascending}
+            chosen[key] = Choice(ascending[-1][0], temperatures if FORMS[key].temperature else {})
+    for setting in [name for name, of in SETTINGS.items() if of.rates]:
+        for key, of_form in _scores(rates_queue(setting, list(chosen), chosen), 1, folder).items():
+            if all(of_form.values()):
+                rates = chosen[key].rates | {setting: max(of_form, key=of_form.get)[0]}
+                chosen[key] = replace(chosen[key], rates=rates)
+    found = {key: asdict(choice) for key, choice in chosen.items()}
+    about = {"date": time.strftime("%Y-%m-%d"), "hardware": hardware(), "chosen": found}
     write_json(folder / records.CHOSEN.name, about)
     return chosen
+
+
+def held_out_score(record: Record) -> float:
+    """Mean of 20-NN and linear accuracy on held-out training images."""
+    return (record.held_out["knn"] + record.held_out["linear"]) / 2
+
+
+def _scores(runs: list[Run], values: int, folder: Path) -> dict[str, dict[tuple[float, ...], float]]:
+    """Form → the last `values` parts of a run's key, as numbers → its score; 0 where it is not finished."""
+    scores: dict[str, dict[tuple[float, ...], float]] = {}
+    for run in runs:
+        form, *tried = run.key.rsplit("-", values)
+        if form in FORMS:
+            record = records.load(run, folder)
+            scores.setdefault(form, {})[tuple(map(float, tried))] = held_out_score(record) if record else 0.0
+    return scores

@@ -11,14 +11,14 @@ from benchmarks.methods.differences import mean_and_deviation, mean_and_interval
 from benchmarks.methods.forms import (
     DEFAULT_FORM,
     FORMS,
-    HIGHER_RATE,
     LEARNING_RATES,
     LENGTH_FORMS,
     LENGTHS,
     TEMPERATURES,
 )
-from benchmarks.methods.plan import SETTINGS, higher_rate_run, run_of, selection_queue, teacher_run
+from benchmarks.methods.plan import SETTINGS, run_of, selection_queue, teacher_run
 from benchmarks.methods.records import Record
+from benchmarks.methods.selection import held_out_score
 from benchmarks.methods.tasks import DRAWS, OWN_NEIGHBOURS, TASKS
 from benchmarks.report import Table
 
@@ -102,23 +102,45 @@ def grid(folder: Path = records.FOLDER) -> Table | None:
     rows, pairs = [], [(rate, temperature) for rate in LEARNING_RATES for temperature in TEMPERATURES]
     for key, form in FORMS.items():
         found = {
-            (rate, temperature): record.held_out
+            (rate, temperature): record
             for run in selection_queue([key])
             for rate, temperature in pairs
             if run.key == f"{key}-{rate:g}-{temperature:g}" and (record := records.load(run, folder))
         }
-        best = max(found, key=lambda pair: sum(found[pair].values()), default=None)
-        cells = [_pair(found[pair], pair == best and len(found) > 1) if pair in found else "" for pair in pairs]
+        best = max(found, key=lambda pair: held_out_score(found[pair]), default=None)
+        cells = [
+            _pair(found[pair].held_out, pair == best and len(found) > 1) if pair in found else "" for pair in pairs
+        ]
         if found:
             rows.append((form.title, *cells))
     if not rows:
         return None
     note = (
-        "One seed (100); of each form the pair with the best mean of both, in bold, is what the other tables use. "
+        "One seed (100); in bold the pair with the best mean of both: tables of these short runs use it, the others "
+        "its temperature. "
         "Forms without a temperature have one column a learning rate."
     )
     columns = ("20-NN / linear %", *(f"{rate:g}, T {temperature:g}" for rate, temperature in pairs))
     return Table(f"{SETTINGS['selection'].title}: learning rate and temperature", columns, rows, (note,))
+
+
+def rates(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
+    """What learning rate was chosen from, in runs of full length; None: nothing measured."""
+    rows, tried = [], SETTINGS[setting].rates
+    for key in chosen:
+        runs = {rate: run_of(setting, key, 0, chosen, rate=rate) for rate in tried}
+        found = {rate: record for rate, run in runs.items() if (record := records.load(run, folder))}
+        best = max(found, key=lambda rate: held_out_score(found[rate]), default=None)
+        cells = [
+            _pair(found[rate].held_out, rate == best and len(found) > 1) if rate in found else "" for rate in tried
+        ]
+        if found:
+            rows.append((FORMS[key].title, *cells))
+    if not rows:
+        return None
+    note = "Held-out training images, seed 0; in bold what the table of this setting uses. An empty cell was not run."
+    columns = ("20-NN / linear %", *(f"{rate:g}" for rate in tried))
+    return Table(f"{SETTINGS[setting].title}: learning rate", columns, rows, (note,))
 
 
 def _pair(scores: dict[str, float], bold: bool) -> str:
@@ -145,17 +167,6 @@ def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table 
         return None
     columns = ("20-NN / linear % after", *(f"2 × {epochs} epochs" for epochs in LENGTHS))
     return Table("Length of training (10 000 images, the teacher of all 60 000, seed 0)", columns, rows)
-
-
-def higher_rate(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
-    """Some forms with a learning rate above those of the grid, in runs of full length; None: nothing finished."""
-    found = {}
-    for key in LENGTH_FORMS:
-        of_form = {seed: records.load(higher_rate_run(setting, key, seed, chosen), folder) for seed in SEEDS}
-        found[key] = {seed: record for seed, record in of_form.items() if record is not None}
-    rows = [_row(key, of_form, found[DEFAULT_FORM], setting) for key, of_form in found.items() if of_form]
-    title = f"{SETTINGS[setting].title}. Learning rate {HIGHER_RATE:g}, above the grid"
-    return Table(title, COLUMNS, rows) if rows else None
 
 
 def plot(setting: str, chosen: dict, folder: Path = records.FOLDER) -> bytes | None:
@@ -204,8 +215,9 @@ COSTS = ("wall_seconds", "processor_seconds")
 
 
 def _note(setting: str, chosen: dict, folder: Path) -> str:
+    rates = ", ".join(f"{rate:g}" for rate in SETTINGS[setting].rates)
     grid = (
-        "learning rate and temperature of each form chosen on held-out training images"
+        f"temperature of each form, and its learning rate of {rates}, chosen on held-out training images"
         if chosen
         else "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
     )
