@@ -13,23 +13,23 @@ from bssl_tf.files import write_json
 
 
 def choose(folder: Path = records.FOLDER) -> dict[str, Choice]:
-    """Write and return, for every form whose grid is finished, the values with the best mean of 20-NN and linear.
+    """Write and return, for every form, the values with the best mean of 20-NN and linear among its finished runs.
 
     Temperatures come from the grid of short runs, one for each learning rate; the learning rate of a setting from runs
-    of full length, as short ones like larger rates. What has a run missing has no choice yet.
+    of full length, as short ones like larger rates. The tables show which runs are missing.
 
     Args:
         folder: of the records; chosen.json is written there.
     """
     chosen = {}
     for key, of_form in _scores(selection_queue(list(FORMS)), 2, folder).items():
-        if all(of_form.values()):
+        if of_form:
             ascending = sorted(of_form, key=of_form.get)
             temperatures = {f"{rate:g}": temperature for rate, temperature in ascending}
             chosen[key] = Choice(ascending[-1][0], temperatures if FORMS[key].temperature else {})
     for setting in [name for name, of in SETTINGS.items() if of.rates]:
         for key, of_form in _scores(rates_queue(setting, list(chosen), chosen), 1, folder).items():
-            if all(of_form.values()):
+            if of_form:
                 rates = chosen[key].rates | {setting: max(of_form, key=of_form.get)[0]}
                 chosen[key] = replace(chosen[key], rates=rates)
     found = {key: asdict(choice) for key, choice in chosen.items()}
@@ -44,11 +44,11 @@ def held_out_score(record: Record) -> float:
 
 
 def _scores(runs: list[Run], values: int, folder: Path) -> dict[str, dict[tuple[float, ...], float]]:
-    """Form → the last `values` parts of a run's key, as numbers → its score; 0 where it is not finished."""
+    """Form → the last `values` parts of a finished run's key, as numbers → its score."""
     scores: dict[str, dict[tuple[float, ...], float]] = {}
     for run in runs:
         form, *tried = run.key.rsplit("-", values)
         if form in FORMS:
-            record = records.load(run, folder)
-            scores.setdefault(form, {})[tuple(map(float, tried))] = held_out_score(record) if record else 0.0
+            if record := records.load(run, folder):
+                scores.setdefault(form, {})[tuple(map(float, tried))] = held_out_score(record)
     return scores
