@@ -48,7 +48,6 @@ def _scores(runs: list[Run], values: int, folder: Path) -> dict[str, dict[tuple[
     scores: dict[str, dict[tuple[float, ...], float]] = {}
     for run in runs:
         form, *tried = run.key.rsplit("-", values)
-        if form in FORMS:
-            if record := records.load(run, folder):
-                scores.setdefault(form, {})[tuple(map(float, tried))] = held_out_score(record)
+        if form in FORMS and (record := records.load(run, folder)):
+            scores.setdefault(form, {})[tuple(map(float, tried))] = held_out_score(record)
     return scores
