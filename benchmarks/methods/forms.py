@@ -79,6 +79,11 @@ FORMS = {
     "weight_decay": _bssl(
         "AdamW, weight decay 0.01", "--target=balanced", "--optimizer=adamw", "--weight_decay=0.01", part="further"
     ),
+    "slow_target": _bssl(
+        "θ at a quarter of the student's rate",
+        *("--target=balanced", "--target_learning_rate_multiplier=0.25"),
+        part="further",
+    ),
     "memory": _variant("memory of 1024 past targets", "memory", "memory_size=1024"),
     "own_views": _variant("½ contrastive term between own views", "own_views", "contrastive=0.5"),
     "both": _variant("balanced and contrast, half each", "both"),
