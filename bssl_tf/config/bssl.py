@@ -69,11 +69,7 @@ class BsslSettings:
         "swapped", "Views that student and target see: the same one, or each other's.", choices=("swapped", "same")
     )
     target_learning_rate_multiplier: float = setting(
-        0.0,
-        "Learning rate of g_θ relative to the student's. 0: 0.25 with --target=balanced or contrast, else 1. Latent "
-        "binary weights like larger rates than a float classifier does.",
-        low=0.0,
-        high=1000.0,
+        1.0, "Learning rate of g_θ relative to the student's.", low=0.0, high=1000.0
     )
 
     @property
@@ -109,12 +105,8 @@ class BsslSettings:
     @property
     def optimizer_multipliers(self) -> dict[str, float]:
         """g_θ has an optimizer of its own only where its learning rate is another one."""
-        multiplier = self._target_multiplier
+        multiplier = self.target_learning_rate_multiplier
         return {"target_optimizer": multiplier} if self.target != "frozen" and multiplier != 1.0 else {}
-
-    @property
-    def _target_multiplier(self) -> float:
-        return self.target_learning_rate_multiplier or (1.0 if self.is_papers else _TARGETS_SHARE)
 
     def resolved(self) -> dict[str, Any]:
         """Name → value of all that shapes the method, each auto replaced by what it stands for."""
@@ -123,7 +115,6 @@ class BsslSettings:
             del values[shorthand]
         values["balance_start"], values["balance_end"] = self.balance_ends
         values["temperature"] = self.temperature or (0.2 if papers else 0.1)
-        values["target_learning_rate_multiplier"] = self._target_multiplier
         if self.standardise == "auto":
             values["standardise"] = "no" if papers else "yes"
         if self.similarity_map == "auto" and not papers:
