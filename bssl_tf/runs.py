@@ -43,6 +43,7 @@ from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
+DRY_RUN = "dry_run"
 SUMMARY: dict[str, type | tuple[type, ...]] = {
     "steps": int,
     "epochs": int,
@@ -158,6 +159,15 @@ class Workdir:
     def stage(self, number: int) -> PhaseFolder:
         """The folder of the student's stage 1 or 2."""
         return PhaseFolder(self.path / f"stage{number}")
+
+    def owns(self, name: str) -> bool:
+        """Whether a name in the workdir is the run's own, so that nothing else may be called so; also on disks that
+        do not tell capitals from small letters.
+        """
+        own = [self.config_file, self.views_preview, self.skipped_files(), self.skipped_files(test=True)]
+        own += [self.teacher.path, *(self.stage(number).path for number in STAGES)]
+        own += [self.teacher_features, self.evaluation.path, self.path / DRY_RUN]
+        return name.casefold() in {path.name for path in own}
 
     def sweep(self) -> list[Path]:
         """Delete what killed training processes have left half written; only while nobody else trains here."""

@@ -20,6 +20,7 @@ from bssl_tf.config.setting import (
 )
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
+from bssl_tf.runs import DRY_RUN, Workdir
 
 RANDOM = "random"
 
@@ -172,15 +173,14 @@ class DetectionConfig:
         """Raises ConfigError: names the flag, its value and what to do."""
         for group in fields(self):
             validate_group(getattr(self, group.name))
-        training, run, name = self.training, self.run, Path(self.run.detector_name)
+        training, run = self.training, self.run
         if not run.workdir:
             raise ConfigError("--workdir is not set: name the folder of a run, for instance --workdir=runs/photos.")
         if not self.data.dataset:
             raise ConfigError(
                 "--dataset is not set: give tfds:NAME or coco:ANNOTATIONS.json,IMAGES, images with boxes."
             )
-        if name.name != run.detector_name:
-            raise ConfigError(f"--detector_name={run.detector_name}: give a single folder name.")
+        _check_name(run.detector_name, Workdir(Path(run.workdir)))
         if training.warmup_epochs >= training.epochs:
             raise ConfigError(
                 f"--warmup_epochs={training.warmup_epochs} leaves none of --epochs={training.epochs}: give fewer."
@@ -207,8 +207,16 @@ class DetectionConfig:
             self,
             data=replace(self.data, max_train_images=32, max_test_images=32),
             training=replace(self.training, epochs=1, batch_size=16, warmup_epochs=0),
-            run=replace(self.run, workdir=str(Path(self.run.workdir) / "dry_run"), log_every=1),
+            run=replace(self.run, workdir=str(Path(self.run.workdir) / DRY_RUN), log_every=1),
         )
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+def _check_name(name: str, workdir: Workdir) -> None:
+    """A dry run empties the folder of that name: it may be nothing but a detector's."""
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise ConfigError(f"--detector_name={name}: give a single folder name that does not begin with a dot.")
+    if workdir.owns(name):
+        raise ConfigError(f"--detector_name={name} is a name that the run itself uses in --workdir: give another one.")

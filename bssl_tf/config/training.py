@@ -16,6 +16,7 @@ from bssl_tf.config.data import DataSettings, ViewSettings
 from bssl_tf.config.execution import ComputeSettings, DistributionSettings, FeatureCacheSettings, RunSettings
 from bssl_tf.config.learning import MethodSettings, OptimizerSettings, PretrainingSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
+from bssl_tf.runs import DRY_RUN
 
 __all__ = [
     "BsslSettings",
@@ -85,7 +86,7 @@ def config_groups() -> dict[str, type[Any]]:
 
 def for_dry_run(config: Config) -> Config:
     """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes."""
-    replace, workdir = dataclasses.replace, Path(config.run.workdir) / "dry_run"
+    replace, workdir = dataclasses.replace, Path(config.run.workdir) / DRY_RUN
     caches = config.cache.view_cycle > 0 and config.cache.feature_cache
     return replace(
         config,

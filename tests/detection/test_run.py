@@ -193,6 +193,19 @@ def test_settings_that_cannot_work_are_refused_before_any_compute(config, tmp_pa
             detection_run.train_detector(case)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a/", "/", "../run"])
+def test_a_name_that_is_no_folder_of_the_workdir_is_refused_and_nothing_is_deleted(config, name):
+    with pytest.raises(ConfigError, match=f"--detector_name={name}: give a single folder name"):
+        detection_run.train_detector(changed(config, "run", detector_name=name, dry_run=True))
+    assert (Path(config.run.workdir) / "stage2" / "backbone.json").exists()
+
+
+@pytest.mark.parametrize("name", ["teacher", "stage1", "Stage2", "features", "evaluation", "dry_run", "config.json"])
+def test_a_name_of_the_run_itself_is_refused(config, name):
+    with pytest.raises(ConfigError, match=f"--detector_name={name} is a name that the run itself uses"):
+        detection_run.train_detector(changed(config, "run", detector_name=name))
+
+
 def test_other_annotations_or_another_test_set_are_another_training(config, tmp_path):
     (tmp_path / "train.json").write_text("{}")
     folder = tmp_path / "run" / "stage2"
