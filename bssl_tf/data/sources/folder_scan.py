@@ -20,7 +20,7 @@ from bssl_tf.data.sources.base import DataError
 from bssl_tf.data.sources.image_files import NOW_UNREADABLE, ImageInfo, UnreadableImage, check_image
 from bssl_tf.files import write_text
 
-_CACHE_VERSION = 3  # raise it when image_files.py comes to other verdicts
+_CACHE_VERSION = 4  # raise it when image_files.py comes to other verdicts
 _THREADS = min(16, 2 * (os.cpu_count() or 1))
 
 

@@ -1,10 +1,11 @@
-"""Reads one image file as it comes, whatever its format, into plain 8-bit grey or RGB pixels.
+"""Reads one image file as it comes, in any of the `FORMATS`, into plain 8-bit grey or RGB pixels.
 
-Pillow opens the file. Transparency is laid on white, EXIF rotation applied, the first frame of an
-animation taken, 16-bit grey scaled to 8 bits. What has no clear meaning as a photo (floating-point
+Pillow opens the file, by what is in it and not by its name. Transparency is laid on white, EXIF rotation applied, the
+first frame of an animation taken, 16-bit grey scaled to 8 bits. What has no clear meaning as a photo (floating-point
 and 32-bit pixels) or would not fit in memory is refused, with the reason.
 """
 
+import functools
 import os
 import warnings
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from bssl_tf.data.sources.jpeg_check import jpeg_damage
 
 AnyPath = str | bytes | os.PathLike
 
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000")
+"""Pillow's names of what is read. Of its other formats EPS is a program, which Ghostscript would run."""
 LARGEST_PIXEL_COUNT = 2**26  # decoded, that is 200 MB
 assert Image.MAX_IMAGE_PIXELS is not None
 LARGEST_JPEG_PIXEL_COUNT = 2 * Image.MAX_IMAGE_PIXELS  # above it Pillow itself refuses to open any file
@@ -105,7 +108,7 @@ def _load(path: AnyPath, short_side: int | None) -> tuple[Image.Image, ImageInfo
     try:
         if os.path.getsize(path) == 0:
             raise UnreadableImage("empty file")
-        with Image.open(os.fsdecode(path)) as file:
+        with Image.open(os.fsdecode(path), formats=_installed_formats()) as file:
             full_size = file.size
             if short_side is not None and file.format in _SHRINKABLE_FORMATS:
                 file.draft(None, (short_side, short_side))
@@ -131,6 +134,13 @@ def _load(path: AnyPath, short_side: int | None) -> tuple[Image.Image, ImageInfo
         raise UnreadableImage(f"broken or truncated: {detail}") from None
     info = ImageInfo(info_size[1], info_size[0], 1 if image.mode == "L" else 3, is_plain_jpeg)
     return _shrink(image, short_side), info
+
+
+@functools.cache
+def _installed_formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has: older ones lack AVIF."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _size_after_rotation(file: Image.Image, size: tuple[int, int]) -> tuple[int, int]:

@@ -72,7 +72,9 @@ def test_second_scan_decodes_only_what_changed(nasty_folder, tmp_path, monkeypat
     first = scan_folder(nasty_folder, tmp_path / "cache", progress=False)
     decoded = []
     original = Image.open
-    monkeypatch.setattr(Image, "open", lambda path: decoded.append(Path(path).name) or original(path))
+    monkeypatch.setattr(
+        Image, "open", lambda path, **options: decoded.append(Path(path).name) or original(path, **options)
+    )
     assert scan_folder(nasty_folder, tmp_path / "cache", progress=False) == first
     assert decoded == []
     (nasty_folder / "cats" / "plain.jpg").write_bytes(b"no longer an image")

@@ -1,6 +1,8 @@
+import subprocess
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from bssl_tf.data.sources.image_files import ImageInfo, UnreadableImage, check_image, read_image, read_intact_jpeg
 
@@ -113,3 +115,21 @@ def test_grey_asked_for_rgb_and_back(tmp_path):
 def test_missing_file_is_not_called_broken(tmp_path):
     with pytest.raises(UnreadableImage, match="cannot be read: No such file"):
         read_image(tmp_path / "gone.jpg", 3)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "avif", "tif", "gif", "bmp", "ppm", "jp2"])
+def test_formats_are_told_by_the_content(tmp_path, ending):
+    path = save(tmp_path, Image.new("RGB", (16, 8), "teal"), f"image.{ending}")
+    assert check_image(path.rename(tmp_path / "image.eps"))[:3] == (8, 16, 3)
+
+
+def test_a_program_in_postscript_is_not_an_image_and_is_not_run(tmp_path, monkeypatch):
+    def fails(*arguments, **options):
+        raise AssertionError("a file of somebody else was about to be run")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", fails)
+    monkeypatch.setattr(subprocess, "Popen", fails)
+    for name in ("x.jpg", "x.eps"):
+        (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n")
+        with pytest.raises(UnreadableImage, match="^not an image$"):
+            check_image(tmp_path / name)
