@@ -32,7 +32,8 @@ class SubsetSource(Source):
         )
         with tf.device("CPU:0"):
             self._ids = tf.constant([example["id"] for example in examples], tf.int64)
-            self._records = tf.constant([example["record"] for example in examples])
+            records = (example["record"] for example in examples)
+            self._records = tf.nest.map_structure(lambda *values: tf.constant(values), *records)
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -52,7 +53,7 @@ class SubsetSource(Source):
 
         @tf.autograph.experimental.do_not_convert
         def example(place: tf.Tensor) -> dict[str, Any]:
-            return dict(id=self._ids[place], record=self._records[place])
+            return dict(id=self._ids[place], record=tf.nest.map_structure(lambda values: values[place], self._records))
 
         return tf.data.Dataset.from_tensor_slices(order).map(example)
 

@@ -5,10 +5,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.training import DataSettings, ViewSettings
-from bssl_tf.data import load_source
+from bssl_tf.data import evaluation_images, load_source, training_views
+from bssl_tf.data.sources import folder
 from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.data.sources.subset import SubsetSource
 from bssl_tf.deploy import TfliteBackbone, compare, convert_backbone
@@ -97,6 +99,20 @@ def test_a_subset_has_its_images_ids_and_labels_in_every_order():
         whole = source.decode(source.ids.tolist().index(int(example["id"])))
         assert np.array_equal(subset.decode(example["record"]), whole)
     assert subset.fingerprint != SubsetSource(source, places + 1).fingerprint != source.fingerprint
+
+
+def test_a_subset_of_a_folder_has_its_images(tmp_path):
+    for number in range(8):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.{'png' if number % 2 else 'jpg'}")
+    source = folder.load(tmp_path, "train", holdout=0.0, progress=False)
+    subset = SubsetSource(source, np.array([1, 4, 6]))
+    shown = evaluation_images(source, image_size=8, channels=1)
+    (batch,) = evaluation_images(subset, image_size=8, channels=1)
+    np.testing.assert_array_equal(batch, np.concatenate(list(shown))[[1, 4, 6]])
+    (((view,),),) = training_views(
+        subset, image_size=8, channels=1, views=VIEWS, seed=0, batch_size=3, epochs=1, num_views=1
+    )
+    assert sorted(view.numpy()[:, 0, 0, 0]) == sorted(batch.numpy()[:, 0, 0, 0])
 
 
 def test_fine_tuning_learns_stays_binary_and_converts(data, tmp_path):
