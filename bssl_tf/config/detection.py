@@ -46,7 +46,7 @@ class AnnotatedDataSettings(DataSettings):
     )
     decoded_cache_mb: int = setting(
         2048,
-        "Does nothing here: images are decoded as they are needed.",
+        "Does nothing here: images are decoded as they are needed; of tfds: those of one size at once, up to 4 GiB.",
         low=0,
         high=MOST_COUNTED,
         changes_result=False,

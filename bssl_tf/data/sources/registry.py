@@ -39,6 +39,7 @@ def load_source(settings: DataSettings, split: str, cache_dir: Path | None = Non
             data_dir=settings.data_dir,
             max_images=max_images,
             flag=f"--{split}_split",
+            in_memory_bytes=settings.decoded_cache_mb * 2**20,
         )
     raise DataError(
         f"--dataset={settings.dataset} is unknown. Known are digits, tfds:NAME[/CONFIG] (tfds:fashion_mnist, "

@@ -29,6 +29,13 @@ def test_tfds(data_dir):
         load_source(unknown, "test")
 
 
+@pytest.mark.parametrize("limit_mb, in_memory", [(0, False), (1, True)])
+def test_images_of_tfds_are_decoded_into_memory_up_to_the_limit(data_dir, limit_mb, in_memory):
+    settings = DataSettings(dataset="tfds:fashion_mnist", data_dir=str(data_dir), decoded_cache_mb=limit_mb)
+    for split in ("train", "test"):
+        assert isinstance(load_source(settings, split), ArraySource) == in_memory
+
+
 def test_folder_remembers_its_check(tmp_path):
     for number in range(20):
         path = tmp_path / "images" / f"{number}.png"
