@@ -121,6 +121,10 @@ def _from_coco(
     if not root.is_dir():
         raise DataError(f"{flag}={text}: there is no folder {root}. Give coco:ANNOTATIONS.json,IMAGES.")
     scan = scan_folder(root, cache_dir)
+    if not scan.images:
+        raise DataError(
+            f"{flag}={text}: no file in {root} is an image that can be read. Give another folder.\n{scan.text()}"
+        )
     report = AnnotationReport(f"coco:{file}")
     categories = sorted(content["categories"], key=lambda each: (isinstance(each["id"], str), each["id"]))
     class_of = {category["id"]: place for place, category in enumerate(categories)}

@@ -189,6 +189,15 @@ def test_annotations_that_cannot_be_used_are_refused_by_name(coco, change, messa
         coco(change)
 
 
+def test_a_coco_folder_without_a_readable_image_is_refused_by_name(coco):
+    root = coco().source.report.root
+    for path in root.iterdir():
+        path.write_text("none")
+    message = rf"--test_dataset=coco:.*: no file in {root} is an image.*Give another folder(.|\n)*6 × not an image"
+    with pytest.raises(DataError, match=message):
+        load_annotated(DataSettings(dataset="coco:a,b"), "test", f"coco:{root.parent}/annotations.json,{root}")
+
+
 def test_coco_holds_images_out_for_testing_where_no_test_set_is_given(coco):
     text = f"coco:{coco().source.report.root.parent}/annotations.json,{coco().source.report.root}"
     settings = DataSettings(dataset=text, holdout=0.5)
