@@ -24,6 +24,7 @@ from bssl_tf.deploy.flatbuffer.inspect import METADATA_NAME, FileReport, TensorI
 from bssl_tf.deploy.flatbuffer.reading import read_tables
 from bssl_tf.deploy.flatbuffer.tables import write_tables
 from bssl_tf.errors import UserError
+from bssl_tf.files import encoded, json_text
 
 PROVENANCE_FILE = "provenance.json"
 LABELS_FILE = "labels.txt"
@@ -99,7 +100,8 @@ def attach_metadata(content: bytes, facts: FileFacts) -> bytes:
     """The file with the facts in it; facts that it had are replaced.
 
     Raises:
-        MetadataError: labels for an output that does not exist or has another length, or with a line break.
+        MetadataError: labels for an output that does not exist or has another length, with a line break, or with
+            characters that are none.
     """
     report = inspect_file(content)
     _check_labels(facts, report.outputs)
@@ -163,7 +165,7 @@ def _check_labels(facts: FileFacts, outputs: tuple[TensorInfo, ...]) -> None:
             raise MetadataError(f"There are labels for the output {output!r}, but the file has {', '.join(lengths)}.")
         if len(labels) != lengths[output]:
             raise MetadataError(f"There are {len(labels)} labels for the {lengths[output]} numbers of {output!r}.")
-        broken = [label for label in labels if len(label.splitlines()) != 1]
+        broken = [label for label in labels if len(label.splitlines()) != 1 or encoded(label).decode() != label]
         if broken:
             raise MetadataError(f"A label is a line of text, but there is {broken[0]!r}: rename that class.")
 
@@ -216,11 +218,10 @@ def _labels_file(facts: FileFacts, output: str) -> str:
 
 
 def _with_files(content: bytes, facts: FileFacts) -> bytes:
-    provenance = json.dumps(facts.provenance, indent=2, ensure_ascii=False) + "\n"
-    files = {PROVENANCE_FILE: provenance}
+    files = {PROVENANCE_FILE: json_text(facts.provenance)}
     files |= {_labels_file(facts, output): "\n".join(labels) + "\n" for output, labels in facts.labels.items()}
     stream = io.BytesIO(content)
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():
-            archive.writestr(zipfile.ZipInfo(name), text)  # dated 1980, so that equal facts give equal bytes
+            archive.writestr(zipfile.ZipInfo(name), encoded(text))  # dated 1980, so that equal facts give equal bytes
     return stream.getvalue()

@@ -19,7 +19,7 @@ from bssl_tf.detection.postprocessing import IOU_THRESHOLD, SCORE_THRESHOLD
 from bssl_tf.detection.scores import DetectionScores, Found, score
 from bssl_tf.detection.tflite import OUTPUTS, DetectorParity, TfliteDetector, convert_detector, final_file, raw_parity
 from bssl_tf.file_sets import write_set
-from bssl_tf.files import fingerprint, json_text
+from bssl_tf.files import encoded, fingerprint, json_text
 
 PARITY_IMAGES = 64
 
@@ -82,7 +82,7 @@ def export_detector(
     }
     facts_of_file, text = make_report(path.name, content, report, plan, raw, shlex.join(command), extra=extra)
     papers = {path.with_suffix(".json").name: json_text(facts_of_file), path.with_suffix(".md").name: text}
-    write_set(path, {path.name: content, **{name: paper.encode() for name, paper in papers.items()}})
+    write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
     console.print(f"[bold green]written[/]: {path} ({report.file_bytes} bytes)")
     return {"tflite": file_scores.as_dict(), "parity": parity.as_dict(), "export": facts}
 

@@ -22,7 +22,7 @@ from bssl_tf.detection.sheet import write_sheet
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.tables import Table, markdown
 from bssl_tf.file_sets import finish_set
-from bssl_tf.files import fingerprint, read_json, write_json, write_text
+from bssl_tf.files import encoded, fingerprint, read_json, write_json, write_text
 
 SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE = "scores.json", "scores.md", "sheet.png", "detector.tflite"
 REPORTS = tuple(str(Path(TFLITE_FILE).with_suffix(ending)) for ending in (".json", ".md"))
@@ -144,7 +144,7 @@ def _read_scores(path: Path) -> dict[str, Any]:
 def fingerprint_of(test: AnnotatedImages) -> str:
     """Changes with boxes and classes."""
     annotations = test.annotations
-    digest = hashlib.sha256(" ".join(annotations.class_names).encode())
+    digest = hashlib.sha256(encoded(" ".join(annotations.class_names)))
     parts = (annotations.boxes, annotations.classes, annotations.ignored, annotations.crowds, annotations.areas)
     for part in (*parts, annotations.starts):
         digest.update(part.tobytes())

@@ -61,6 +61,11 @@ def test_unzip_reads_the_attached_files(tmp_path, described):
     assert b"labels.txt" in listed.stdout
 
 
+def test_names_that_are_no_utf8_are_read_back(residual_file):
+    facts = dataclasses.replace(FACTS, provenance={"command": "bssl-convert --workdir=caf\udce9"})
+    check_metadata(attach_metadata(residual_file, facts), facts)
+
+
 def test_new_facts_replace_old_ones(described):
     again = attach_metadata(described, FACTS)
     assert read_metadata(again) == FACTS
@@ -74,6 +79,7 @@ def test_new_facts_replace_old_ones(described):
         ({"scores": ("a",)}, "labels for the output 'scores', but the file has features"),
         ({"features": ("a", "b")}, "2 labels for the 64 numbers of 'features'"),
         ({"features": ("two\nlines", *"a" * 63)}, r"'two\\nlines'"),
+        ({"features": ("caf\udce9", *"a" * 63)}, r"'caf\\udce9': rename that class"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(residual_file, labels, words):

@@ -64,7 +64,7 @@ class StopsEarly(tf.keras.callbacks.Callback):
 
 
 def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_interrupted(config, monkeypatch):
-    result = detection_run.train_detector(config, command=["bssl-detect"])
+    result = detection_run.train_detector(config, command=["bssl-detect", "--workdir=caf\udce9"])  # no UTF-8
     folder = config.run.folder
     for name in ("detector_spec.json", "summary.json", "metrics.csv", "curves.png", "sheet.png", "scores.md"):
         assert (folder / name).exists()
