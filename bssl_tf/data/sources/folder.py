@@ -5,10 +5,13 @@
 
     PATH/labels.csv  beside any of these:                              several labels an image, see `label_csv`
 
+Other folders beside the two of given splits are not read, and the scan's report says so.
+
 Class names are the first level of folders below the splits, if there are at least two and every image
 lies in one; otherwise the images have no labels. Classes have the same numbers in both splits.
 """
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable
@@ -53,6 +56,8 @@ def load(
     root = Path(root)
     split_roots = _split_roots(root)
     reports = {name: scan_folder(path, cache_dir, progress) for name, path in split_roots.items()}
+    if split_roots:
+        reports["train"] = dataclasses.replace(reports["train"], unread=_beside(root, split_roots))
     report = reports[split] if split_roots else scan_folder(root, cache_dir, progress)
     if not report.images:
         raise DataError(f"No file in {report.root} is an image that can be read.\n{report.text()}")
@@ -185,6 +190,12 @@ def _split_roots(root: Path) -> dict[str, Path]:
     if not tests or not (root / "train").is_dir():
         return {}
     return dict(train=root / "train", test=tests[0])
+
+
+def _beside(root: Path, split_roots: dict[str, Path]) -> tuple[str, ...]:
+    """Folders that belong to neither split: val/ where there is test/, for instance."""
+    names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    return tuple(sorted(names - {path.name for path in split_roots.values()}))
 
 
 def _class_names(paths: list[str]) -> list[str] | None:

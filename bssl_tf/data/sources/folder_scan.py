@@ -32,11 +32,13 @@ class ScanReport:
         root: the folder.
         images: readable files by path relative to the root, with "/" between folders, sorted.
         skipped: (relative path, reason) of everything else, sorted.
+        unread: folders beside the root that were not looked into, because the root and another one are the splits.
     """
 
     root: Path
     images: dict[str, ImageInfo]
     skipped: list[tuple[str, str]]
+    unread: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Skipped files by reason (without its details), most frequent first."""
@@ -49,6 +51,9 @@ class ScanReport:
         lines += [f"    {printable(path)} ({reason})" for path, reason in self.skipped[:most]]
         if len(self.skipped) > most:
             lines.append(f"    … and {len(self.skipped) - most} more")
+        if self.unread:
+            names = ", ".join(f"{printable(name)}/" for name in self.unread)
+            lines.append(f"  not read: {names} beside {self.root.name}/; move what is to be learned from into it")
         return "\n".join(lines)
 
     def write(self, path: Path) -> None:
@@ -149,9 +154,24 @@ def _read_cache(cache_file: Path | None) -> dict:
         return {}
     try:
         content = json.loads(cache_file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{cache_file} is not a cache of image checks ({error}). Delete it and start again.") from None
-    return content["files"] if content["version"] == _CACHE_VERSION else {}
+    files = content.get("files") if isinstance(content, dict) and content.get("version") == _CACHE_VERSION else None
+    if not isinstance(files, dict) or not all(map(_is_entry, files.values())):
+        return {}  # of another version, or of no use: all is checked again
+    return files
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether it is what `scan_folder` keeps of a file: [[size, time of change], reason or ImageInfo]."""
+    if not (isinstance(entry, list) and len(entry) == 2):
+        return False
+    verdict = entry[1]
+    return isinstance(verdict, str) or (
+        isinstance(verdict, list)
+        and len(verdict) == len(ImageInfo._fields)
+        and all(isinstance(value, int) for value in verdict)
+    )
 
 
 def _write_cache(cache_file: Path, files: dict) -> None:

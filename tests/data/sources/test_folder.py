@@ -60,6 +60,16 @@ def test_splits_of_its_own_share_class_numbers(tmp_path, test_name):
     assert train.num_examples == 12 and test.labels.tolist() == [2, 2, 2]
 
 
+def test_folders_beside_the_splits_are_named(tmp_path):
+    for name in ("train", "test", "val", ".hidden"):
+        fill(tmp_path / name, 2)
+    train, test = load(tmp_path, "train"), load(tmp_path, "test")
+    assert train.report.unread == ("val",) and "not read: val/ beside train/" in train.report.text()
+    assert test.report.root == tmp_path / "test" and "not read" not in test.report.text()
+    (tmp_path / "val").rename(tmp_path / "train" / "val")
+    assert "not read" not in load(tmp_path, "train").report.text()
+
+
 @pytest.mark.parametrize("stray, labelled", [("one", False), ("one/deeper", False), ("two", True)])
 def test_labels_need_two_folders(tmp_path, stray, labelled):
     fill(tmp_path / "one", 10)

@@ -94,6 +94,26 @@ def test_broken_cache_is_named(nasty_folder, tmp_path):
         scan_folder(nasty_folder, tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("content", [None, [], {}, 3, "files", {"version": 4}])
+def test_a_cache_of_something_else_is_made_again(tmp_path, content):
+    assert_made_again(tmp_path, lambda cache: content)
+
+
+@pytest.mark.parametrize("files", [[], {"a.png": None}, {"a.png": [1]}, {"a.png": [[1], [3]]}, {"a.png": [[1], {}]}])
+def test_a_cache_without_verdicts_is_made_again(tmp_path, files):
+    assert_made_again(tmp_path, lambda cache: cache | {"files": files})
+
+
+def assert_made_again(root, damage):
+    Image.new("RGB", (5, 5)).save(root / "a.png")
+    first = scan_folder(root, root / ".cache", progress=False)
+    (cache_file,) = (root / ".cache").iterdir()
+    whole = json.loads(cache_file.read_text())
+    cache_file.write_text(json.dumps(damage(whole)))
+    assert scan_folder(root, root / ".cache", progress=False) == first
+    assert json.loads(cache_file.read_text()) == whole
+
+
 def test_without_permission_a_file_is_skipped_until_it_is_granted(tmp_path):
     root = Path(tempfile.mkdtemp())
     try:
