@@ -64,8 +64,17 @@ def test_honest_files_pass(kind):
     assert jpeg_damage(content) == ""
     assert jpeg_damage(content + b"added by a program") == ""
     for padding in (b"\0", b"\xff"):
-        assert jpeg_damage(content[:-2] + 40 * padding + content[-2:]) == ""
+        padded = content[:-2] + 40 * padding + content[-2:]
+        assert jpeg_damage(padded) == jpeg_damage(padded + KINDS["grey"]) == ""  # phones put more pictures behind it
     Image.open(io.BytesIO(content)).load()
+
+
+def test_a_second_picture_or_a_thumbnail_does_not_hide_damage():
+    thumbnail = Image.Exif()
+    thumbnail[0x9286] = 60 * b"\0" + b"\xff\xd9"  # a comment
+    for damage in DAMAGES:
+        assert jpeg_damage(damage(KINDS["baseline"]) + KINDS["grey"][:-2] + 5000 * b"\0" + b"\xff\xd9")
+        assert jpeg_damage(damage(jpeg(exif=thumbnail)))
 
 
 def test_cmyk_is_not_taken_for_damage():
