@@ -8,6 +8,7 @@ dataset-fashion-mnist installs them. What comes out is what TFDS itself would pr
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def read_idx(path: Path) -> np.ndarray:
         if content[:2] != b"\0\0" or kind != _UNSIGNED_BYTE:
             raise ValueError("wrong first bytes")
         return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, IndexError, ValueError) as error:
+    except (OSError, EOFError, IndexError, ValueError, zlib.error) as error:
         raise DataError(f"{path} is not a gzipped IDX file of bytes ({error}). Get it again.") from None
 
 

@@ -48,7 +48,7 @@ def load(
     builder = _prepared_builder(name, data_dir)
     try:
         available = builder.info.splits[split].num_examples
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, NotImplementedError):  # the last of a part of "all"
         raise DataError(
             f"{flag}={split} is not a split of tfds:{name}, which has {', '.join(builder.info.splits)}."
         ) from None

@@ -31,9 +31,10 @@ def test_missing_file_is_named(copied_folder, tmp_path):
         prepare(copied_folder, tmp_path / "tfds")
 
 
-def test_broken_file_is_named(copied_folder, tmp_path):
+@pytest.mark.parametrize("damage", [lambda c: c[:1000], lambda c: c[:10] + b"\xff" * 100 + c[110:]])
+def test_broken_file_is_named(copied_folder, tmp_path, damage):
     path = copied_folder / "train-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:1000])
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match="train-images-idx3-ubyte.gz is not a gzipped IDX file"):
         prepare(copied_folder, tmp_path / "tfds")
 

@@ -87,7 +87,7 @@ def test_part_of_a_split(data_dir):
 
 
 def test_unknown_split_names_those_that_exist(data_dir):
-    for split in ("validation", "train[:x%]"):
+    for split in ("validation", "train[:x%]", "all[:10%]"):
         with pytest.raises(DataError, match="--test_split=.* is not a split of tfds:fashion_mnist, .*train"):
             load(data_dir, split, flag="--test_split")
 
