@@ -9,6 +9,7 @@ from numpy.lib import format as npy
 
 _LARGEST_RATIO = 16
 _SMALL = 2**26
+_NUMBERS = "biuf"  # NumPy's kinds: truth values, integers without and with sign, floats
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -47,7 +48,7 @@ def _check(archive: zipfile.ZipFile, size: int) -> None:
             if version not in _HEADERS:
                 raise ArraysError(f"its array {entry.filename!r} is of version {version}")
             shape, _, kind = _HEADERS[version](stream)
-        if kind.hasobject:
-            raise ArraysError(f"its array {entry.filename!r} holds objects, not numbers")
+        if kind.kind not in _NUMBERS or not kind.itemsize:
+            raise ArraysError(f"its array {entry.filename!r} holds {kind}, not numbers")
         if math.prod(shape) * kind.itemsize > entry.file_size:
             raise ArraysError(f"its array {entry.filename!r} is cut short")

@@ -12,6 +12,7 @@ import pytest
 from bssl_tf.errors import UserError
 from bssl_tf.models import BackboneSpec, build_backbone, load_backbone, load_head, mlp_head, save_backbone, save_head
 from bssl_tf.models.pytorch_import.checkpoint_files import read_checkpoint
+from bssl_tf.npz_files import ArraysError, read_npz
 from bssl_tf.search.photo_index import PhotoIndex
 
 SPEC = BackboneSpec("reactnet_small", 8, 1, mean=(78.0,), std=(96.0,), width=8, stages=1)
@@ -77,6 +78,15 @@ def test_a_pickle_in_a_checkpoint_is_not_run(tmp_path, name):
         path.write_bytes(pickle.dumps({"weights": Payload(marker)}))
     soon_refused(read_checkpoint, path, match="--source=.*(refused|damaged|arrays alone)")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["a"]), np.zeros(3, "V0"), np.zeros(3, [("a", "f4")]), np.zeros(2, "M8[s]")]
+)
+def test_an_array_of_other_things_than_numbers_is_refused(tmp_path, array):
+    np.savez(tmp_path / "weights.npz", weights=array)
+    with pytest.raises(ArraysError, match="not numbers"):
+        read_npz(tmp_path / "weights.npz")
 
 
 def test_an_index_with_a_pickle_is_not_run(tmp_path):
