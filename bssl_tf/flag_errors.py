@@ -56,13 +56,16 @@ def _accepted(name: str, registry: flags.FlagValues) -> str:
     if choices := getattr(flag.parser, "enum_values", None):
         return f"one of {', '.join(choices)}"
     kind = flag.flag_type()
-    if low_high := [bound for bound in _bounds(flag.parser) if bound is not None]:
-        return f"{_NUMBERS.get(kind, 'a number')} of {' to '.join(map(str, low_high))}"
+    if limits := _limits(flag.parser):
+        return f"{_NUMBERS.get(kind, 'a number')} of {limits}"
     return _NUMBERS.get(kind, "see --help")
 
 
-def _bounds(parser: flags.ArgumentParser) -> tuple[float | None, float | None]:
-    return getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None)
+def _limits(parser: flags.ArgumentParser) -> str:
+    low, high = getattr(parser, "lower_bound", None), getattr(parser, "upper_bound", None)
+    if low is None or high is None:
+        return f"at least {low}" if low is not None else f"at most {high}" if high is not None else ""
+    return f"{low} to {high}"
 
 
 def _names(registry: flags.FlagValues) -> list[str]:

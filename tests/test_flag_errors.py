@@ -17,6 +17,8 @@ def registry():
     configuration.define_flags(*config_groups().values(), registry=registry)
     flags.DEFINE_string("model", None, "A .tflite file.", flag_values=registry, required=True)
     flags.DEFINE_integer("port", 0, "A port.", lower_bound=0, upper_bound=65535, flag_values=registry)
+    flags.DEFINE_integer("hits", 5, "Hits.", lower_bound=1, flag_values=registry)
+    flags.DEFINE_float("share", 0.1, "A share.", upper_bound=0.5, flag_values=registry)
     flags.DEFINE_enum("pixels", "auto", ("auto", "0..1"), "Range.", flag_values=registry)
     return registry
 
@@ -30,6 +32,8 @@ def registry():
         ("--learning_rate=a: b", "--learning_rate=a: b: give a number."),
         ("--flip=maybe", "--flip=maybe: give true or false."),
         ("--port=99999", "--port=99999: give a whole number of 0 to 65535."),
+        ("--hits=0", "--hits=0: give a whole number of at least 1."),
+        ("--share=2", "--share=2: give a number of at most 0.5."),
         ("--pixels=3", "--pixels=3: give one of auto, 0..1."),
         ("--epchs=3", "--epchs=3: there is no flag --epchs: did you mean --epochs? See --help."),
         ("--noflp", "--noflp: there is no flag --noflp: did you mean --noflip or --flip? See --help."),
