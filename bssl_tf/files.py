@@ -227,7 +227,7 @@ def sha256(path: Path) -> str:
 def size_text(count: float) -> str:
     """A number of bytes for people: '3.1 MB'."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
+        if count < 999.5:  # what is not rounded to 1000
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"

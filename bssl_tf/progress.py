@@ -56,12 +56,12 @@ class TrainingProgress:
 
     def _status(self, step: int) -> str:
         rate = self._steps_per_second()
-        epoch = min((step - 1) // self._steps_per_epoch + 1, self._total // self._steps_per_epoch)
+        epochs = -(-self._total // self._steps_per_epoch)
+        epoch = min((step - 1) // self._steps_per_epoch + 1, epochs)
         left = f"{_duration((self._total - step) / rate)} left" if rate else "starting"
         shown = " · ".join(f"{name} {value:.3f}" for name, value in self._numbers.items())
-        return (
-            f"epoch {max(epoch, 1)}/{self._total // self._steps_per_epoch} · {rate * self._batch_size:.0f} images/s · "
-            f"{left}" + (f" · {shown}" if shown else "")
+        return f"epoch {max(epoch, 1)}/{epochs} · {rate * self._batch_size:.0f} images/s · {left}" + (
+            f" · {shown}" if shown else ""
         )
 
     def _steps_per_second(self) -> float:

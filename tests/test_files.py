@@ -43,8 +43,8 @@ def test_names_that_are_no_utf8(tmp_path):
 
 
 def test_sizes_are_told_in_units_of_people():
-    assert [files.size_text(count) for count in (12, 1234, 5.6e6, 3.14159e9, 2e12)] == [
-        "12 bytes", "1.23 kB", "5.6 MB", "3.14 GB", "2 TB"
+    assert [files.size_text(count) for count in (12, 999, 1234, 999_600, 5.6e6, 3.14159e9, 2e12)] == [
+        "12 bytes", "999 bytes", "1.23 kB", "1 MB", "5.6 MB", "3.14 GB", "2 TB"
     ]  # fmt: skip
 
 
