@@ -112,12 +112,17 @@ def epoch_order(num_examples: int, epoch: int | tf.Tensor | None, seed: int) -> 
     return tf.random.experimental.stateless_shuffle(indices, seed=epoch_key(seed, epoch, ORDER))
 
 
-_MARKED = re.compile(r"<<data error: (.*?)>>", re.DOTALL)
+_END_OF_MESSAGE = "\x1e"  # the record separator, which is in no printable path
+_MARKED = re.compile(f"<<data error: (.*?){_END_OF_MESSAGE}", re.DOTALL)
 
 
 def mark(message: str) -> str:
-    """Mark a message so that `readable_data_errors` finds it again in TensorFlow's report."""
-    return f"<<data error: {message}>>"
+    """Mark a message so that `readable_data_errors` finds it again in TensorFlow's report.
+
+    Args:
+        message: names of files in it are as `folder_scan.printable` makes them.
+    """
+    return f"<<data error: {message}{_END_OF_MESSAGE}"
 
 
 @contextmanager

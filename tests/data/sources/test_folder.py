@@ -107,7 +107,9 @@ def test_grey_folder_has_one_channel(tmp_path):
     assert [f"{value}.png" for value in batch.numpy()[:, 0, 0, 0]] == source.paths
 
 
-def test_a_file_that_disappears_is_named_without_a_stack(tmp_path):
+@pytest.mark.parametrize("name", ["plain", "a >> b", "<<data error: >>"])
+def test_a_file_that_disappears_is_named_without_a_stack(tmp_path, name):
+    tmp_path = tmp_path / name
     fill(tmp_path, 12)
     source = load(tmp_path, "train")
     (tmp_path / source.paths[0]).unlink()
@@ -115,7 +117,9 @@ def test_a_file_that_disappears_is_named_without_a_stack(tmp_path):
         list(evaluation_images(source, image_size=8, channels=3))
     message = str(caught.value)
     assert message.startswith(f"The image {tmp_path / source.paths[0]} could be read when")
-    assert "No such file" in message and "Traceback" not in message
+    assert message.endswith(
+        "(cannot be read: No such file or directory). Restore it or take it away, then start again."
+    )
 
 
 def test_a_file_that_breaks_is_named(tmp_path):
