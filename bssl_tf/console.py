@@ -56,7 +56,7 @@ class PlainConsole(Console):
         return Text.assemble((printable(styled[2]), styled[1]), rest)
 
 
-console = PlainConsole(width=None if sys.stdout.isatty() else 120)
+console = PlainConsole(width=None if sys.stdout is not None and sys.stdout.isatty() else 120)
 
 
 def _in_few_characters(error: UnicodeError) -> tuple[str, int]:
@@ -68,6 +68,13 @@ def _in_few_characters(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("bssl_tf.nearest", _in_few_characters)
+
+
+def _open_closed_streams() -> None:
+    """Streams that were closed before the start, as by ``>&-``, take what is written and show it to nobody."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 – for as long as the process runs
 
 
 def _accept_any_text() -> None:
@@ -115,6 +122,7 @@ def run_entry_point(
         except KeyboardInterrupt:
             _fail("interrupted. What was finished is kept, and the same command goes on from there.", 130)
 
+    _open_closed_streams()
     _accept_any_text()
     sys.modules["__main__"].__doc__ = usage
     for module, defined in flags.FLAGS.flags_by_module_dict().items():

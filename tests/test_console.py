@@ -114,3 +114,14 @@ def test_a_reader_that_leaves_early_is_no_error(asked):
     command = f"{sys.executable} -c {shlex.quote(code)} {asked} | head -1"
     run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (128 + signal.SIGPIPE, ""), run.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error_of_their_own(closed):
+    python = shlex.quote(sys.executable)
+    code = "from bssl_tf.console import *; run_entry_point(lambda: console.print('x') or print('y'), 'usage')"
+    done = subprocess.run(f"{python} -c {shlex.quote(code)} {closed}", shell=True, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+    assert done.stdout == ("x\ny\n" if closed == "2>&-" else "")
+    done = subprocess.run(f"{python} -c {shlex.quote(code)} --no_such_flag {closed}", shell=True, capture_output=True)
+    assert done.returncode == 2
