@@ -112,6 +112,7 @@ def test_the_report_of_a_tflite_file_is_checked(tmp_path, text):
     (tmp_path / "model.json").write_text(text)
     with pytest.raises(UserError, match=r"model\.json"):
         named_networks([tmp_path / "model.tflite"])
+    with pytest.raises(UserError, match=r"model\.json"):
         networks_of_run(tmp_path, Config())
 
 

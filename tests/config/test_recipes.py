@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from bssl_tf.config.flags import config_from_recipe
 from bssl_tf.config.recipes import expand_recipes, recipe_names, recipe_path
+from bssl_tf.config.validation import validate
 from bssl_tf.errors import ConfigError
 
 
@@ -20,4 +23,6 @@ def test_an_unknown_recipe_is_answered_with_those_that_exist(arguments):
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_valid(name):
-    assert config_from_recipe(recipe_path(name)).data.dataset
+    config = config_from_recipe(recipe_path(name))
+    validate(replace(config, run=replace(config.run, workdir="run")))
+    assert config.data.dataset
