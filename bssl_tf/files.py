@@ -19,6 +19,9 @@ SECONDS_UNTIL_FILES_SHOW = 60.0
 """Network file systems may take this long to show a file that another machine wrote."""
 
 
+SECONDS_UNTIL_LEFT = 3600.0
+"""After this time without a change nobody is writing a file any more, which takes seconds."""
+
 TEMPORARY = ".tmp"
 """Ending of a file that is being written; its name begins with a dot."""
 _TEMPORARY_FILE = re.compile(r"\..+\.[a-z0-9_]{8}(\.tmp)?")
@@ -172,12 +175,15 @@ def read_json(path: Path, kind: type[Content], remedy: str) -> Content:
 _KINDS = {dict: "names and values, {…}", list: "a list, […]"}
 
 
-def sweep(folder: Path, written: Iterable[str] | None) -> list[Path]:
+def sweep(folder: Path, written: Iterable[str] | None, seconds_old: float = 0.0) -> list[Path]:
     """Delete what killed processes have left half written; call it only while nobody else writes there.
+
+    Where others may, as in caches that runs share, `SECONDS_UNTIL_LEFT` tells leftovers from what is being written.
 
     Args:
         folder: not searched below its own level.
         written: names of the files that this program writes there; None: whatever ends as its files being written do.
+        seconds_old: what was written to more recently is left alone.
 
     Returns:
         What was deleted.
@@ -188,12 +194,21 @@ def sweep(folder: Path, written: Iterable[str] | None) -> list[Path]:
         ours &= path.suffix == TEMPORARY if names is None else path.name.removesuffix(TEMPORARY)[1:-9] in names
         if path.is_symlink() or not (ours or _TENSORFLOW_TEMPORARY.fullmatch(path.name)):
             continue
+        if seconds_old and not _is_older(path, seconds_old):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
         swept.append(path)
     return swept
+
+
+def _is_older(path: Path, seconds: float) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > seconds
+    except FileNotFoundError:  # it was being written, and has its name now
+        return False
 
 
 def appears(path: Path, seconds: float = SECONDS_UNTIL_FILES_SHOW) -> bool:

@@ -37,7 +37,7 @@ from typing import Any
 
 from bssl_tf.config.renamed import METRICS, with_new_names
 from bssl_tf.errors import UserError
-from bssl_tf.files import fingerprint, read_json, sweep, write_json
+from bssl_tf.files import SECONDS_UNTIL_LEFT, TEMPORARY, fingerprint, read_json, sweep, write_json
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
@@ -170,11 +170,19 @@ class Workdir:
         return name.casefold() in {path.name for path in own}
 
     def sweep(self) -> list[Path]:
-        """Delete what killed training processes have left half written; only while nobody else trains here."""
+        """Delete what killed training processes have left half written; only while nobody else trains here.
+
+        Of the caches, which other commands and other runs fill too, only what is old; features that are half computed
+        stay, and the next run goes on with them.
+        """
         own = [self.config_file, self.views_preview, self.skipped_files(), self.skipped_files(test=True)]
         swept = sweep(self.path, [file.name for file in own])
         for phase in (self.teacher, *map(self.stage, STAGES)):
             swept += phase.sweep()
+        scans = [path.name.removesuffix(TEMPORARY)[1:-9] for path in self.path.glob(f".folder_scan_*{TEMPORARY}")]
+        swept += sweep(self.path, scans, SECONDS_UNTIL_LEFT)
+        for folder in self.teacher_features.glob("*"):
+            swept += sweep(folder, None, SECONDS_UNTIL_LEFT)
         return swept
 
     def skipped_files(self, test: bool = False) -> Path:

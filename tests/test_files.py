@@ -5,6 +5,7 @@ import pytest
 
 from bssl_tf import files
 from bssl_tf.errors import DiskFull
+from bssl_tf.runs import Workdir
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
@@ -58,6 +59,23 @@ def test_leftovers_of_killed_processes_are_swept_and_nothing_else(tmp_path):
     swept = files.sweep(tmp_path, ["epochs.csv"])
     assert sorted(path.name for path in swept) == sorted([*left, "ckpt-8_temp"])
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_leftovers_of_caches_are_swept_once_they_are_old(tmp_path):
+    left = [
+        ".folder_scan_0123456789abcdef.json.ab12cd_9.tmp",
+        "features/0a/.cycle-0001.rows.ab12cd_9.tmp",
+        "features/0a/.about.json.ab12cd_9.tmp",
+    ]
+    kept = ["folder_scan_0123456789abcdef.json", ".other.ab12cd_9.tmp"]
+    kept += [f"features/0a/{name}" for name in ("about.json", "lock", "cycle-0001.partial", "cycle-0001.rows")]
+    for name in left + kept:
+        files.write_text(tmp_path / name, "1")
+    assert Workdir(tmp_path).sweep() == []  # somebody may be writing them
+    for name in left + kept:
+        os.utime(tmp_path / name, (0, 0))
+    assert sorted(Workdir(tmp_path).sweep()) == sorted(tmp_path / name for name in left)
+    assert all((tmp_path / name).exists() for name in kept)
 
 
 def test_what_is_being_written_would_be_swept(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from bssl_tf.errors import ConfigError, DiskFull, Interrupted, UserError
-from bssl_tf.files import read_json, reserve, room_for, size_text, write_json, write_text
+from bssl_tf.files import read_json, reserve, room_for, size_text, sweep, write_json, write_text
 
 ABOUT = "about.json"
 VIEWS = 2
@@ -100,6 +100,7 @@ class FeatureCache:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with _alone(self.folder, console):
+            sweep(self.folder, [self._rows(cycle).name for cycle in range(self.cycles)])
             missing = self.missing
             with _progress(console) as progress:
                 for number, cycle in enumerate(missing):
@@ -119,7 +120,7 @@ class FeatureCache:
         views_from: ViewsFrom,
         advance: Callable[[int], None],
     ) -> None:
-        partial, mark = self._path(cycle).with_suffix(".partial"), self._path(cycle).with_suffix(".rows")
+        partial, mark = self._path(cycle).with_suffix(".partial"), self._rows(cycle)
         row = int(mark.read_text(encoding="utf-8")) if mark.exists() and partial.exists() else 0
         if row == 0:
             mark.unlink(missing_ok=True)
@@ -180,6 +181,9 @@ class FeatureCache:
 
     def _path(self, cycle: int) -> Path:
         return self.folder / f"cycle-{cycle:04}.npy"
+
+    def _rows(self, cycle: int) -> Path:
+        return self._path(cycle).with_suffix(".rows")
 
 
 def folder_of(parent: Path, about: dict[str, Any]) -> Path:
