@@ -16,6 +16,7 @@ from bssl_tf.config.data import DataSettings, ViewSettings
 from bssl_tf.config.execution import ComputeSettings, DistributionSettings, FeatureCacheSettings, RunSettings
 from bssl_tf.config.learning import MethodSettings, OptimizerSettings, PretrainingSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
+from bssl_tf.models.choices import TEACHERS
 from bssl_tf.runs import DRY_RUN
 
 __all__ = [
@@ -71,6 +72,22 @@ class Config:
         """Method → the group of settings that are its options."""
         groups = [getattr(self, field.name) for field in fields(self)]
         return {group.METHOD: group for group in groups if hasattr(group, "METHOD")}
+
+    @property
+    def trains_student(self) -> bool:
+        """Whether the run has the student's stages."""
+        return self.run.task != "teacher"
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether the student's stages are part of the run and learn from a teacher."""
+        return self.trains_student and self.student_method.needs("teacher")
+
+    @property
+    def trains_teacher(self) -> bool:
+        """Whether a teacher is pretrained in the run, if it is not there already."""
+        is_wanted = self.run.task == "teacher" or (self.run.task == "all" and self.uses_teacher)
+        return is_wanted and self.teacher.teacher in TEACHERS
 
     @property
     def stage_numbers(self) -> tuple[int, ...]:

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import fields
-from typing import Any
+from typing import Any, NoReturn
 
-from bssl_tf.config.training import Config, OptimizerSettings, PretrainingSettings
+from bssl_tf.config.training import Config, OptimizerSettings
 from bssl_tf.errors import ConfigError
 from bssl_tf.methods.registry import method_names, teacher_method_names, unreadable_methods
 from bssl_tf.models.choices import TEACHERS
@@ -67,7 +67,7 @@ def validate(config: Config) -> None:
             "only views that repeat can be kept."
         )
     _validate_methods(config)
-    _validate_optimizers(config.optimizer, config.pretraining)
+    _validate_optimizers(config)
     _validate_views(config)
 
 
@@ -91,7 +91,7 @@ def _validate_methods(config: Config) -> None:
         )
     for name, group in config.method_groups.items():
         group.check(chosen=name == student.name)
-    if student.compares_images and config.optimizer.micro_batches > 1:
+    if config.trains_student and student.compares_images and config.optimizer.micro_batches > 1:
         option = student.comparing_option
         remedy = f"Set {student.flag}={option}=0, or lower --batch_size." if option else "Lower --batch_size instead."
         raise ConfigError(
@@ -100,27 +100,35 @@ def _validate_methods(config: Config) -> None:
         )
 
 
-def _validate_optimizers(optimizer: OptimizerSettings, pretraining: PretrainingSettings) -> None:
-    for decay, optimizer_name, of in (
-        (optimizer.weight_decay, optimizer.optimizer, ""),
-        (pretraining.teacher_weight_decay, pretraining.teacher_optimizer, "teacher_"),
-    ):
-        if decay and optimizer_name == "adam":
-            raise ConfigError(
-                f"--{of}weight_decay={decay} does nothing with --{of}optimizer=adam: use --{of}optimizer=adamw."
-            )
-    for warmup, epochs, of in (
-        (optimizer.warmup_epochs, optimizer.epochs, ""),
-        (pretraining.teacher_warmup_epochs, pretraining.teacher_epochs, "teacher_"),
-    ):
-        if warmup >= epochs and warmup > 0:
-            raise ConfigError(f"--{of}warmup_epochs={warmup} leaves nothing of --{of}epochs={epochs}: give 0, say.")
-    if optimizer.batch_size % optimizer.micro_batches:
+def _validate_optimizers(config: Config) -> None:
+    """Of what is trained in this run: the others' settings do nothing, and may be what they like."""
+    if config.trains_student:
+        _validate_optimizer(config.optimizer)
+        if config.optimizer.batch_size % config.optimizer.micro_batches:
+            _refuse_parts(config.optimizer)
+    if config.trains_teacher:
+        _validate_optimizer(config.pretraining.optimizer_settings(config.optimizer.momentum), "teacher_")
+
+
+def _validate_optimizer(settings: OptimizerSettings, of: str = "") -> None:
+    if settings.weight_decay and settings.optimizer == "adam":
         raise ConfigError(
-            f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "
-            f"give {math.gcd(optimizer.micro_batches, optimizer.batch_size)}, or --batch_size="
-            f"{-(-optimizer.batch_size // optimizer.micro_batches) * optimizer.micro_batches}."
+            f"--{of}weight_decay={settings.weight_decay} does nothing with --{of}optimizer=adam: use "
+            f"--{of}optimizer=adamw."
         )
+    if 0 < settings.warmup_epochs >= settings.epochs:
+        raise ConfigError(
+            f"--{of}warmup_epochs={settings.warmup_epochs} leaves nothing of --{of}epochs={settings.epochs}: give 0, "
+            "say."
+        )
+
+
+def _refuse_parts(optimizer: OptimizerSettings) -> NoReturn:
+    raise ConfigError(
+        f"--micro_batches={optimizer.micro_batches} does not divide --batch_size={optimizer.batch_size} evenly: "
+        f"give {math.gcd(optimizer.micro_batches, optimizer.batch_size)}, or --batch_size="
+        f"{-(-optimizer.batch_size // optimizer.micro_batches) * optimizer.micro_batches}."
+    )
 
 
 def _validate_views(config: Config) -> None:

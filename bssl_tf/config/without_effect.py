@@ -23,14 +23,14 @@ def without_effect(config: Config) -> dict[str, str]:
     """Name → why, of settings that are not the default and yet do nothing in this run."""
     found = data_without_effect(config.data)
     student, teacher = config.student, config.teacher
-    pretrained_here = teacher.teacher in TEACHERS and config.run.task != "student"
     if student.student != "reactnet_small":
         found |= _named("is for --student=reactnet_small", "student_width", "student_depth", "student_stages")
     if teacher.teacher != "resnet_small":
         found |= _named("is for --teacher=resnet_small", "teacher_width", "teacher_depth", "teacher_stages")
-    if not pretrained_here:
-        names = [field.name for field in fields(config.pretraining)]
-        found |= _named("is for a teacher that is pretrained here", *names)
+    if teacher.teacher in TEACHERS:
+        found |= _named("is for a saved Keras model given as --teacher", "trust_teacher")
+    if not config.trains_teacher:
+        found |= _named("is for a teacher that is pretrained here", *vars(config.pretraining))
     if not config.views.local_crops:
         found |= _named("needs --local_crops", "local_crop_size", "local_crop_max")
     if not config.views.jitter_probability:
@@ -39,7 +39,8 @@ def without_effect(config: Config) -> dict[str, str]:
         found |= _named("needs --blur_probability", "blur_sigma")
     if not config.cache.view_cycle:
         found |= _named("needs --view_cycle", "feature_cache")
-    optimizers = [config.optimizer.optimizer] + ([config.pretraining.teacher_optimizer] if pretrained_here else [])
+    optimizers = [config.optimizer.optimizer] * config.trains_student
+    optimizers += [config.pretraining.teacher_optimizer] * config.trains_teacher
     if not {"sgd", "lars"} & {*optimizers}:
         found |= _named("is for sgd and lars", "momentum")
     if config.distribution.distribution != "multi_worker":
@@ -49,6 +50,7 @@ def without_effect(config: Config) -> dict[str, str]:
             found |= _named(f"is for --method={name}", *vars(group))
     if config.method.method == "bssl":
         found |= _of_bssl(config)
+    found |= _of_untrained(config)
     changed = _changed(config)
     return {name: why for name, why in found.items() if name in changed}
 
@@ -82,6 +84,19 @@ def _of_bssl(config: Config) -> dict[str, str]:
     for name in ("balance_start", "balance_end"):
         if getattr(bssl, name) not in bssl.balance_ends:
             found |= _named(f"is not used with --balance={bssl.balance} and --target={bssl.target}", name)
+    return found
+
+
+def _of_untrained(config: Config) -> dict[str, str]:
+    """Settings of the student where none is trained, and of the teacher where nobody learns from it."""
+    found: dict[str, str] = {}
+    if not (config.uses_teacher or config.trains_teacher):
+        why = f"is for a method with a teacher, which --method={config.method.method} does not need"
+        found |= _named(why, "feature_cache", "feature_cache_dir", *vars(config.teacher), *vars(config.pretraining))
+    if not config.trains_student:
+        groups = (config.student, config.method, *config.method_groups.values(), config.optimizer, config.cache)
+        names = {name for group in groups for name in vars(group)} - {"momentum"}  # the teacher's, too
+        found |= _named("is for the student, which --task=teacher leaves out", *sorted(names))
     return found
 
 
