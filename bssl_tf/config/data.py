@@ -52,7 +52,13 @@ class ViewSettings:
     saturation: float = setting(0.4, "Colour jitter: saturation factor in 1 ± this.", low=0.0, high=1.0)
     hue: float = setting(0.1, "Colour jitter: hue shift in ± this part of the circle.", low=0.0, high=0.5)
     grey_probability: float = setting(0.2, "Share of views turned grey.", low=0.0, high=1.0)
-    blur_probability: float = setting(0.2, "Share of views with Gaussian blur.", low=0.0, high=1.0)
+    blur_probability: float = setting(
+        0.2,
+        "Share of views with Gaussian blur. None is blurred where the largest blur is below 0.3 pixels, which nobody would "
+        "see: with the usual --blur_sigma at an --image_size of at most 33.",
+        low=0.0,
+        high=1.0,
+    )
     blur_sigma: float = setting(
         2.0, "Largest blur, as σ in pixels of a 224-pixel image; scaled with --image_size.", low=0.1, high=100.0
     )

@@ -160,7 +160,7 @@ def _open_data(
     """The images, and how many of them train as requested, of which a dry run takes a part."""
     from bssl_tf.data import keep_decoded, load_source, resolve_image
     from bssl_tf.training.run_data import RunData
-    from bssl_tf.training.run_report import report_data, report_skipped_files
+    from bssl_tf.training.run_report import report_data, report_idle_blur, report_skipped_files
 
     start_xla()
     train_images = load_source(config.data, "train", workdir.path)
@@ -179,6 +179,7 @@ def _open_data(
     if config.run.dry_run:
         requested_images = load_source(requested.data, "train", workdir.path).num_examples
     report_data(console, data, requested_images)
+    report_idle_blur(console, config.views, data.image_size)
     return data, requested_images
 
 

@@ -2,7 +2,9 @@
 
 from rich.console import Console
 
+from bssl_tf.config.data import ViewSettings
 from bssl_tf.data import Source
+from bssl_tf.data.augmentation.views import can_blur
 from bssl_tf.runs import Workdir
 from bssl_tf.training.phases import Phase
 from bssl_tf.training.run_data import RunData
@@ -33,6 +35,16 @@ def report_data(console: Console, data: RunData, requested_images: int) -> None:
         f"{labels}, seen at {data.image_size}×{data.image_size}×{data.channels}",
         markup=False,
     )
+
+
+def report_idle_blur(console: Console, views: ViewSettings, image_size: int) -> None:
+    """One line where blur was asked for, but the images are too small for it."""
+    is_asked_for = views.blur_probability not in (0.0, ViewSettings().blur_probability)
+    if is_asked_for and not can_blur(views, image_size):
+        console.print(
+            f"[bold yellow]warning[/]: --blur_probability={views.blur_probability} does nothing with --blur_sigma="
+            f"{views.blur_sigma} at {image_size} pixels: no blur would be visible. Raise --blur_sigma."
+        )
 
 
 def report_phase(console: Console, phase: Phase) -> None:

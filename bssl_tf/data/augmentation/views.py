@@ -213,10 +213,15 @@ def _by_name(draws: tf.Tensor) -> dict[str, tf.Tensor]:
     return dict(zip(DRAWS, tf.unstack(draws, axis=-1), strict=True))
 
 
+def can_blur(settings: ViewSettings, image_size: int) -> bool:
+    """Whether any view is blurred: on small images even the largest blur would be invisible, and is left out."""
+    return settings.blur_probability > 0 and is_visible(settings.blur_sigma * image_size / _SIGMA_IMAGE_SIZE)
+
+
 def _sigmas(draw: dict, image_size: int, settings: ViewSettings) -> tuple[tf.Tensor, float] | None:
     """Standard deviation of each view's blur and the largest that there can be, in pixels; None where nothing blurs."""
     largest = settings.blur_sigma * image_size / _SIGMA_IMAGE_SIZE
-    if settings.blur_probability == 0.0 or not is_visible(largest):
+    if not can_blur(settings, image_size):
         return None
     smallest = min(_SIGMA_MIN * image_size / _SIGMA_IMAGE_SIZE, largest)
     return smallest + (largest - smallest) * draw["sigma"], largest
