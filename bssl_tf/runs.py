@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bssl_tf.config.execution import DRY_RUN
 from bssl_tf.config.renamed import METRICS, with_new_names
 from bssl_tf.errors import UserError
 from bssl_tf.files import SECONDS_UNTIL_LEFT, TEMPORARY, fingerprint, read_json, sweep, write_json
@@ -43,7 +44,6 @@ from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
-DRY_RUN = "dry_run"
 SUMMARY: dict[str, type | tuple[type, ...]] = {
     "steps": int,
     "epochs": int,

@@ -54,8 +54,8 @@ class ViewSettings:
     grey_probability: float = setting(0.2, "Share of views turned grey.", low=0.0, high=1.0)
     blur_probability: float = setting(
         0.2,
-        "Share of views with Gaussian blur. None is blurred where the largest blur is below 0.3 pixels, which nobody would "
-        "see: with the usual --blur_sigma at an --image_size of at most 33.",
+        "Share of views with Gaussian blur. None is blurred where the largest blur is below 0.3 pixels, which nobody "
+        "would see: with the usual --blur_sigma at an --image_size of at most 33.",
         low=0.0,
         high=1.0,
     )

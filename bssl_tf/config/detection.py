@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.data import DataSettings
-from bssl_tf.config.execution import PRECISIONS, RunSettings
+from bssl_tf.config.execution import DRY_RUN, PRECISIONS, RunSettings
 from bssl_tf.config.export import INPUT_TYPES
 from bssl_tf.config.learning import OPTIMIZERS
 from bssl_tf.config.setting import (
@@ -20,7 +20,6 @@ from bssl_tf.config.setting import (
 )
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
-from bssl_tf.runs import DRY_RUN, Workdir
 
 RANDOM = "random"
 
@@ -180,7 +179,9 @@ class DetectionConfig:
             raise ConfigError(
                 "--dataset is not set: give tfds:NAME or coco:ANNOTATIONS.json,IMAGES, images with boxes."
             )
-        _check_name(run.detector_name, Workdir(Path(run.workdir)))
+        name = run.detector_name  # a dry run empties the folder of that name
+        if not name or name.startswith(".") or Path(name).name != name:
+            raise ConfigError(f"--detector_name={name}: give a single folder name that does not begin with a dot.")
         if training.warmup_epochs >= training.epochs:
             raise ConfigError(
                 f"--warmup_epochs={training.warmup_epochs} leaves none of --epochs={training.epochs}: give fewer."
@@ -212,11 +213,3 @@ class DetectionConfig:
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
-
-
-def _check_name(name: str, workdir: Workdir) -> None:
-    """A dry run empties the folder of that name: it may be nothing but a detector's."""
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise ConfigError(f"--detector_name={name}: give a single folder name that does not begin with a dot.")
-    if workdir.owns(name):
-        raise ConfigError(f"--detector_name={name} is a name that the run itself uses in --workdir: give another one.")

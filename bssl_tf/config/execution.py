@@ -11,6 +11,8 @@ from bssl_tf.config.setting import (
     setting,
 )
 
+DRY_RUN = "dry_run"
+"""Folder of a dry run in its workdir."""
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 

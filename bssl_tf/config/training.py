@@ -13,11 +13,16 @@ from typing import Any
 from bssl_tf.config.bssl import BsslSettings
 from bssl_tf.config.chosen_method import ChosenMethod, MethodGroup
 from bssl_tf.config.data import DataSettings, ViewSettings
-from bssl_tf.config.execution import ComputeSettings, DistributionSettings, FeatureCacheSettings, RunSettings
+from bssl_tf.config.execution import (
+    DRY_RUN,
+    ComputeSettings,
+    DistributionSettings,
+    FeatureCacheSettings,
+    RunSettings,
+)
 from bssl_tf.config.learning import MethodSettings, OptimizerSettings, PretrainingSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.models.choices import TEACHERS
-from bssl_tf.runs import DRY_RUN
 
 __all__ = [
     "BsslSettings",

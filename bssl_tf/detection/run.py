@@ -10,10 +10,11 @@ from bssl_tf.config.data import DataSettings
 from bssl_tf.config.detection import RANDOM, DetectionConfig, DetectionRunSettings
 from bssl_tf.config.saved import result_settings
 from bssl_tf.console import console
+from bssl_tf.errors import ConfigError
 from bssl_tf.files import check_folder_writable, fingerprint
 from bssl_tf.locks import alone, lock_beside, lock_in
 from bssl_tf.native_logs import import_tensorflow, start_xla
-from bssl_tf.runs import BACKBONE_FILES, PhaseFolder
+from bssl_tf.runs import BACKBONE_FILES, PhaseFolder, Workdir
 from bssl_tf.training.phases import Phase, PhaseKind
 
 import_tensorflow()
@@ -59,6 +60,11 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
         FloatingPointError: the loss is no longer finite.
     """
     config.validate()
+    if Workdir(Path(config.run.workdir)).owns(config.run.detector_name):
+        raise ConfigError(
+            f"--detector_name={config.run.detector_name} is a name that the run itself uses in --workdir: give another "
+            "one."
+        )
     require_library()
     folder = backbone_folder(config.detector, config.run.workdir)
     if config.run.dry_run:
