@@ -124,7 +124,7 @@ def stages(photos: folder.FolderSource, seconds: float) -> Table:
 def references(photos: folder.FolderSource, path: Path, seconds: float) -> Table:
     """The same recipe in other hands, each right after ours: the machine's speed may change from minute to minute."""
     rows, notes = [], []
-    decoded = keep_decoded(photos, image_size=224, limit_mb=1024, tell=lambda line: None)
+    decoded = keep_decoded(photos, image_size=224, limit_mb=1024, log=lambda line: None)
     start = _stolen_time()
     for kind, name in KINDS.items():
         python = sys.executable if kind == "pillow" else TORCH_PYTHON.value

@@ -1,9 +1,47 @@
 """The published numbers are those of the saved results, and the results keep their form."""
 
+import importlib
+from types import SimpleNamespace
+
+import pytest
+from absl import flags
+
 from benchmarks import pages
 from benchmarks.operator_times import REST, kind_of, own_times
+from benchmarks.photos import write_photos
 from benchmarks.report import RESULTS, Result, Table, best_seconds
 from benchmarks.step_parts import row_of_part
+from bssl_tf.data.sources import folder
+
+FOLDER = RESULTS.parent
+NAMES = [".".join(path.relative_to(FOLDER.parent).with_suffix("").parts) for path in FOLDER.rglob("*.py")]
+MODULES = sorted(name.removesuffix(".__init__") for name in NAMES)
+
+
+def imported(name):
+    """A module of the benchmarks, without its flags: others have flags of the same names."""
+    before = set(flags.FLAGS)
+    module = importlib.import_module(name)
+    for flag in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, flag)
+    return module
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_can_be_imported(name):
+    if name == "benchmarks.torch_twin":
+        pytest.importorskip("torch")
+    imported(name)
+
+
+def test_others_are_measured_beside_the_pipeline(tmp_path, monkeypatch):
+    pipeline = imported("benchmarks.pipeline")
+    monkeypatch.setattr(pipeline, "QUICK", SimpleNamespace(value=True))
+    monkeypatch.setattr(pipeline, "KINDS", {"pillow": "Pillow"})
+    write_photos(tmp_path, 32, 40, 30)
+    photos = folder.load(tmp_path, "train", holdout=1e-9, progress=False)
+    table = pipeline.references(photos, tmp_path, 0.05)
+    assert table.rows[0][0] == "Pillow" and len(table.rows[0]) == len(table.columns)
 
 
 def test_the_docs_show_what_was_saved():
