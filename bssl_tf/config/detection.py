@@ -18,6 +18,7 @@ from bssl_tf.config.setting import (
     MOST_IN_A_BATCH,
     setting,
 )
+from bssl_tf.config.training import dry_run_batch
 from bssl_tf.config.validation import validate_group
 from bssl_tf.errors import ConfigError
 
@@ -201,13 +202,13 @@ class DetectionConfig:
                 "test images."
             )
 
-    def for_dry_run(self) -> "DetectionConfig":
-        """The same on a handful of images."""
-        replace = dataclasses.replace
+    def for_dry_run(self, replicas: int = 1) -> "DetectionConfig":
+        """The same on a handful of images, for so many devices that share a batch."""
+        replace, batch = dataclasses.replace, dry_run_batch(replicas)
         return replace(
             self,
-            data=replace(self.data, max_train_images=32, max_test_images=32),
-            training=replace(self.training, epochs=1, batch_size=16, warmup_epochs=0),
+            data=replace(self.data, max_train_images=2 * batch, max_test_images=32),
+            training=replace(self.training, epochs=1, batch_size=batch, warmup_epochs=0),
             run=replace(self.run, workdir=str(Path(self.run.workdir) / DRY_RUN), log_every=1),
         )
 

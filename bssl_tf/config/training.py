@@ -39,6 +39,7 @@ __all__ = [
     "TeacherSettings",
     "ViewSettings",
     "config_groups",
+    "dry_run_batch",
     "for_dry_run",
 ]
 
@@ -106,22 +107,30 @@ def config_groups() -> dict[str, type[Any]]:
     return {field.name: type(field.default) for field in fields(Config)}
 
 
-def for_dry_run(config: Config) -> Config:
-    """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes."""
+def dry_run_batch(parts: int) -> int:
+    """Images in a step of a dry run that so many equal parts share: 16, or the next multiple."""
+    return -(-16 // parts) * parts
+
+
+def for_dry_run(config: Config, replicas: int = 1) -> Config:
+    """The same run on a handful of images: two steps a phase, small batches, few pseudo-classes.
+
+    Args:
+        config: as requested.
+        replicas: devices that share a batch; with more than a few it takes more images.
+    """
     replace, workdir = dataclasses.replace, Path(config.run.workdir) / DRY_RUN
     caches = config.cache.view_cycle > 0 and config.cache.feature_cache
+    micro_batches = math.gcd(config.optimizer.micro_batches, 16)
+    teacher_batch, batch = dry_run_batch(replicas), dry_run_batch(replicas * micro_batches)
     return replace(
         config,
-        data=replace(config.data, max_train_images=32, max_test_images=32),
-        pretraining=replace(config.pretraining, teacher_epochs=1, teacher_batch_size=16, teacher_warmup_epochs=0),
-        bssl=config.bssl.for_dry_run(),
-        optimizer=replace(
-            config.optimizer,
-            epochs=1,
-            batch_size=16,
-            warmup_epochs=0,
-            micro_batches=math.gcd(config.optimizer.micro_batches, 16),
+        data=replace(config.data, max_train_images=2 * max(teacher_batch, batch), max_test_images=32),
+        pretraining=replace(
+            config.pretraining, teacher_epochs=1, teacher_batch_size=teacher_batch, teacher_warmup_epochs=0
         ),
+        bssl=config.bssl.for_dry_run(),
+        optimizer=replace(config.optimizer, epochs=1, batch_size=batch, warmup_epochs=0, micro_batches=micro_batches),
         cache=replace(config.cache, feature_cache_dir=str(workdir / "features") if caches else ""),
         run=replace(config.run, workdir=str(workdir), log_every=1),
     )

@@ -67,14 +67,15 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
         )
     require_library()
     folder = backbone_folder(config.detector, config.run.workdir)
-    if config.run.dry_run:
-        config = config.for_dry_run()
-    with _alone_in(config.run):
-        phase = _phase(config, folder)
-        phase.check_settings()
+    run = config.for_dry_run().run if config.run.dry_run else config.run
+    with _alone_in(run):
         start_xla()
         distribution = on_this_machine(config.training.distribution)
         distribution.check_batch(config.training.batch_size, "--batch_size")
+        if config.run.dry_run:
+            config = config.for_dry_run(distribution.replicas)
+        phase = _phase(config, folder)
+        phase.check_settings()
         test = _opened(config, "test")
         if phase.done:
             report_done_before(console, phase)

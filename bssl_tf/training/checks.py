@@ -1,5 +1,9 @@
 """What is found out before the first phase, not after hours: that later phases work with these images and settings."""
 
+from collections.abc import Collection
+
+import tensorflow as tf
+
 from bssl_tf.config.chosen_method import ChosenMethod
 from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
@@ -13,7 +17,9 @@ from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
 from bssl_tf.training.stages import STAGE_MODES, FrozenTeacher
 
 
-def check_requested(config: Config, image_size: int, images: int, distribution: Distribution) -> None:
+def check_requested(
+    config: Config, image_size: int, images: int, distribution: Distribution, still_open: Collection[str]
+) -> None:
     """What a dry run, on few images and in small batches, would not find out; with all images it is as good.
 
     Args:
@@ -21,12 +27,15 @@ def check_requested(config: Config, image_size: int, images: int, distribution: 
         image_size: that the networks see.
         images: number of training images as requested.
         distribution: the devices.
+        still_open: names of the phases that are not done, as requested.
 
     Raises:
-        UserError: the run would not fit into the memory, or has fewer images than a batch.
+        ConfigError: the run would not fit into the memory, has fewer images than a batch, or a batch that its devices
+            cannot share out evenly.
     """
-    networks = planned_networks(config)
-    check_memory(networks, image_size, config.compute.precision, distribution.replicas)
+    networks = planned_networks(config, still_open)
+    on_gpus = bool(tf.config.list_physical_devices("GPU"))
+    check_memory(networks, image_size, config.compute.precision, distribution.replicas, on_gpus=on_gpus)
     batches = [network.batch_flag for network in networks if network.phases]
     too_large = [flag for flag in batches if int(flag.partition("=")[2]) > images]
     if too_large:
@@ -35,6 +44,9 @@ def check_requested(config: Config, image_size: int, images: int, distribution: 
             f"{' and '.join(too_large)}: --dataset={config.data.dataset} has only {images} images to train on. Give "
             f"{smaller}, or less, or more images."
         )
+    for batch in batches:
+        flag, _, size = batch.partition("=")
+        distribution.check_batch(int(size), flag, config.optimizer.micro_batches if flag == "--batch_size" else 1)
 
 
 def check_same_data(dataset: str, data: RunData, distribution: Distribution) -> None:

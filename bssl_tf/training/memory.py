@@ -1,15 +1,17 @@
 """What a run takes at least, in memory and on the disk, from its settings alone: to refuse what cannot fit.
 
 All numbers are lower bounds: parameters of convolutions and dense layers, and the feature maps that the backward pass
-needs. A run that is refused would not have fitted; one that is not refused may still not fit.
+needs, as its graph keeps them at 224 pixels. A run that is refused would not have fitted; one that is not refused may
+still not fit. Nothing is known of the memory of GPUs: feature maps on them are compared with nothing.
 """
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
 from bssl_tf.console import print_warning
@@ -18,10 +20,6 @@ from bssl_tf.files import size_text
 from bssl_tf.models.choices import TEACHERS
 
 _FLOAT = 4
-_TRAINED = 4 * _FLOAT
-"""Bytes of a parameter in training: value, gradient, and two moments of Adam."""
-_SAVED = 3 * _FLOAT
-"""Bytes of a parameter in a checkpoint."""
 _CHECKPOINTS = 3
 """Two are kept while the next one is written."""
 
@@ -47,9 +45,9 @@ _FIXED = {
     "quicknet": NetworkSize(12_500_000, 512, 100),
     "quicknet_large": NetworkSize(22_500_000, 512, 160),
     "binary_resnet_e18": NetworkSize(11_000_000, 512, 120),
-    "resnet18": NetworkSize(11_000_000, 512, 150),
-    "resnet34": NetworkSize(21_000_000, 512, 220),
-    "resnet50": NetworkSize(23_000_000, 2048, 600),
+    "resnet18": NetworkSize(11_000_000, 512, 120),
+    "resnet34": NetworkSize(21_000_000, 512, 170),
+    "resnet50": NetworkSize(23_000_000, 2048, 450),
 }
 _OF_ANY_SIZE = ("reactnet_small", "resnet_small")
 
@@ -88,10 +86,12 @@ class PlannedNetwork:
     Attributes:
         flag: that names it, with its value.
         size: its size.
-        phases: in which it is trained, each with checkpoints of its own; 0: it is frozen.
+        phases: still to come in which it is trained, each with checkpoints of its own; 0: it is frozen.
         batch_flag: that names the images in a step, with its value.
         images: that are in the networks at once.
+        trained_bytes: of a parameter in training: its value, its gradient, and what the optimizer keeps of it.
         beside: flag and value → parameters that are trained beside it.
+        frozen: flag and value → parameters beside it that stay as they are.
     """
 
     flag: str
@@ -99,34 +99,39 @@ class PlannedNetwork:
     phases: int
     batch_flag: str
     images: float
+    trained_bytes: int
     beside: Mapping[str, int]
-
-    @property
-    def parameters(self) -> int:
-        """Its own and those beside it."""
-        return self.size.parameters + sum(self.beside.values())
+    frozen: Mapping[str, int]
 
 
-def planned_networks(config: Config) -> list[PlannedNetwork]:
-    """What a configuration trains or runs: the teacher, if it is built here, and the student."""
+def planned_networks(config: Config, still_open: Collection[str] | None = None) -> list[PlannedNetwork]:
+    """What a configuration trains or runs: the teacher, if it is built here, and the student.
+
+    Args:
+        config: of the run.
+        still_open: names of the phases that are not done; None: all.
+    """
     networks, task, width_of_teacher = [], config.run.task, None
-    pretraining, teacher = config.pretraining, config.teacher
+    pretraining, teacher, momentum = config.pretraining, config.teacher, config.optimizer.momentum
     if teacher.teacher in TEACHERS and (task == "teacher" or config.student_method.needs("teacher")):
         size = network_size(
             teacher.teacher, width=teacher.teacher_width, depth=teacher.teacher_depth, stages=teacher.teacher_stages
         )
         width_of_teacher = size.features
+        is_open = task != "student" and (still_open is None or "teacher" in still_open)
         networks.append(
             PlannedNetwork(
                 _flag_of_network("teacher", teacher),
                 size,
-                0 if task == "student" else 1,
+                int(is_open),
                 f"--teacher_batch_size={pretraining.teacher_batch_size}",
                 2 * pretraining.teacher_batch_size,
+                _trained_bytes(pretraining.optimizer_settings(momentum)),
+                {},
                 {},
             )
         )
-    optimizer, student = config.optimizer, config.student
+    optimizer, student, method = config.optimizer, config.student, config.student_method
     if task != "teacher":
         size = network_size(
             student.student,
@@ -135,17 +140,29 @@ def planned_networks(config: Config) -> list[PlannedNetwork]:
             stages=student.student_stages,
             dense=student.student_dense,
         )
+        stages = [f"stage{number}" for number in config.stage_numbers]
+        beside = method.parameters(size.features, width_of_teacher)
+        target_is_frozen = config.bssl.target == "frozen"
+        trained = method.parameters(size.features, None) if target_is_frozen else beside
         networks.append(
             PlannedNetwork(
                 _flag_of_network("student", student),
                 size,
-                len(config.stage_numbers),
+                sum(still_open is None or stage in still_open for stage in stages),
                 f"--batch_size={optimizer.batch_size}",
                 2 * optimizer.batch_size / optimizer.micro_batches,
-                config.student_method.parameters(size.features, width_of_teacher),
+                _trained_bytes(optimizer),
+                trained,
+                {flag: count - trained[flag] for flag, count in beside.items()},
             )
         )
     return networks
+
+
+def _trained_bytes(optimizer: OptimizerSettings) -> int:
+    """Value, gradient, and the two moments of Adam or the velocity of SGD and LARS."""
+    kept = 2 if optimizer.optimizer.startswith("adam") else 1
+    return (2 + kept) * _FLOAT
 
 
 def memory_needed(
@@ -161,21 +178,34 @@ def memory_needed(
     """
     bytes_of_maps, needed = _FLOAT if precision == "float32" else _FLOAT // 2, {}
     for network in networks:
-        needed[network.flag] = network.size.parameters * (_TRAINED if network.phases else _FLOAT)
-        needed |= {flag: count * _TRAINED for flag, count in network.beside.items()}
+        needed[network.flag] = network.size.parameters * (network.trained_bytes if network.phases else _FLOAT)
+        for flag, count in network.beside.items():
+            needed[flag] = count * network.trained_bytes + network.frozen[flag] * _FLOAT
         if network.phases:
             numbers = network.images / replicas * image_size**2 * network.size.maps
             needed[network.batch_flag] = int(numbers * bytes_of_maps)
     return needed
 
 
-def check_memory(networks: Sequence[PlannedNetwork], image_size: int, precision: str, replicas: int = 1) -> None:
-    """Arguments as of `memory_needed`.
+def check_memory(
+    networks: Sequence[PlannedNetwork], image_size: int, precision: str, replicas: int = 1, *, on_gpus: bool = False
+) -> None:
+    """Refuse before anything is computed what this machine's memory cannot hold.
+
+    Args:
+        networks: as of `memory_needed`, like the next three.
+        image_size: height and width that the networks see.
+        precision: as the flag --precision.
+        replicas: devices that share a batch.
+        on_gpus: the feature maps are not in this machine's memory.
 
     Raises:
         ConfigError: this machine's memory is too small; names the flag that takes most of it.
     """
     needed, there = memory_needed(networks, image_size, precision, replicas), memory_of_machine()
+    if on_gpus:
+        batches = {network.batch_flag for network in networks}
+        needed = {flag: size for flag, size in needed.items() if flag not in batches}
     flag, most = max(needed.items(), key=lambda item: item[1])
     if there is None or most <= there:
         return
@@ -192,13 +222,24 @@ def check_memory(networks: Sequence[PlannedNetwork], image_size: int, precision:
 
 def disk_needed(networks: Sequence[PlannedNetwork]) -> int:
     """Bytes of the checkpoints and weights of all phases in which networks are trained, at least."""
-    per_parameter = _SAVED * _CHECKPOINTS + _FLOAT
-    return sum(network.phases * network.parameters * per_parameter for network in networks)
+    total = 0
+    for network in networks:
+        trained = network.size.parameters + sum(network.beside.values())
+        checkpoint = trained * (network.trained_bytes - _FLOAT) + sum(network.frozen.values()) * _FLOAT
+        total += network.phases * (_CHECKPOINTS * checkpoint + network.size.parameters * _FLOAT)
+    return total
 
 
-def warn_of_disk(networks: Sequence[PlannedNetwork], workdir: Path) -> None:
-    """Warn where the checkpoints will not fit; what is there of an earlier session counts as fitted."""
-    there = sum(path.stat().st_size for path in workdir.glob("*/checkpoints/*") if path.is_file())
+def warn_of_disk(networks: Sequence[PlannedNetwork], workdir: Path, still_open: Collection[str]) -> None:
+    """Warn where the checkpoints will not fit; what open phases have of an earlier session counts as fitted.
+
+    Args:
+        networks: as `planned_networks` gives them for the open phases.
+        workdir: the run's; exists.
+        still_open: names of the phases that are not done.
+    """
+    saved = [path for name in still_open for path in (workdir / name).glob("checkpoints/*")]
+    there = sum(path.stat().st_size for path in saved if path.is_file())
     needed, free = disk_needed(networks) - there, shutil.disk_usage(workdir).free
     if needed > free:
         print_warning(

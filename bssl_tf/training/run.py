@@ -77,6 +77,9 @@ def _train(
     with precision_policy(config.compute.precision):
         shared = _shared_settings(config, cluster) if cluster else {}
         with together(config.distribution, cluster, workdir.path, shared) as distribution:
+            if config.run.dry_run:  # now that it is known how many devices share a batch
+                config = for_dry_run(requested, distribution.replicas)
+                planned = phases(config)
             _train_phases(config, requested, planned, workdir, distribution)
     return {} if config.run.preview_views else _summaries(planned)
 
@@ -113,12 +116,12 @@ def _train_phases(
     if config.run.preview_views:
         _preview(config, data, workdir)
         return
-    check_requested(requested, data.image_size, images, distribution)
+    check_requested(requested, data.image_size, images, distribution, _still_open(phases(requested)))
     teacher = frozen_teacher(config, data)
     _check(config, planned, data, teacher, distribution)
 
-    if distribution.chief and not all(phase.done for phase in planned):
-        warn_of_disk(planned_networks(config), workdir.path)
+    if distribution.chief and (still_open := _still_open(planned)):
+        warn_of_disk(planned_networks(config, still_open), workdir.path, still_open)
 
     # 2. What will be deployed, before any time is spent on it.
     if distribution.chief:
@@ -152,6 +155,11 @@ def _train_phases(
                 )
         report_phase(console, phase)
     _report_finished(workdir, planned)
+
+
+def _still_open(planned: tuple[Phase, ...]) -> list[str]:
+    """Names of the phases that are not done."""
+    return [phase.name for phase in planned if not phase.done]
 
 
 def _open_data(
