@@ -11,7 +11,6 @@ keeps strays out, not attackers: TensorFlow's own connections need no password, 
 
 import contextlib
 import hashlib
-import json
 import queue
 import socket
 import tempfile
@@ -25,49 +24,17 @@ from bssl_tf.config.saved import settings_that_differ
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import SECONDS_UNTIL_FILES_SHOW, appears
 from bssl_tf.training.multi_worker.cluster import Cluster
+from bssl_tf.training.multi_worker.line import Line
 
 SECONDS_FOR_A_GREETING = 10.0
-LONGEST_MESSAGE = 1 << 20
 _SECONDS_OF_LISTENING = 0.2
 SECONDS_BETWEEN_BEATS, SECONDS_OF_SILENCE = 5.0, 30.0
-
-
-class _Line:
-    """A connection that carries one JSON object a line."""
-
-    def __init__(self, connection: socket.socket):
-        self._connection, self._reader = connection, connection.makefile("r", encoding="utf-8")
-
-    def send(self, **message: Any) -> None:
-        self._connection.sendall((json.dumps(message) + "\n").encode())
-
-    def receive(self, seconds: float) -> dict[str, Any]:
-        """The next message.
-
-        Raises:
-            OSError: the connection is closed, or (TimeoutError) silent for so many seconds.
-        """
-        self._connection.settimeout(seconds)
-        line = self._reader.readline(LONGEST_MESSAGE)
-        if not line.endswith("\n"):
-            raise ConnectionError("connection closed")
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise ConnectionError("no worker speaks there")
-        return message
-
-    def close(self) -> None:
-        self._reader.close()
-        self._connection.close()
 
 
 class Team:
     """The workers of a run, connected: the chief with all others, they with the chief."""
 
-    def __init__(self, cluster: Cluster, lines: Mapping[int, _Line]):
+    def __init__(self, cluster: Cluster, lines: Mapping[int, Line]):
         self._cluster, self._lines = cluster, dict(lines)
         self._leaving = threading.Lock()  # taken by whoever ends the team, and never given back
 
@@ -92,7 +59,7 @@ class Team:
             _send_all(self._lines.values(), {"alive": True})
             time.sleep(SECONDS_BETWEEN_BEATS)
 
-    def _listen(self, index: int, line: _Line, lost: Callable[[str], None]) -> None:
+    def _listen(self, index: int, line: Line, lost: Callable[[str], None]) -> None:
         who = self._cluster.name(index)
         try:
             while "alive" in (message := line.receive(SECONDS_OF_SILENCE)):
@@ -138,7 +105,7 @@ def _as_chief(
     deadline: float,
     log: Callable[[str], None],
 ) -> Team:
-    lines: dict[int, _Line] = {}
+    lines: dict[int, Line] = {}
     others = [index for index in range(len(cluster.addresses)) if index != cluster.index]
 
     def refuse(error: type[UserError], message: str) -> UserError:
@@ -158,9 +125,11 @@ def _as_chief(
                     f"{', '.join(map(cluster.name, missing))} did not come in time (--worker_timeout). Start the same "
                     f"command there with its own --worker_index, and see that it can reach {cluster.addresses[0]}.",
                 ) from None
-            came_before, lines[index] = index in lines, line
-            if came_before or index not in others:
+            came_before, lines[index] = lines.get(index), line
+            if (came_before and not came_before.hung_up()) or index not in others:
                 raise refuse(ConfigError, f"--worker_index={index} was given to more than one worker.")
+            if came_before:  # it has died and was started again
+                came_before.close()
             if different := settings_that_differ(settings, greeting["settings"]):
                 rows = "\n".join(f"  --{name}: {there!r}, here {here!r}" for name, (here, there) in different.items())
                 raise refuse(
@@ -188,13 +157,13 @@ def run_token(cluster: Cluster) -> str:
 
 
 @contextlib.contextmanager
-def _greetings(server: socket.socket, token: str) -> "Iterator[queue.Queue[tuple[_Line, dict[str, Any]]]]":
+def _greetings(server: socket.socket, token: str) -> "Iterator[queue.Queue[tuple[Line, dict[str, Any]]]]":
     """Gets the connection and the greeting of everyone who gives the token, each as soon as it comes."""
-    found: queue.Queue[tuple[_Line, dict[str, Any]]] = queue.Queue()
+    found: queue.Queue[tuple[Line, dict[str, Any]]] = queue.Queue()
     done = threading.Event()
 
     def greet(connection: socket.socket) -> None:
-        line = _Line(connection)
+        line = Line(connection)
         try:
             greeting = line.receive(SECONDS_FOR_A_GREETING)
         except (OSError, ValueError):  # silent, closed, or no text
@@ -253,17 +222,17 @@ def _as_member(
     return Team(cluster, {0: line})
 
 
-def _send_all(lines: Iterable[_Line], message: Mapping[str, Any]) -> None:
+def _send_all(lines: Iterable[Line], message: Mapping[str, Any]) -> None:
     for line in lines:
         with contextlib.suppress(OSError):  # it is gone already
             line.send(**message)
 
 
-def _call(cluster: Cluster, deadline: float) -> _Line:
+def _call(cluster: Cluster, deadline: float) -> Line:
     host, port = _split(cluster.addresses[0])
     while True:
         try:
-            return _Line(socket.create_connection((host, port), timeout=SECONDS_FOR_A_GREETING))
+            return Line(socket.create_connection((host, port), timeout=SECONDS_FOR_A_GREETING))
         except OSError as error:
             if time.monotonic() > deadline:
                 raise UserError(
@@ -275,8 +244,10 @@ def _call(cluster: Cluster, deadline: float) -> _Line:
 
 def _open_port(cluster: Cluster) -> socket.socket:
     _, port = _split(cluster.addresses[cluster.index])
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
     try:
-        return socket.create_server(("", port))
+        return socket.create_server(("", port), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise UserError(
             f"port {port} of {cluster.name(cluster.index)} cannot be opened on this machine ({error.strerror}): is a "

@@ -11,6 +11,7 @@ import pytest
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.training.multi_worker import rendezvous as team
 from bssl_tf.training.multi_worker.cluster import Cluster
+from bssl_tf.training.multi_worker.line import LONGEST_MESSAGE
 from bssl_tf.training.multi_worker.rendezvous import assemble
 from tests.training.multi_worker.workers import free_addresses
 
@@ -103,6 +104,41 @@ def test_who_does_not_come_is_named_on_both_sides(tmp_path):
     assert f"worker 0 ({addresses[0]}) cannot be reached" in str(alone) and "--worker_index=0" in str(alone)
 
 
+def call_as_worker_1(cluster):
+    line = team._call(cluster, time.monotonic() + 10)
+    line.send(token=team.run_token(cluster), index=1, settings=SAME)
+    return line
+
+
+def test_a_worker_that_died_may_come_again_before_all_are_there(tmp_path):
+    addresses, ended = free_addresses(3), {}
+    chief = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path})))
+    chief.start()
+    call_as_worker_1(Cluster(addresses, 1)).close()
+    ended.update(start(addresses, {1: tmp_path, 2: tmp_path}))
+    chief.join(30)
+    assert all(isinstance(ended[index], team.Team) for index in range(3)), ended
+
+
+def test_an_index_given_twice_is_refused(tmp_path):
+    addresses, ended = free_addresses(3), {}
+    chief = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path})))
+    chief.start()
+    line = call_as_worker_1(Cluster(addresses, 1))
+    ended.update(start(addresses, {1: tmp_path}))
+    chief.join(30)
+    line.close()
+    for index in (0, 1):
+        assert str(ended[index]) == "--worker_index=1 was given to more than one worker."
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_workers_find_each_other_by_ipv6(tmp_path):
+    addresses = tuple(address.replace("127.0.0.1", "[::1]") for address in free_addresses(2))
+    ended = start(addresses, dict.fromkeys(range(2), tmp_path))
+    assert all(isinstance(ended[index], team.Team) for index in range(2)), ended
+
+
 def test_other_settings_are_refused_on_both_sides(tmp_path):
     ended = start(free_addresses(2), dict.fromkeys(range(2), tmp_path), settings={1: {"epochs": 4}})
     for index in (0, 1):
@@ -134,7 +170,7 @@ STRANGERS = (
     b"[" * 50_000 + b"\n",
     b"\xff\xfe\n",
     b"null\n",
-    b"x" * (team.LONGEST_MESSAGE + 10),
+    b"x" * (LONGEST_MESSAGE + 10),
     b"",
 )
 
