@@ -70,6 +70,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         self._stop_requested, self._stopping_signal = False, int(signal.SIGINT)  # another worker's is taken for this
         self._handlers: dict[int, Any] = {}
         self._started = self._saved = time.monotonic()
+        self._saved_step: int | None = None
 
     def restore(self) -> int:
         """Load the latest checkpoint that is whole, if there is one; return the step to go on from.
@@ -104,11 +105,6 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         return int(self._method.optimizer.iterations.numpy())
 
     @property
-    def seconds(self) -> float:
-        """Seconds trained so far, earlier sessions included."""
-        return float(self.seconds_before) + time.monotonic() - self._started
-
-    @property
     def bytes(self) -> int:
         """Size of a checkpoint."""
         return sum(variable.dtype.size * variable.shape.num_elements() for variable in self._variables)
@@ -124,6 +120,7 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
         with disk_full_named(self._folder, self.bytes, self.step):
             self._manager.save(self.step)
             write_sums(self._folder, self.step)
+        self._saved_step = self.step
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._started = self._saved = time.monotonic()
@@ -152,7 +149,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
             self.save()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.save()
+        if self.step != self._saved_step:  # its files would be replaced one after another
+            self.save()
         self.restore_handlers()
         if self._distribution.anywhere(self._stop_requested):  # while the last epoch was looked at
             raise self._interrupted()

@@ -1,5 +1,6 @@
 """A run that was interrupted ends as if it had not been: same weights, same losses, no row twice."""
 
+import dataclasses
 import json
 import signal
 from types import MappingProxyType
@@ -22,7 +23,7 @@ from bssl_tf.config.training import (
 )
 from bssl_tf.errors import Interrupted
 from bssl_tf.models import load_backbone
-from bssl_tf.training import stages
+from bssl_tf.training import checkpoints, stages
 from bssl_tf.training.monitoring.metrics_log import read_table
 from bssl_tf.training.run import train
 
@@ -96,6 +97,20 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
         summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, parts)]
         for name in ("steps", "epochs", "final", "warnings"):
             assert summaries[0][name] == summaries[1][name]
+
+
+def test_every_checkpoint_is_written_once(tmp_path, monkeypatch):
+    """Replacing one is the only way to have files of two saves under one name."""
+    saved, write_sums = [], checkpoints.write_sums
+
+    def watched(folder, step):
+        saved.append((folder.parent.name, step))
+        write_sums(folder, step)
+
+    monkeypatch.setattr(checkpoints, "write_sums", watched)
+    config = config_for(tmp_path / "run", ablation="balancing")
+    train(dataclasses.replace(config, run=dataclasses.replace(config.run, checkpoint_minutes=0.0)))
+    assert saved == [(phase, step) for phase in ("teacher", "stage2") for step in range(1, 7)]
 
 
 def test_signals_are_given_back_however_training_ends(tmp_path, monkeypatch):
