@@ -63,11 +63,11 @@ class FeatureCache:
         """Cycles that are not on disk, or not whole.
 
         Raises:
-            UserError: a file has another shape than it should.
+            UserError: a file is damaged, or has another shape than it should.
         """
         for cycle in range(self.cycles):
             path = self._path(cycle)
-            if path.exists() and np.load(path, mmap_mode="r").shape != (self.images, VIEWS, self.width):
+            if path.exists() and not self._fits(path):
                 raise UserError(f"{path} is not what its name says: delete {self.folder}, it will be made again.")
         return [cycle for cycle in range(self.cycles) if not self._path(cycle).exists()]
 
@@ -77,8 +77,10 @@ class FeatureCache:
 
     @property
     def missing_bytes(self) -> int:
-        """What has yet to be written."""
-        return len(self.missing) * self.total_bytes // self.cycles
+        """What has yet to find room on the disk: a cycle that was begun has its blocks already."""
+        each = self.total_bytes // self.cycles
+        begun = [path for cycle in self.missing if (path := self._partial(cycle)).exists()]
+        return len(self.missing) * each - sum(min(512 * path.stat().st_blocks, each) for path in begun)
 
     def fill(
         self,
@@ -120,7 +122,7 @@ class FeatureCache:
         views_from: ViewsFrom,
         advance: Callable[[int], None],
     ) -> None:
-        partial, mark = self._path(cycle).with_suffix(".partial"), self._rows(cycle)
+        partial, mark = self._partial(cycle), self._rows(cycle)
         row = int(mark.read_text(encoding="utf-8")) if mark.exists() and partial.exists() else 0
         if row == 0:
             mark.unlink(missing_ok=True)
@@ -184,6 +186,16 @@ class FeatureCache:
 
     def _rows(self, cycle: int) -> Path:
         return self._path(cycle).with_suffix(".rows")
+
+    def _partial(self, cycle: int) -> Path:
+        return self._path(cycle).with_suffix(".partial")
+
+    def _fits(self, path: Path) -> bool:
+        try:
+            rows = np.lib.format.open_memmap(path, mode="r")
+        except ValueError:  # no array, or the file is shorter than its header says
+            return False
+        return rows.shape == (self.images, VIEWS, self.width)
 
 
 def folder_of(parent: Path, about: dict[str, Any]) -> Path:

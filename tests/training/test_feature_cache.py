@@ -136,6 +136,12 @@ def test_damage_is_told(cache, teacher, source, tmp_path):
     np.save(tmp_path / "cycle-0001.npy", np.zeros((3, 2, 32), np.float16))
     with pytest.raises(UserError, match="cycle-0001.npy is not what its name says: delete"):
         _ = cache.missing
+    np.save(tmp_path / "cycle-0001.npy", np.zeros((IMAGES, 2, 32), np.float16))
+    whole = (tmp_path / "cycle-0001.npy").read_bytes()
+    for content in (b"", whole[:100], whole[:-1], b"x" * len(whole)):
+        (tmp_path / "cycle-0001.npy").write_bytes(content)
+        with pytest.raises(UserError, match="cycle-0001.npy is not what its name says: delete"):
+            _ = cache.missing
     (tmp_path / "cycle-0001.npy").unlink()
     with pytest.raises(UserError, match="beyond float16's range"):
         cache.fill(lambda pixels: np.full((len(pixels), 32), 1e6), in_order(source), Console(quiet=True))
@@ -161,6 +167,13 @@ def test_a_disk_too_small_is_refused_with_the_sizes(tmp_path, monkeypatch):
     check_space(tmp_path, int(0.9e9), 10)
     with pytest.raises(ConfigError, match="--view_cycle=10 needs 1.2 GB .* 1 GB are free"):
         check_space(tmp_path, int(1.2e9), 10)
+
+
+def test_a_cycle_that_was_begun_needs_no_more_room(cache):
+    each = cache.total_bytes // 2
+    assert cache.missing_bytes == 2 * each
+    cache._opened(cache.folder / "cycle-0000.partial", begun=False)
+    assert cache.missing_bytes == each
 
 
 def test_sources_know_their_ids_and_when_they_change(source):
