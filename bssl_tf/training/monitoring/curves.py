@@ -9,10 +9,16 @@ from matplotlib.figure import Figure
 from bssl_tf.files import write_bytes
 
 PANELS = (
-    ("losses", ("loss", "kl", "matching", "similarity", "target_loss")),
+    (
+        "losses",
+        ("loss", "kl", "matching", "similarity", "target_loss", "contrastive")
+        + ("class_loss", "box_loss", "centreness_loss"),
+    ),
     ("balance λ", ("balance",)),
     ("target entropy (share of log K)", ("target_entropy", "target_batch_entropy")),
     ("spread of features and targets", ("feature_std", "target_std")),
+    ("accuracy in training", ("accuracy", "contrast_accuracy")),
+    ("prototypes in use", ("prototypes_used",)),
     ("online 20-NN accuracy", ("knn",)),
     ("binary layers", ("flip_ratio", "dead_channels")),
 )
