@@ -44,7 +44,18 @@ class Started:
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-        self.url = re.search(r"http://\S+", self.process.stdout.readline()).group()
+        try:
+            self._wait_for_the_map()
+        except BaseException:
+            self.end()
+            raise
+
+    def _wait_for_the_map(self) -> None:
+        said = self.process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        if not found:
+            raise SystemExit(f"bssl-atlas has not said where it answers, but: {said.strip() or 'nothing'}")
+        self.url = found.group()
         self.times["page answers"] = self._since()
         phase = ""
         while phase != "ready":
@@ -132,24 +143,32 @@ def measured(model: Path, photos: Path, truth: dict[str, str]) -> dict[str, floa
     with tempfile.TemporaryDirectory() as folder:
         for name in ("first start", "later start"):
             atlas = Started(model, photos, Path(folder) / "session")
-            result |= {f"{name}: {key}, s": value for key, value in atlas.times.items()}
-            result[f"{name}: processor time, s"] = atlas.processor_seconds()
-            result[f"{name}: largest memory, MiB"] = atlas.memory()
-            if name == "first start":
+            try:
+                result |= {f"{name}: {key}, s": value for key, value in atlas.times.items()}
+                result[f"{name}: processor time, s"] = atlas.processor_seconds()
+                result[f"{name}: largest memory, MiB"] = atlas.memory()
+                if name == "later start":
+                    result |= answers(atlas, truth)
+            finally:
                 atlas.end()
-        label(atlas, truth, len(truth))
-        for what in ("predictions", "accuracy"):
-            before = atlas.processor_seconds()
-            result[f"{what} after {_LABELS_A_CLASS} labels a class, ms"] = 1000 * atlas.seconds(f"api/{what}")
-            result[f"{what}: processor time, ms"] = 1000 * (atlas.processor_seconds() - before)
-        for what, path in (("what to label next", "suggestions"), ("neighbours by cosine", "similar/0")):
-            result[f"{what}, ms"] = 1000 * statistics.median(atlas.seconds(f"api/{path}") for _ in range(_REPEATS))
-        browser = shutil.which("chromium") or shutil.which("google-chrome")
-        if browser:
-            times = sorted(drawing(atlas.url, browser))
-            result["a picture of the map, 1280×800, median, ms"] = statistics.median(times)
-            result["a picture of the map, slowest of 20, ms"] = times[int(0.95 * len(times))]
-        atlas.end()
+    return result
+
+
+def answers(atlas: Started, truth: dict[str, str]) -> dict[str, float]:
+    """Times of answers and of drawing, once the first photos of each class are labelled."""
+    result: dict[str, float] = {}
+    label(atlas, truth, len(truth))
+    for what in ("predictions", "accuracy"):
+        before = atlas.processor_seconds()
+        result[f"{what} after {_LABELS_A_CLASS} labels a class, ms"] = 1000 * atlas.seconds(f"api/{what}")
+        result[f"{what}: processor time, ms"] = 1000 * (atlas.processor_seconds() - before)
+    for what, path in (("what to label next", "suggestions"), ("neighbours by cosine", "similar/0")):
+        result[f"{what}, ms"] = 1000 * statistics.median(atlas.seconds(f"api/{path}") for _ in range(_REPEATS))
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser:
+        times = sorted(drawing(atlas.url, browser))
+        result["a picture of the map, 1280×800, median, ms"] = statistics.median(times)
+        result["a picture of the map, slowest of 20, ms"] = times[int(0.95 * len(times))]
     return result
 
 

@@ -32,6 +32,7 @@ TRAIN = (
 TIMES = ("seconds", "images_per_second", "finished", "date")
 NOT_COMPARED = (".png", ".md")
 """Pictures; and what is made of files that are compared."""
+_LEFT_OVER = " (left over)"
 FOLDERS = ("tensorboard/", "checkpoints/", "evaluation/features/")
 """What they hold depends on the time, or has names that do; what is made of it is compared."""
 
@@ -83,7 +84,7 @@ def contents(folder: Path) -> dict[str, object]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.name.endswith((".tmp", "_temp", ".set", ".lock", ".lock.json")):
-            found[f"{name} (left over)"] = None
+            found[name + _LEFT_OVER] = None
         elif path.is_file() and path.suffix not in NOT_COMPARED and not any(part in name for part in FOLDERS):
             found[name] = _content(path)
     return found
@@ -119,11 +120,16 @@ def _without_times(value: object) -> object:
 
 
 def differences(reference: Path, other: Path) -> list[str]:
-    """Names of files that are not the same, are missing, or are left over."""
+    """Names of files that are not the same, are missing, or are left over, in either."""
     expected, found = contents(reference), contents(other)
-    missing = [f"{name} (in one of them only)" for name in sorted(expected.keys() ^ found.keys())]
-    names = sorted(expected.keys() & found.keys())
-    return missing + [name for name in names if _named(expected[name], reference) != _named(found[name], other)]
+    left_over = {name for name in expected.keys() | found.keys() if name.endswith(_LEFT_OVER)}
+    missing = [f"{name} (in one of them only)" for name in sorted((expected.keys() ^ found.keys()) - left_over)]
+    names = sorted((expected.keys() & found.keys()) - left_over)
+    return (
+        missing
+        + sorted(left_over)
+        + [name for name in names if _named(expected[name], reference) != _named(found[name], other)]
+    )
 
 
 def _named(value: object, folder: Path) -> object:

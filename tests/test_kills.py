@@ -38,5 +38,11 @@ def test_numbers_weights_missing_files_and_leftovers_count(runs):
     (runs[1] / "config.json").unlink()
     assert differences(*runs)[:2] == [
         "config.json (in one of them only)",
-        "stage2/.epochs.csv.abcdefgh.tmp (left over) (in one of them only)",
+        "stage2/.epochs.csv.abcdefgh.tmp (left over)",
     ]
+
+
+def test_leftovers_of_both_runs_count(runs):
+    for run in runs:
+        (run / "stage2" / ".epochs.csv.tmp").write_text("")
+    assert differences(*runs) == ["stage2/.epochs.csv.tmp (left over)"]
