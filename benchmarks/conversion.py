@@ -105,7 +105,8 @@ def measured(name: str, model, images: np.ndarray) -> tuple[list[tuple], list[tu
         sizes.append((name, way, seconds, count, elementwise, report.file_bytes, times[way]))
         excess = report.file_bytes / least
         shares = parity.agreeing, parity.expected_agreeing
-        deviations.append((name, way, excess, parity.largest_deviation, parity.median_relative, *shares))
+        proven = "yes" if parity.ok else "no" if parity.conclusive else "too few images"
+        deviations.append((name, way, excess, parity.largest_deviation, parity.median_relative, *shares, proven))
         operators.append((name, way, ", ".join(f"{count} {kind}" for kind, count in report.operators.items())))
     return sizes, deviations, operators
 
@@ -142,7 +143,7 @@ def teacher_in_fewer_bits(workdir: Path, data, every: int) -> list[tuple]:
 def main() -> None:
     import_tensorflow()
     size = 32 if QUICK.value else 224
-    noise = np.random.default_rng(1).integers(0, 256, (8, size, size, 3)).astype(np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (8 if QUICK.value else 64, size, size, 3)).astype(np.uint8)
     by_saved_model(reactnet_a(32))  # what is only done once in a process shall not count
     networks: list[tuple] = [(f"ReActNet-A, {size}×{size}, random", reactnet_a(size), noise)]
     rows_of_teacher: list[tuple] | None = None
@@ -162,7 +163,7 @@ def main() -> None:
         Table(
             "Converted files beside Keras",
             ("network", "way", "× least bytes", "largest deviation", "median relative")
-            + ("images agreeing", "expected agreeing"),
+            + ("images agreeing", "expected agreeing", "parity proven"),
             deviations,
             ("Least bytes: a bit a binary weight, 4 bytes other numbers. Agreeing: see `bssl_tf/deploy/parity.py`.",),
         ),

@@ -7,12 +7,14 @@ are Larq's and Keras's own, as in inference, in place of `bssl_tf.models.fused`.
 of all convolutions and dense layers (three times those of a forward pass where there are gradients), divided by
 the rate of one large matrix product. All parts of a network are timed in turn, several times; the shortest time counts.
 Three ratios are medians over these rounds, each of times that follow one another, which a machine that is slower for
-a while does not change: the teacher's share, and those to the float twin and to plain layers. Shares of the step and
+a while does not change: the teacher's share, and those to the float twin and to plain layers. So are the ratios of the
+variants, which are processes of their own, each with a peak of memory, and take turns. Shares of the step and
 ratios to the floor are of the shortest times; a part that is a difference of two of these has neither share nor rate
 where it comes out negative. `benchmarks.step_torch` compares with the same step in PyTorch.
 """
 
 import contextlib
+import functools
 import multiprocessing
 import resource
 import statistics
@@ -23,17 +25,24 @@ from absl import flags
 from rich.console import Console
 
 from benchmarks.report import Result, Table, best_seconds
-from benchmarks.step_parts import SETUPS, Setup, macs_of, parts_of_step, row_of_part, student_of, teacher_of
+from benchmarks.step_parts import (
+    ABOUT_TARGET,
+    SETUPS,
+    Setup,
+    macs_of,
+    parts_of_step,
+    row_of_part,
+    student_of,
+    teacher_of,
+)
 from bssl_tf.config.execution import PRECISIONS
 from bssl_tf.console import run_entry_point
 from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow
 
 NETWORKS = flags.DEFINE_list("networks", ["reactnet_small", "quicknet", "reactnet_a"], "Students to measure.")
-SECONDS = flags.DEFINE_float("seconds", 40.0, "Time for each network's timings, at least four of each part.")
+SECONDS = flags.DEFINE_float("seconds", 40.0, "Time for each network's timings, at least six rounds.")
 SAVE = flags.DEFINE_bool("save", True, "Write benchmarks/results/step.json.")
-
-
 VARIANTS = ("float32", "4 micro batches", "mixed_bfloat16")
 _BATCHES_OF_VIEWS = 40
 
@@ -89,8 +98,27 @@ def _ratio(rounds: dict[str, list[float]], part: str, other: str) -> float:
     return statistics.median(a / b for a, b in zip(rounds[part], rounds[other], strict=True))
 
 
-def of_variant(name: str, variant: str, budget: float) -> tuple[float, float]:
-    """Seconds of a step with cached features, and the peak of the process's memory in GB; in a process of its own."""
+_prepared: list[Callable] = []
+"""The step of this process, where it is one of those of `variants`."""
+
+
+def variants(name: str, budget: float) -> list[tuple]:
+    """Rows of the table of variants: a process each, which take turns for `budget` seconds, six times at least."""
+    with contextlib.ExitStack() as stack:
+        spawn = multiprocessing.get_context("spawn")
+        processes = {each: stack.enter_context(spawn.Pool(1, import_tensorflow)) for each in VARIANTS}
+        for variant, process in processes.items():
+            process.apply(_prepare, (name, variant))
+        timed = {variant: functools.partial(process.apply, _run) for variant, process in processes.items()}
+        rounds = rounds_in_turn(timed, budget)
+        return [
+            (name, each, 1e3 * min(rounds[each]), _ratio(rounds, each, VARIANTS[0]), processes[each].apply(_peak_gb))
+            for each in VARIANTS
+        ]
+
+
+def _prepare(name: str, variant: str) -> None:
+    """Make a step with cached features, and run it once."""
     import tensorflow as tf
 
     from bssl_tf.models import BINARY
@@ -101,8 +129,16 @@ def of_variant(name: str, variant: str, budget: float) -> tuple[float, float]:
     images = tf.random.uniform((2 * setup.batch, setup.image_size, setup.image_size, setup.channels), 0, 255)
     micro_batches = 4 if variant == "4 micro batches" else 1
     student = student_of(name, setup, BINARY)
-    step = parts_of_step(setup, teacher_of(setup), student, images, micro_batches)["step, features cached"]
-    return min(rounds_in_turn({"step": step}, budget)["step"]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    _prepared.append(parts_of_step(setup, teacher_of(setup), student, images, micro_batches)["step, features cached"])
+    _run()
+
+
+def _run() -> None:
+    _prepared[0]()
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _seconds_of_views(setup: Setup) -> float:
@@ -199,17 +235,16 @@ def _summary(measured: dict[str, dict]) -> Table:
             *("× float twin", "× plain layers", "× arithmetic floor"),
         ),
         rows,
-        notes=("The last four columns are of the step with cached features.",),
+        notes=("The last four columns are of the step with cached features.", ABOUT_TARGET),
     )
 
 
-def _variants_table(measured: dict[tuple[str, str], tuple[float, float]]) -> Table:
-    rows = [(name, variant, 1e3 * seconds, memory) for (name, variant), (seconds, memory) in measured.items()]
+def _variants_table(rows: list[tuple]) -> Table:
     return Table(
-        "Variants of the step, teacher's features cached, each in a process of its own",
-        ("student", "variant", "ms", "peak memory, GB"),
+        "Variants of the step, teacher's features cached, each in a process of its own, in turn",
+        ("student", "variant", "ms", f"× {VARIANTS[0]}", "peak memory, GB"),
         rows,
-        notes=("Memory is that of the whole process, of which TensorFlow itself takes about half a GB.",),
+        notes=("Memory is that of the whole process, of which TensorFlow itself takes about half a GB.", ABOUT_TARGET),
     )
 
 
@@ -227,8 +262,8 @@ def main() -> None:
         measured[name] = alone(measure, name, SECONDS.value)
         tables.append(_table(name, measured[name]))
         Result("step", tables[-1:]).show(console)
-    variants = [(name, variant) for name in NETWORKS.value if name != "quicknet" for variant in VARIANTS]
-    tables.append(_variants_table({each: alone(of_variant, *each, SECONDS.value / 4) for each in variants}))
+    with_variants = [name for name in NETWORKS.value if name != "quicknet"]
+    tables.append(_variants_table([row for name in with_variants for row in variants(name, SECONDS.value)]))
     result = Result("step", [_summary(measured), *tables])
     Result("step", tables[-1:]).show(console)
     if SAVE.value:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from benchmarks.operator_times import KINDS, REST, traced
 from benchmarks.report import Result, Table, best_seconds
-from benchmarks.step_parts import SETUPS, macs_of, parts_of_step, student_of, teacher_of
+from benchmarks.step_parts import ABOUT_TARGET, SETUPS, macs_of, parts_of_step, student_of, teacher_of
 from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
@@ -56,6 +56,7 @@ def measure(name: str, rounds: int) -> Table:
         "cached, one thread",
         ("own time of", "binary, ms", "float twin, ms", "floor, ms"),
         rows,
+        (ABOUT_TARGET,),
     )
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+ABOUT_TARGET = "--target=joint, whose batch can be split, and teacher's features that are not standardised."
+"""Of `parts_of_step`, for the notes of tables."""
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -46,7 +49,7 @@ def parts_of_step(setup: Setup, teacher, student, images, micro_batches: int = 1
 
     from bssl_tf.methods.bssl import Bssl
 
-    joint = dict(target="joint", standardise=False)  # whose batch can be split
+    joint = dict(target="joint", standardise=False)
     method = Bssl(teacher, student, pseudo_classes=setup.pseudo_classes, **joint)
     method.compile(tf.keras.optimizers.Adam(1e-4), micro_batches=micro_batches)
     views = (images[: setup.batch], images[setup.batch :])

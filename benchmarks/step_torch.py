@@ -23,7 +23,7 @@ from rich.console import Console
 
 from benchmarks.reference_views import cpu_seconds
 from benchmarks.report import RESULTS, Result, Table
-from benchmarks.step_parts import SETUPS, parts_of_step, student_of, teacher_of
+from benchmarks.step_parts import ABOUT_TARGET, SETUPS, parts_of_step, student_of, teacher_of
 from bssl_tf.console import run_entry_point
 from bssl_tf.native_logs import import_tensorflow
 
@@ -121,7 +121,7 @@ def main() -> None:
     student = student_of("reactnet_a", setup, BINARY)
     ours = parts_of_step(setup, teacher_of(setup), student, images)
     timed = {f"bssl_tf, {name}": (ours[_OURS[name]], os.getpid()) for name in PARTS.values()}
-    notes, twins = [], []
+    notes, twins = [ABOUT_TARGET], []
     if subprocess.run([TORCH_PYTHON.value, "-c", "import torch"], capture_output=True).returncode:
         notes.append(f"PyTorch is left out, as {TORCH_PYTHON.value} does not have it: {INSTALL}.")
     else:
@@ -133,6 +133,7 @@ def main() -> None:
                 timed[f"{name}, {of_part}"] = (lambda twin=twin, part=part: twin.run(part)), twin.process
         same = twins[0].parameters == sum(int(tf.size(each)) for each in student.trainable_variables)
         notes.append(f"PyTorch {twins[0].version}; students of {'equally' if same else 'NOT equally'} many parameters.")
+        notes.append("PyTorch's step standardises the teacher's features, and reports nothing but the loss.")
     rounds = rounds_of(timed, SECONDS.value)
     for twin in twins:
         twin.close()

@@ -7,6 +7,10 @@ padding of ones, RPReLU, latent weights clipped), ResNet-50 as the frozen teache
 classifiers, KL in both directions of the views, cosine similarity behind a map with a hidden layer, Adam (the fused
 one). FORMAT is ``channels_first`` or ``channels_last``. It is run by a Python that has torch, and needs nothing else.
 
+Two things differ. The teacher's features are standardised over the batch, which the step that `benchmarks.step_parts`
+times does not do (a few operations on 2 × IMAGES × 2048 numbers). And nothing is reported but the loss, where ours also
+computes entropies of the target and the spread of the features.
+
 Every line on standard input, ``step`` or ``cached`` (the teacher's features are given), is one step, answered with its
 loss.
 """
