@@ -152,6 +152,20 @@ def test_a_folder_without_a_student_is_refused(tmp_path):
         bssl_tf.export(tmp_path, tmp_path / "a.tflite")
 
 
+@pytest.mark.parametrize("name", ["config.json", "README.md"])
+def test_files_that_are_no_papers_of_an_export_are_not_replaced(run, tmp_path, name):
+    path = tmp_path / name
+    path.write_text('{"workdir": "runs/a"}')
+    with pytest.raises(ConfigError, match=rf"--output=.*would replace .*{name}, .* add --overwrite"):
+        bssl_tf.export(run, path.with_suffix(".tflite"))
+    assert path.read_text() == '{"workdir": "runs/a"}' and not path.with_suffix(".tflite").exists()
+
+
+def test_papers_of_an_export_that_lost_its_file_are_replaced(copied, tmp_path):
+    (tmp_path / "model.tflite").unlink()
+    assert not copied().reused and (tmp_path / "model.tflite").exists()
+
+
 def flip_bytes(path):
     content = bytearray(path.read_bytes())
     content[1000:1010] = bytes(10)
