@@ -4,21 +4,23 @@ A head on disk is two files: ``projection.json`` lists its layers, ``projection.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_json
+from bssl_tf.files import read_json, write_json
 from bssl_tf.models.normalisation import batch_norm
 from bssl_tf.models.weights_file import memory_as_in, read_weights, write_weights
 
 HEAD_FILE = "projection.json"
 HEAD_WEIGHTS_FILE = "projection.weights.h5"
+MOST_LAYERS, MOST_UNITS = 32, 2**31 - 1
+_REMEDY = "restore it from a copy, or make the head again"
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,15 @@ class HeadLayer:
     use_bias: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.units, int) or self.units < 1 or self.activation not in (None, "relu"):
-            raise UserError(f"a layer of a head needs units ≥ 1 and activation null or relu; received {self}")
+        if not _is_count(self.units, MOST_UNITS) or self.activation not in (None, "relu"):
+            raise UserError(
+                f"a layer of a head needs units, a whole number from 1 to {MOST_UNITS}, and activation null or relu; "
+                f"received {str(self)[:200]}"
+            )
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most
 
 
 def _as_in_pytorch() -> tf.keras.initializers.Initializer:
@@ -110,12 +119,17 @@ def load_head(folder: str | os.PathLike) -> tf.keras.Model:
     for file in (HEAD_FILE, HEAD_WEIGHTS_FILE):
         if not (folder / file).is_file():
             raise FileNotFoundError(f"{folder} holds no projection head: {file} is missing.")
+    content = read_json(folder / HEAD_FILE, dict, _REMEDY)
     try:
-        content = json.loads((folder / HEAD_FILE).read_text(encoding="utf-8"))
-        layers = [HeadLayer(**layer) for layer in content["layers"]]
-        with memory_as_in(folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE):
-            head = build_head(int(content["input_width"]), layers)
+        width, layers = content["input_width"], [HeadLayer(**layer) for layer in content["layers"]]
+        if not _is_count(width, MOST_UNITS) or not _is_count(len(layers), MOST_LAYERS):
+            raise UserError(
+                f"input_width cannot be {str(width)[:40]} and layers {len(layers)}: give whole numbers, at most "
+                f"{MOST_UNITS} and {MOST_LAYERS}."
+            )
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{folder / HEAD_FILE} cannot be used: {error}") from error
+    with memory_as_in(folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE):
+        head = build_head(width, layers)
     read_weights(head, folder / HEAD_WEIGHTS_FILE, described_in=HEAD_FILE)
     return head
