@@ -10,7 +10,6 @@ has no binary one.
 """
 
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,14 @@ import h5py
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
-from bssl_tf.files import write_bytes, write_json
+from bssl_tf.files import read_json, write_bytes, write_json
 from bssl_tf.models.backbone import load_backbone, save_backbone
-from bssl_tf.models.hdf5_files import bytes_of_arrays
 from bssl_tf.models.spec import BackboneSpec
+from bssl_tf.models.weights_file import memory_as_in, read_arrays
 
 CLASSIFIER_FILE = "classifier.json"
 CLASSIFIER_WEIGHTS_FILE = "classifier.weights.h5"
+_REMEDY = "restore it from a copy, or fine-tune it again"
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,15 @@ def load_classifier(folder: Path) -> Classifier:
     for name in (CLASSIFIER_FILE, CLASSIFIER_WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no classifier: {name} is missing.")
+    path, weights = folder / CLASSIFIER_FILE, folder / CLASSIFIER_WEIGHTS_FILE
+    names = read_json(path, dict, _REMEDY).get("class_names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: class_names cannot be {str(names)[:40]!r}: {_REMEDY}.")
     backbone, spec = load_backbone(folder)
-    try:
-        description = json.loads((folder / CLASSIFIER_FILE).read_text(encoding="utf-8"))
-        classifier = build_classifier(spec, tuple(description["class_names"]), backbone)
-        weights = folder / CLASSIFIER_WEIGHTS_FILE
-        with h5py.File(weights) as file:
-            bytes_of_arrays(file, weights.stat().st_size)
-            classifier.head.set_weights([file["kernel"][()], file["bias"][()]])
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"The classifier in {folder} cannot be used: {error}") from error
+    with memory_as_in(weights, described_in=CLASSIFIER_FILE):
+        classifier = build_classifier(spec, tuple(names), backbone)
+    kernel, bias = classifier.head.weights
+    shapes = {"kernel": tuple(kernel.shape), "bias": tuple(bias.shape)}
+    arrays = read_arrays(weights, shapes, f"the classifier that {CLASSIFIER_FILE} describes")
+    classifier.head.set_weights([arrays["kernel"], arrays["bias"]])
     return classifier

@@ -54,7 +54,7 @@ def _bytes_of(array: h5py.Dataset, name: str) -> int:
         raise RefusedFile(f"the values of its array {name[:100]!r} lie in another file")
     if array.shape is None:
         return 0
-    if array.dtype.kind not in "biuf" and array.dtype.metadata is None and array.dtype.kind != "S":
+    if array.dtype.kind not in "biufS":
         raise RefusedFile(f"its array {name[:100]!r} holds {array.dtype}, not numbers")
     return array.size * array.dtype.itemsize
 

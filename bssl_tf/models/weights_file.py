@@ -5,10 +5,11 @@ Keras's own format is slow for many layers, and would load a part of another net
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
+import numpy as np
 import tensorflow as tf
 
 from bssl_tf.errors import UserError
@@ -32,11 +33,8 @@ def memory_as_in(path: Path, described_in: str) -> Iterator[None]:
     Raises:
         UserError: it is, or the file of weights is damaged.
     """
-    try:
-        with h5py.File(path) as file:
-            held = bytes_of_arrays(file, Path(path).stat().st_size)
-    except (OSError, KeyError, RefusedFile) as error:
-        raise UserError(f"{path} is damaged or not ours: {error}") from error
+    with _opened(path) as (_, held):
+        pass
     try:
         with memory_for_weights(held):
             yield
@@ -55,19 +53,45 @@ def read_weights(model: tf.keras.Model, path: Path, described_in: str) -> None:
     Raises:
         UserError: the file is damaged, or holds the weights of another network.
     """
+    shapes = {f"{index:05d}": tuple(weight.shape) for index, weight in enumerate(model.weights)}
+    arrays = read_arrays(path, shapes, f"the {model.name} that {described_in} describes")
+    model.set_weights([arrays[name] for name in shapes])
+
+
+def read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]], owner: str) -> dict[str, np.ndarray]:
+    """All arrays of a file of weights, whose shapes are compared before their values are read.
+
+    Args:
+        path: the file.
+        shapes: name → shape of every array that it has to hold.
+        owner: what has these weights, for messages.
+
+    Returns:
+        name → array, for every name of `shapes`.
+
+    Raises:
+        UserError: the file is damaged, or holds other arrays.
+    """
+    with _opened(path) as (file, _):
+        found = {name: getattr(file[name], "shape", None) for name in sorted(file)}
+        if found != dict(shapes):
+            differing = [pair for pair in zip(found.items(), shapes.items(), strict=False) if pair[0] != pair[1]]
+            first = "; the first that differ are {} {} and {} {}".format(*sum(differing[0], ())) if differing else ""
+            raise UserError(
+                f"{path} does not fit {owner}: it holds {len(found)} arrays, the network {len(shapes)}{first}."
+            )
+        if text := [name for name in shapes if file[name].dtype.kind not in "biuf"]:
+            raise RefusedFile(f"its array {text[0]} holds text, not numbers")
+        return {name: file[name][()] for name in shapes}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[h5py.File, int]]:
+    """The file, looked through, and the size of its arrays, once read."""
     try:
         with h5py.File(path) as file:
-            bytes_of_arrays(file, Path(path).stat().st_size)
-            weights = [file[key][()] for key in sorted(file)]
-    except (OSError, KeyError, TypeError, AttributeError, RefusedFile) as error:
+            yield file, bytes_of_arrays(file, Path(path).stat().st_size)
+    except UserError:
+        raise
+    except Exception as error:  # HDF5 raises whatever a damaged file trips over
         raise UserError(f"{path} is damaged or not ours: {error}") from error
-    received = [weight.shape for weight in weights]
-    expected = [tuple(weight.shape) for weight in model.weights]
-    if received != expected:
-        differing = [pair for pair in zip(received, expected, strict=False) if pair[0] != pair[1]]
-        first = f"; the first that differ are {differing[0][0]} and {differing[0][1]}" if differing else ""
-        raise UserError(
-            f"{path} does not fit the {model.name} that {described_in} describes: it holds {len(received)} "
-            f"arrays, the network {len(expected)}{first}."
-        )
-    model.set_weights(weights)

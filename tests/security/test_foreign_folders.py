@@ -11,7 +11,10 @@ import pytest
 
 from bssl_tf.errors import UserError
 from bssl_tf.models import BackboneSpec, build_backbone, load_backbone, load_head, mlp_head, save_backbone, save_head
+from bssl_tf.models.classifier import build_classifier, load_classifier, save_classifier
 from bssl_tf.models.pytorch_import.checkpoint_files import read_checkpoint
+from bssl_tf.models.spec import read_spec
+from bssl_tf.models.weights_file import read_arrays
 from bssl_tf.npz_files import ArraysError, read_npz
 from bssl_tf.search.photo_index import PhotoIndex
 
@@ -43,8 +46,92 @@ def soon_refused(load, *arguments, match):
 
 def test_a_description_of_a_network_far_larger_than_its_weights(folder):
     facts = json.loads((folder / "backbone.json").read_text())
-    (folder / "backbone.json").write_text(json.dumps({**facts, "width": 2**15}))
+    (folder / "backbone.json").write_text(json.dumps({**facts, "width": 2**12}))
     soon_refused(load_backbone, folder, match="backbone.json describes a far larger network")
+
+
+@pytest.mark.parametrize(
+    "field, text",
+    [
+        ("stages", "1000000"),
+        ("stages", "9"),
+        ("depth", "300"),
+        ("depth", "true"),
+        ("image_size", "1000000"),
+        ("image_size", "8.0"),
+        ("width", "NaN"),
+        ("width", "8.5"),
+        ("width", "1e999"),
+        ("dense", '"4"'),
+        ("mean", "[NaN]"),
+        ("std", "[1e999]"),
+        ("std", "[1" + "0" * 400 + "]"),
+        ("mean", "null"),
+        ("channels", "true"),
+        ("name", "[]"),
+    ],
+)
+def test_a_description_beyond_the_limits(folder, field, text):
+    facts = json.loads((folder / "backbone.json").read_text())
+    (folder / "backbone.json").write_text(json.dumps({**facts, field: "here"}).replace('"here"', text))
+    soon_refused(read_spec, folder, match=f"backbone.json cannot be used: .*({field}|backbone)")
+
+
+@pytest.mark.parametrize("name, load", [("backbone.json", read_spec), ("projection.json", load_head)])
+@pytest.mark.parametrize("text", ["[" * 100_000, "null", "\xff"])
+def test_a_description_that_is_no_json(folder, name, load, text):
+    save_head(mlp_head(4, 8, 2, "projection"), folder)
+    (folder / name).write_bytes(text.encode("latin-1"))
+    soon_refused(load, folder, match=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"input_width": 10**30}, {"layers": [{"units": 10**30}]}, {"layers": [{"units": 2}] * 1000}]
+)
+def test_a_head_beyond_the_limits(tmp_path, changes):
+    save_head(mlp_head(4, 8, 2, "projection"), tmp_path)
+    facts = json.loads((tmp_path / "projection.json").read_text())
+    (tmp_path / "projection.json").write_text(json.dumps({**facts, **changes}))
+    soon_refused(load_head, tmp_path, match="projection.json cannot be used")
+
+
+@pytest.mark.parametrize(
+    "names", [None, 3, [1, 2], [], ["a"] * 10**6], ids=["none", "number", "numbers", "empty", "many"]
+)
+def test_a_classifier_with_other_names_of_classes(tmp_path, names):
+    classifier = build_classifier(SPEC, ("a", "b"), build_backbone(SPEC))
+    save_classifier(classifier, tmp_path, {})
+    facts = json.loads((tmp_path / "classifier.json").read_text())
+    (tmp_path / "classifier.json").write_text(json.dumps({**facts, "class_names": names}))
+    soon_refused(load_classifier, tmp_path, match="classifier.*(class_names|far larger network)")
+
+
+def test_weights_with_flipped_bytes(folder):
+    path = folder / "backbone.weights.h5"
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    shapes = {f"{index:05d}": tuple(array.shape) for index, array in enumerate(build_backbone(SPEC).weights)}
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in random.integers(0, min(len(whole), 20_000), 4):
+            content[place] ^= int(random.integers(1, 256))
+        path.write_bytes(content)
+        try:
+            read_arrays(path, shapes, "the network")
+        except UserError:
+            continue
+
+
+def test_arrays_of_another_shape_or_of_no_numbers_are_not_read(folder):
+    path = folder / "backbone.weights.h5"
+    with h5py.File(path, "a") as file:
+        shape = file["00000"].shape
+        del file["00000"]
+        file.create_dataset("00000", shape, h5py.vlen_dtype(np.float32))
+    soon_refused(load_backbone, folder, match="holds object, not numbers")
+    with h5py.File(path, "a") as file:
+        del file["00000"]
+        file.create_dataset("00000", shape, "S4")
+    soon_refused(load_backbone, folder, match="00000 holds text, not numbers")
 
 
 def test_an_array_that_takes_no_room_in_the_file(folder):
@@ -64,7 +151,7 @@ def test_a_link_to_another_file(folder):
 def test_a_head_far_larger_than_its_weights(tmp_path):
     save_head(mlp_head(4, 8, 2, "projection"), tmp_path)
     facts = json.loads((tmp_path / "projection.json").read_text())
-    (tmp_path / "projection.json").write_text(json.dumps({**facts, "input_width": 10**10}))
+    (tmp_path / "projection.json").write_text(json.dumps({**facts, "input_width": 2**30}))
     soon_refused(load_head, tmp_path, match="projection.json describes a far larger network")
 
 

@@ -212,5 +212,5 @@ def test_a_damaged_classifier_is_refused(tmp_path):
     classifier = build_classifier(SPEC, ("a", "b"), network().load())
     save_classifier(classifier, tmp_path, {})
     (tmp_path / "classifier.json").write_text('{"class_names": ["a", "b", "c"], "facts": {}}')
-    with pytest.raises(ValueError, match="cannot be used"):
+    with pytest.raises(ValueError, match="classifier.weights.h5 does not fit the classifier that classifier.json"):
         load_classifier(tmp_path)
