@@ -176,6 +176,25 @@ def test_an_array_of_other_things_than_numbers_is_refused(tmp_path, array):
         read_npz(tmp_path / "weights.npz")
 
 
+def test_a_checkpoint_larger_than_what_it_holds(tmp_path):
+    torch = pytest.importorskip("torch")
+    path, endless = tmp_path / "weights.pth", {}
+    endless["again"] = endless
+    one = torch.zeros(2**16)
+    wide = {"a": 1}
+    for _ in range(12):
+        wide = dict.fromkeys(map(str, range(10)), wide)
+    for content, why in (
+        ({"a": torch.zeros(1).expand(2**40)}, "larger than its values"),
+        ({"a": torch.empty(2**40, device="meta")}, "larger than its values"),
+        (endless, "nested more than 16 deep"),
+        (wide, "more than 1,000,000 entries"),
+        ({str(number): one for number in range(100)}, "unpack to more than 16 times the size"),
+    ):
+        torch.save(content, path)
+        soon_refused(read_checkpoint, path, match=f"--source=.*refused: .*{why}")
+
+
 def test_an_index_with_a_pickle_is_not_run(tmp_path):
     marker = tmp_path / "marker"
     with open(tmp_path / "photos.index", "wb") as file:
@@ -184,13 +203,15 @@ def test_an_index_with_a_pickle_is_not_run(tmp_path):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("read", [read_checkpoint, PhotoIndex.load], ids=["import", "index"])
+@pytest.mark.parametrize("read", [read_checkpoint, PhotoIndex.load], ids=["checkpoint", "photos"])
 def test_a_zip_bomb_is_not_unpacked(tmp_path, read):
     path = tmp_path / "bomb.npz"
     header = np.lib.format.magic(1, 0) + b"\x76\x00"
     described = str({"descr": "<f4", "fortran_order": False, "shape": (2**25,)}).ljust(0x75).encode() + b"\n"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("facts.npy", "w") as member:
-        member.write(header + described)
-        for _ in range(2**5):
-            member.write(bytes(2**22))
-    soon_refused(read, path, match="unpack")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("facts.npy", "features.npy", "centre.npy"):
+            with archive.open(name, "w") as member:
+                member.write(header + described)
+                for _ in range(2**5):
+                    member.write(bytes(2**22))
+    soon_refused(read, path, match="unpack to .* times the size of the file")

@@ -14,6 +14,8 @@ from bssl_tf.npz_files import ArraysError, read_npz
 
 PYTORCH_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".bin")
 SUFFIXES = (*PYTORCH_SUFFIXES, ".safetensors", ".npz")
+_MOST_ENTRIES, _DEEPEST = 1_000_000, 16
+_LARGEST_RATIO, _SMALL = 16, 1 << 20
 
 
 def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
@@ -38,21 +40,54 @@ def read_checkpoint(path: Path) -> dict[str, np.ndarray]:
         content = _read_pytorch(path)
     else:
         raise UserError(f"--source={path}: its name must end in {', '.join(SUFFIXES)}.")
-    tensors = dict(_flatten(content))
+    try:
+        tensors = dict(_flatten(content, _LARGEST_RATIO * path.stat().st_size + _SMALL))
+    except _Refused as error:
+        raise UserError(f"--source={path} is refused: {error}.") from None
     if not tensors:
         raise UserError(f"--source={path} holds no tensors.")
     return tensors
 
 
-def _flatten(content: Any, name: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flatten(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(content, np.ndarray):
-        yield name, content
-    elif hasattr(content, "detach"):  # a tensor of PyTorch, which numpy cannot take where it is of 16 bits
-        tensor = content.detach().cpu()
-        yield name, (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+class _Refused(ValueError):
+    """The content is not what training saves; the message says why."""
+
+
+def _flatten(content: Any, most_bytes: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and tensors within nested dictionaries, in their order; together they have `most_bytes` at most."""
+    waiting, visited, total = [("", content, 0)], 0, 0
+    while waiting:
+        name, value, depth = waiting.pop()
+        visited += 1
+        if visited > _MOST_ENTRIES:
+            raise _Refused(f"it holds more than {_MOST_ENTRIES:,} entries")
+        if isinstance(value, Mapping):
+            if depth == _DEEPEST:
+                raise _Refused(f"its dictionaries are nested more than {_DEEPEST} deep")
+            inner = [(f"{name}.{key}" if name else str(key), entry, depth + 1) for key, entry in value.items()]
+            waiting += reversed(inner)
+        elif isinstance(value, np.ndarray):
+            yield name, value
+        elif hasattr(value, "detach"):
+            total += _bytes_of(value, name)
+            if total > most_bytes:
+                raise _Refused(f"its tensors unpack to more than {_LARGEST_RATIO} times the size of the file")
+            tensor = value.detach().cpu()  # of PyTorch, which numpy cannot take where it is of 16 bits
+            yield name, (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def _bytes_of(tensor: Any, name: str) -> int:
+    """Of a tensor of PyTorch whose values all lie in the file."""
+    size = tensor.numel() * tensor.element_size()
+    try:
+        stored = tensor.untyped_storage().nbytes()
+    except (NotImplementedError, RuntimeError):  # sparse ones and the like
+        stored = -1
+    if not 0 <= size <= stored or tensor.device.type == "meta":
+        raise _Refused(
+            f"its tensor {name[:100]} is larger than its values in the file, or of a kind without plain ones"
+        )
+    return size
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -53,18 +53,18 @@ def fill_resnet(model: tf.keras.Model, tensors: Mapping[str, np.ndarray], unexpe
             f"the checkpoint does not hold the tensors of a {model.name}: {_some(missing)} missing; "
             f"{_some(unexpected)} unexpected."
         )
-    arrays = {name: _for_keras(name, tensors[name]) for name in places}
+    found = {name: _axes_of_keras(np.asarray(tensors[name])).shape for name in places}
     expected = {name: tuple(layer.weights[index].shape) for name, (layer, index) in places.items()}
-    differing = [name for name in places if arrays[name].shape != expected[name]]
+    differing = [name for name in places if found[name] != expected[name]]
     if differing:
-        pairs = [f"{name} {arrays[name].shape} where {expected[name]} belongs" for name in differing]
+        pairs = [f"{name} {found[name]} where {expected[name]} belongs" for name in differing]
         raise UserError(
             f"the checkpoint has other shapes than a {model.name} for RGB images (here in Keras's order of axes): "
             f"{_some(pairs)}. Wider networks, other stems and other channels cannot be imported."
         )
     for layer in model.layers:
         if names := _tensors_of(layer):
-            layer.set_weights([arrays[name] for name in names])
+            layer.set_weights([_axes_of_keras(_finite(name, tensors[name])) for name in names])
 
 
 def head_from(tensors: Mapping[str, np.ndarray]) -> tf.keras.Model:
@@ -122,13 +122,13 @@ def _tensors_of(layer: tf.keras.layers.Layer) -> list[str]:
     return []
 
 
-def _for_keras(name: str, values: np.ndarray) -> np.ndarray:
-    """(outputs, inputs, height, width) → (height, width, inputs, outputs); all in float32."""
-    values = _finite(name, values)
+def _axes_of_keras(values: np.ndarray) -> np.ndarray:
+    """(outputs, inputs, height, width) → (height, width, inputs, outputs), as a view."""
     return values.transpose(2, 3, 1, 0) if values.ndim == 4 else values
 
 
 def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    """In float32."""
     values = np.asarray(values).astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"{name} holds infinite or undefined numbers: training had diverged, or the file is damaged.")
