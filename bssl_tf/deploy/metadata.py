@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from bssl_tf.deploy.flatbuffer.archive import attached_text
+from bssl_tf.deploy.flatbuffer.archive import attached_texts
 from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
 from bssl_tf.deploy.flatbuffer.inspect import METADATA_NAME, FileReport, TensorInfo, inspect_file, read_model
 from bssl_tf.deploy.flatbuffer.reading import read_tables
@@ -133,12 +133,17 @@ def read_metadata(content: bytes) -> FileFacts:
         data = model["buffers"][entries[0].get("buffer", 0)]["data"]
         tables = read_tables(_SCHEMA, "ModelMetadata", data.tobytes())
         (graph,) = tables["subgraph_metadata"]
-        labels = {
-            tensor["name"]: tuple(attached_text(content, attached["name"]).splitlines())
+        files = {
+            tensor["name"]: attached["name"]
             for tensor in graph["output_tensor_metadata"]
             for attached in tensor.get("associated_files", ())[:1]
         }
-        provenance = json.loads(attached_text(content, PROVENANCE_FILE))
+        texts = attached_texts(content, {PROVENANCE_FILE, *files.values()})
+        widths = {output.name: output.shape[-1] for output in inspect_file(content).outputs}
+        labels = {name: _labels_in(texts[file], widths[name]) for name, file in files.items()}
+        provenance = json.loads(texts[PROVENANCE_FILE])
+        if not isinstance(provenance, dict):
+            raise ValueError(f"{PROVENANCE_FILE} holds no names and values")
         return FileFacts(tables["name"], tables["description"], tables["version"], provenance, labels)
     except (KeyError, ValueError, RecursionError) as error:
         raise MetadataError(
@@ -156,6 +161,18 @@ def check_metadata(content: bytes, facts: FileFacts) -> None:
     found = read_metadata(content)
     if found != facts:
         raise MetadataError(f"The file's metadata are {found} instead of {facts}: this is a defect of the program.")
+
+
+def _labels_in(text: str, most: int) -> tuple[str, ...]:
+    """The lines of a file of labels.
+
+    Raises:
+        ValueError: more than `most`.
+    """
+    labels = text.removesuffix("\n").split("\n", most)
+    if len(labels) > most:
+        raise ValueError(f"more labels than the {most} numbers of the output")
+    return tuple(labels)
 
 
 def _check_labels(facts: FileFacts, outputs: tuple[TensorInfo, ...]) -> None:

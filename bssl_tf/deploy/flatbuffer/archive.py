@@ -3,9 +3,11 @@
 import io
 import struct
 import zipfile
+from collections.abc import Collection
 
 LARGEST_DIRECTORY = 2**18
 LARGEST_MEMBER = 2**23
+"""Of one attached file, and of all that are read."""
 _END, _END_SIZE = b"PK\5\6", 22
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_SIZE = b"PK\6\7", 20
 
@@ -26,24 +28,41 @@ def attached_bytes(content: bytes) -> int:
         return len(content) - min((entry.header_offset for entry in archive.infolist()), default=len(content))
 
 
-def attached_text(content: bytes, name: str) -> str:
-    """One attached file.
+def attached_texts(content: bytes, names: Collection[str]) -> dict[str, str]:
+    """Attached files, each read once.
+
+    Args:
+        content: of the .tflite file.
+        names: of the files.
+
+    Returns:
+        name → text.
 
     Raises:
         KeyError: there is none of that name.
-        ArchiveError: it is damaged, too large, or no text.
+        ArchiveError: one is damaged, or no text, or they are too large together.
     """
-    if not _has_archive(content):
-        raise KeyError(name)
+    wanted, total = sorted(set(names)), 0
+    if wanted and not _has_archive(content):
+        raise KeyError(wanted[0])
+    if not wanted:
+        return {}
+    texts = {}
     with _opened(content) as archive:
-        entry = archive.getinfo(name)
-        if entry.file_size > LARGEST_MEMBER:
-            raise ArchiveError(f"its attached file {name!r} has {entry.file_size:,} bytes, over {LARGEST_MEMBER:,}")
-        try:
-            with archive.open(entry) as stream:
-                return stream.read(LARGEST_MEMBER + 1)[:LARGEST_MEMBER].decode()
-        except Exception as error:  # decompressors raise whatever they trip over
-            raise ArchiveError(f"its attached file {name!r} is damaged: {error}") from error
+        for name in wanted:
+            entry = archive.getinfo(name)
+            total += entry.file_size
+            if total > LARGEST_MEMBER:
+                raise ArchiveError(
+                    f"its attached file {name!r} has {entry.file_size:,} bytes, over {LARGEST_MEMBER:,} with those "
+                    "before it"
+                )
+            try:
+                with archive.open(entry) as stream:
+                    texts[name] = stream.read(entry.file_size).decode()
+            except Exception as error:  # decompressors raise whatever they trip over
+                raise ArchiveError(f"its attached file {name!r} is damaged: {error}") from error
+    return texts
 
 
 def _has_archive(content: bytes) -> bool:
