@@ -13,8 +13,13 @@ import numpy as np
 from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file, read_file
 from bssl_tf.deploy.interpreter_process import InterpreterCrash, InterpreterProcess
 from bssl_tf.errors import UserError
+from bssl_tf.models.spec import LARGEST_IMAGE
 
-_MOST_AT_ONCE, _SECONDS_AT_ONCE = 64, 1.0
+LARGEST_WIDTH = 2**20
+"""Numbers of a feature vector: those of the widest network that the flags describe."""
+LARGEST_OUTPUTS = 2**25
+"""Numbers of all outputs of an image: raw outputs of a detector have many."""
+_MOST_AT_ONCE, _SECONDS_AT_ONCE, _BYTES_AT_ONCE = 64, 1.0, 2**26
 _OUTPUT_TYPES = ("float32", "uint8", "int8", "int32", "int64")
 
 
@@ -46,7 +51,8 @@ class TfliteBackbone:
             self.report = inspect_file(content)
         except TfliteFileError as error:
             raise TfliteFileError(f"{self.name}: {error}") from error
-        self._require_backbone()
+        self._require_network()
+        self._require_outputs()
         self.image_shape = self.report.inputs[0].shape[1:]
         sizes = [math.prod(output.shape) * np.dtype(output.dtype).itemsize for output in self.report.outputs]
         self._ends = np.cumsum([0, *sizes]).tolist()
@@ -56,19 +62,29 @@ class TfliteBackbone:
             raise self._crashed(error) from None
         self.start_seconds = self._interpreter.start_seconds
 
-    def _require_backbone(self) -> None:
+    def _require_network(self) -> None:
+        """One image goes in, and vectors of a type and size that this process takes come out."""
         inputs, outputs = self.report.inputs, self.report.outputs
-        fits = len(inputs) == 1 and len(inputs[0].shape) == 4 and all(len(output.shape) == 2 for output in outputs)
-        if not fits or inputs[0].shape[0] != 1 or inputs[0].dtype not in ("uint8", "float32"):
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[0] != 1 or not outputs:
+            raise self._no_backbone()
+        _, height, width, channels = inputs[0].shape
+        if inputs[0].dtype not in ("uint8", "float32"):
+            raise self._no_backbone()
+        if height != width or not 1 <= height <= LARGEST_IMAGE or channels not in (1, 3):
             raise TfliteFileError(
-                f"{self.name} takes ({'; '.join(map(str, inputs))}) and gives"
-                f" ({'; '.join(map(str, outputs))}). A backbone takes one image, uint8 or float32 1×S×S×C,"
-                " and gives one feature vector, 1×D, and perhaps more vectors. Give a file that convert.py has written."
+                f"{self.name} takes images of {height}×{width} pixels and {channels} channel(s). Networks of this "
+                f"program take squares of at most {LARGEST_IMAGE} pixels a side, grey or RGB. Give a file that "
+                "convert.py has written."
             )
         foreign = [output.dtype for output in outputs if output.dtype not in _OUTPUT_TYPES]
         if foreign:
             raise TfliteFileError(
                 f"{self.name} gives {foreign[0]}, not {' or '.join(_OUTPUT_TYPES)}. Give a file that convert.py has "
+                "written."
+            )
+        if sum(math.prod(output.shape) for output in outputs) > LARGEST_OUTPUTS:
+            raise TfliteFileError(
+                f"{self.name} gives more than {LARGEST_OUTPUTS:,} numbers an image. Give a file that convert.py has "
                 "written."
             )
         if self.report.foreign_operators:
@@ -77,14 +93,32 @@ class TfliteBackbone:
                 f" {', '.join(self.report.foreign_operators)}. Give a file that convert.py has written."
             )
 
+    def _require_outputs(self) -> None:
+        if any(len(output.shape) != 2 for output in self.report.outputs):
+            raise self._no_backbone()
+
+    def _no_backbone(self) -> TfliteFileError:
+        return TfliteFileError(
+            f"{self.name} takes ({'; '.join(map(str, self.report.inputs))}) and gives"
+            f" ({'; '.join(map(str, self.report.outputs))}). A backbone takes one image, uint8 or float32 1×S×S×C,"
+            " and gives one feature vector, 1×D, and perhaps more vectors. Give a file that convert.py has written."
+        )
+
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features of a batch of pixels, (n, D) float32: the output of that name, or the only one.
 
         Raises:
-            UserError: another image size than the file's, or a file that gives no features.
+            UserError: another image size than the file's, or a file that gives no features, or wider ones than any
+                network of this program has.
         """
         only = self.report.outputs[0]
         is_features = len(self.report.outputs) == 1 and only.dtype == "float32"
+        widest = max(output.shape[-1] for output in self.report.outputs)
+        if widest > LARGEST_WIDTH:
+            raise UserError(
+                f"{self.name} gives {widest:,} features an image, over {LARGEST_WIDTH:,}. Give a file that convert.py "
+                "has written."
+            )
         return self.outputs(images, (only.name if is_features else "features",))[0]
 
     def outputs(self, images: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
@@ -116,12 +150,13 @@ class TfliteBackbone:
                 " size."
             )
         images = images.astype(self.report.inputs[0].dtype, copy=False)
+        most = max(1, min(_MOST_AT_ONCE, _BYTES_AT_ONCE // max(1, images[:1].nbytes, self._ends[-1])))
         given, place, count = [], 0, 1
         while place < len(images):
             seconds, part = self.run(images[place : place + count])
             given.append(part)
             place += len(part[0])
-            count = max(1, min(_MOST_AT_ONCE, int(len(part[0]) * _SECONDS_AT_ONCE / max(seconds, 1e-6))))
+            count = max(1, min(most, int(len(part[0]) * _SECONDS_AT_ONCE / max(seconds, 1e-6))))
         return [np.concatenate([part[existing.index(name)] for part in given]) for name in names]
 
     def run(self, images: np.ndarray) -> tuple[float, list[np.ndarray]]:

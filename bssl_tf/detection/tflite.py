@@ -55,9 +55,9 @@ class TfliteDetector(TfliteBackbone):
         given = zip(OUTPUTS, self.outputs(np.asarray(images), OUTPUTS), strict=True)
         return Detections(*(rows.reshape(len(rows), *shapes[name]) for name, rows in given))
 
-    def _require_backbone(self) -> None:
+    def _require_outputs(self) -> None:
         names = [output.name for output in self.report.outputs]
-        if len(self.report.inputs) != 1 or not set(OUTPUTS) <= set(names):
+        if not set(OUTPUTS) <= set(names):
             raise TfliteFileError(
                 f"{self.name} gives {', '.join(names)}. A detector takes one image and gives {', '.join(OUTPUTS)}: "
                 "give a file that bssl-detect has written."
