@@ -121,6 +121,7 @@ def _check_tensors(tensors: list[dict[str, Any]], buffers: list[dict[str, Any]])
         shape = [int(size) for size in tensor.get("shape", ())]
         if any(size < 0 for size in shape):
             raise FileCheckError(f"tensor {index} has the shape {shape}")
+        _check_quantization(index, tensor.get("quantization", {}), shape)
         if kind not in _BITS:
             continue
         size = -(-math.prod(shape) * _BITS[kind] // 8)
@@ -130,7 +131,6 @@ def _check_tensors(tensors: list[dict[str, Any]], buffers: list[dict[str, Any]])
         total += size
         if size > LARGEST_TENSOR_BYTES or total > LARGEST_TENSORS_BYTES:
             raise FileCheckError(f"tensor {index} of shape {shape} makes the network larger than is allowed")
-        _check_quantization(index, tensor.get("quantization", {}), shape)
 
 
 def _check_quantization(index: int, quantization: dict[str, Any], shape: list[int]) -> None:

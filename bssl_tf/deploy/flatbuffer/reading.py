@@ -3,9 +3,12 @@
     read_tables({"Point": ("x:uint", "y:uint")}, "Point", content)      # {"x": 1, "y": 2}
 
 Every offset is checked before it is followed, and together the tables, lists and texts may take no more room than the
-file has, so that lists that share their members (n lists of the same n tables of …) cost nothing. Beyond the kinds of
-`tables` there are bool, long, ulong, [ubyte] (bytes), [int], [long], [bool], and ``options``: a union whose value is
-the pair of its member's number and the member's fields, where the schema has a table ``options:NUMBER``, else none.
+file has, each as often as it is read, so that lists that share their members (n lists of the same n tables of …) are
+refused. Nor may there be more than `MOST_PARTS` of them.
+
+Beyond the kinds of `tables` there are bool, long, ulong, [ubyte] (bytes), [int], [long], [bool], and ``options``: a
+union whose value is the pair of its member's number and the member's fields, where the schema has a table
+``options:NUMBER``, else none.
 """
 
 import struct
@@ -18,7 +21,8 @@ from bssl_tf.deploy.flatbuffer.tables import Schema, fields_of
 _NUMBERS = {"byte": "<b", "bool": "<?", "int": "<i", "uint": "<I", "long": "<q", "ulong": "<Q"}
 _VECTORS = {"[bool]": "<u1", "[ubyte]": "<u1", "[int]": "<i4", "[float]": "<f4", "[long]": "<i8"}
 _OPTIONS = "options"
-_SMALLEST_TABLE = 4
+MOST_PARTS = 1_000_000
+"""Tables, lists and texts of a file; the largest networks have some ten thousand."""
 
 
 class TableError(ValueError):
@@ -29,7 +33,8 @@ def read_tables(schema: Schema, root: str, content: bytes) -> dict[str, Any]:
     """Fields of the table `root`; fields that are absent are left out, those that the schema lacks are passed over.
 
     Raises:
-        TableError: an offset that leads out of the content, or content that unpacks to more than its size.
+        TableError: an offset that leads out of the content, content that unpacks to more than its size, or more than
+            `MOST_PARTS` parts.
     """
     reader = _Reader(schema, content)
     return reader.table(root, reader.follow(0))
@@ -38,7 +43,7 @@ def read_tables(schema: Schema, root: str, content: bytes) -> dict[str, Any]:
 class _Reader:
     def __init__(self, schema: Schema, content: bytes):
         self._fields = {table: fields_of(schema, table) for table in schema}
-        self._content, self._room = content, len(content)
+        self._content, self._room, self._parts = content, len(content), 0
 
     def table(self, name: str, position: int) -> dict[str, Any]:
         vtable, size = self._vtable(position)
@@ -84,9 +89,11 @@ class _Reader:
 
     def _union(self, kind: str, member: int, position: int) -> Any:
         if kind == _OPTIONS:
-            self._vtable(position)
             name = f"{_OPTIONS}:{member}"
-            return member, self.table(name, position) if name in self._fields else {}
+            if name in self._fields:
+                return member, self.table(name, position)
+            self._vtable(position)
+            return member, {}
         members = kind.split("|")
         if not 0 < member <= len(members):
             raise TableError(f"the union at byte {position} has a member of number {member}, of {len(members)}")
@@ -94,7 +101,6 @@ class _Reader:
 
     def _vtable(self, position: int) -> tuple[int, int]:
         """Where the offsets of a table's fields stand, and the table's size."""
-        self._take(_SMALLEST_TABLE, position)
         vtable = position - self._number("<i", position)
         if vtable % 2 or position % 4:
             raise TableError(f"the table at byte {position} is not aligned")
@@ -103,6 +109,7 @@ class _Reader:
             raise TableError(f"the table at byte {position} is described wrongly")
         self._check(vtable, length)
         self._check(position, size)
+        self._take(size, position)
         return vtable, size
 
     def _place(self, vtable: int, position: int, size: int, slot: int) -> int | None:
@@ -117,7 +124,7 @@ class _Reader:
     def _vector(self, position: int, kind: str) -> np.ndarray:
         count, width = self._number("<I", position), np.dtype(kind).itemsize
         self._check(position + 4, count * width)
-        self._take(count * width, position)
+        self._take(4 + count * width, position)
         return np.frombuffer(self._content, kind, count, position + 4)
 
     def _number(self, form: str, place: int) -> Any:
@@ -130,5 +137,8 @@ class _Reader:
 
     def _take(self, size: int, position: int) -> None:
         self._room -= size
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise TableError(f"it has more than {MOST_PARTS:,} tables, lists and texts")
         if self._room < 0:
             raise TableError(f"what is read at byte {position} was counted before: parts of the file overlap")
