@@ -5,6 +5,7 @@ import struct
 import zipfile
 
 import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
 
 from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
 from bssl_tf.deploy.flatbuffer.model_schema import MODEL_SCHEMA
@@ -49,26 +50,34 @@ def enormous_tensor(content):
 
 
 def overlapping_lists(content):
-    """A thousand graphs that share one list of a thousand tensors, and so on: 10⁹ tables in a few kilobytes."""
-    tables = write_tables(
-        {
-            "Model": MODEL_SCHEMA["Model"][:1] + ("codes:[Code]", "graphs:[Graph]"),
-            "Code": ("a:int",),
-            "Graph": ("a:[G]",),
-        }
-        | {"G": ("a:int",)},
-        "Model",
-        {"version": 3, "graphs": [{"a": [{"a": 1}]}] * 1000},
-        b"TFL3",
-    )
-    places = [i for i in range(0, len(tables) - 4, 4) if struct.unpack_from("<I", tables, i)[0] == 1000]
-    assert places
-    changed = bytearray(tables)
-    vector = places[0]
-    target = vector + 4 + 4 * 999 + struct.unpack_from("<I", tables, vector + 4 + 4 * 999)[0]
-    for entry in range(vector + 4, vector + 4 + 4 * 1000, 4):
+    """A thousand graphs that share one list of a thousand tensors: 10⁶ tables in a few kilobytes."""
+    return _sharing({"version": 3, "subgraphs": [{"tensors": [{}] * 1000}] + [{"name": "x"}] * 999}, "subgraphs")
+
+
+def shared_tensor(content):
+    """A graph that names one tensor a hundred thousand times."""
+    return _sharing({"version": 3, "subgraphs": [{"tensors": [{"name": ""}] + [{}] * 99_999}]}, "tensors")
+
+
+def scale_without_zero_point_of_text(content):
+    def change(graph):
+        tensor = graph.tensors[graph.outputs[0]]
+        tensor.type, tensor.quantization = schema.TensorType.STRING, schema.QuantizationParametersT()
+        tensor.quantization.scale = np.ones(1, np.float32)
+
+    return _with(content, change)
+
+
+def _sharing(tables, field):
+    """The tables, all entries of the outermost list of that field being its first one."""
+    length = len(tables["subgraphs"] if field == "subgraphs" else tables["subgraphs"][0][field])
+    written = write_tables(MODEL_SCHEMA, "Model", tables, b"TFL3")
+    vector = next(i for i in range(0, len(written) - 4, 4) if struct.unpack_from("<I", written, i)[0] == length)
+    target = vector + 4 + struct.unpack_from("<I", written, vector + 4)[0]
+    changed = bytearray(written)
+    for entry in range(vector + 4, vector + 4 + 4 * length, 4):
         struct.pack_into("<I", changed, entry, target - entry)
-    return bytes(changed) + bytes(64)
+    return bytes(changed)
 
 
 def endless_recursion(content):
@@ -101,6 +110,8 @@ CRAFTED = (
     stride_of_zero,
     enormous_tensor,
     overlapping_lists,
+    shared_tensor,
+    scale_without_zero_point_of_text,
     endless_recursion,
     not_utf8,
     cut_within_tables,

@@ -1,16 +1,19 @@
 """A .tflite file of somebody else crashes nothing, and costs bounded time and memory, at every entry."""
 
+import io
 import resource
 import time
+import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.tflite_mutations import mutation
-from bssl_tf.deploy import TfliteBackbone, TfliteFileError, interpreter_process
+from bssl_tf.deploy import TfliteBackbone, TfliteFileError, interpreter, interpreter_process
 from bssl_tf.deploy.benchmark import benchmark
 from bssl_tf.deploy.description import describe
-from bssl_tf.deploy.flatbuffer import inspect
+from bssl_tf.deploy.flatbuffer import archive, inspect, reading
 from bssl_tf.deploy.interpreter_process import InterpreterCrash, InterpreterProcess
 from bssl_tf.deploy.metadata import FileFacts, MetadataError, attach_metadata, read_metadata
 from bssl_tf.errors import UserError
@@ -51,6 +54,64 @@ def test_crafted_files_are_refused(tmp_path, described, make, entry):
     with pytest.raises(TfliteFileError, match="cut short or damaged"):
         entry(path)
     assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("make", [hostile_tflite.overlapping_lists, hostile_tflite.shared_tensor])
+def test_tables_that_are_named_many_times_count_as_often(described, make):
+    with pytest.raises(TfliteFileError, match="parts of the file overlap"):
+        inspect.inspect_file(make(described))
+
+
+def test_a_file_of_very_many_tables_is_refused(described, monkeypatch):
+    monkeypatch.setattr(reading, "MOST_PARTS", 50)
+    with pytest.raises(TfliteFileError, match="more than 50 tables, lists and texts"):
+        inspect.inspect_file(described)
+
+
+def test_attached_files_are_read_once_and_within_a_limit(residual_file, monkeypatch):
+    labels = {"features": tuple(map(str, range(64)))}
+    content = attach_metadata(residual_file, FileFacts("name", "text", "1", {"note": "x" * 200}, labels))
+    assert read_metadata(content).labels == labels
+    monkeypatch.setattr(archive, "LARGEST_MEMBER", 300)
+    with pytest.raises(MetadataError, match=r"labels.txt|provenance.json.*over 300 with those before it"):
+        read_metadata(content)
+
+
+def test_more_labels_than_outputs_and_other_provenance_are_refused(residual_file, monkeypatch):
+    content = attach_metadata(residual_file, FileFacts("name", "text", "1", {}, {"features": ("a",) * 64}))
+    with pytest.raises(MetadataError, match="more labels than the 64 numbers"):
+        read_metadata(with_attached(content, "labels.txt", "a\n" * 10**6))
+    with pytest.raises(MetadataError, match="provenance.json holds no names and values"):
+        read_metadata(with_attached(content, "provenance.json", "[]"))
+
+
+def with_attached(content, name, text):
+    """The file, one of its attached files being another."""
+    with zipfile.ZipFile(io.BytesIO(content)) as whole:
+        texts = {entry: whole.read(entry) for entry in whole.namelist()} | {name: text}
+    stream = io.BytesIO(content[: content.index(b"PK\3\4")])
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as written:
+        for entry, text in texts.items():
+            written.writestr(entry, text)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(8, 16, 3), (4096, 4096, 1), (16, 16, 2)], ids=str)
+def test_images_of_other_forms_are_refused(shape):
+    pixels = tf.keras.Input(shape, batch_size=1)
+    model = tf.keras.Model(pixels, tf.keras.layers.GlobalAveragePooling2D()(pixels))
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    with pytest.raises(TfliteFileError, match=rf"images of {shape[0]}×{shape[1]} pixels and {shape[2]} channel"):
+        TfliteBackbone(content)
+
+
+def test_outputs_larger_than_any_of_ours_are_refused(residual_file, monkeypatch):
+    monkeypatch.setattr(interpreter, "LARGEST_WIDTH", 63)
+    with pytest.raises(UserError, match="gives 64 features an image, over 63"):
+        TfliteBackbone(residual_file).features(np.zeros((1, 16, 16, 3), np.uint8))
+    monkeypatch.setattr(interpreter, "LARGEST_OUTPUTS", 63)
+    with pytest.raises(TfliteFileError, match="gives more than 63 numbers an image"):
+        TfliteBackbone(residual_file)
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, residual_file):
