@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from bssl_tf.errors import UserError
 from bssl_tf.models.backbone import load_backbone
-from bssl_tf.models.keras_import.loading import SAVED_MODEL_FILE, load_keras_model
+from bssl_tf.models.keras_import.architecture import RefusedArchitecture
+from bssl_tf.models.keras_import.loading import SAVED_MODEL_FILE, check_feature_maps, load_keras_model
 from bssl_tf.models.pixels import PIXEL_RANGES
 from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, read_spec
 
@@ -97,7 +98,14 @@ def _load_keras(path: Path, image_size: int, channels: int, pixels: str, trusted
     inputs = tf.keras.Input((image_size, image_size, channels), name="pixels", dtype="float32")
     x = PIXEL_RANGES[pixels].apply(inputs)
     try:
+        if not trusted:
+            check_feature_maps(saved, tf.TensorSpec((None, *x.shape[1:]), x.dtype))
         features = saved(x, training=False)
+    except RefusedArchitecture as reason:
+        raise UserError(
+            f"--teacher={path} is refused: for images of --image_size={image_size} {reason}. Give a smaller "
+            "--image_size, or another teacher."
+        ) from None
     except (ValueError, TypeError) as error:
         raise UserError(
             f"--teacher={path} does not take images of --image_size={image_size} and --channels={channels}: {error}"

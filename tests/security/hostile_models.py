@@ -141,6 +141,22 @@ def huge_feature_map(folder: Path) -> Path:
     return _rewritten(folder / "map.keras", replace)
 
 
+def huge_feature_map_inside(folder: Path) -> Path:
+    """The same within a model within the model, that makes it small again."""
+    images = tf.keras.Input((8, 8, 3))
+    inner = tf.keras.Sequential([L.UpSampling2D(10**4), L.GlobalMaxPooling2D()], name="inner")
+    tf.keras.Model(images, inner(images)).save(folder / "inside.keras")
+    return folder / "inside.keras"
+
+
+def huge_feature_map_of_any_image(folder: Path) -> Path:
+    """The same for images whose size the file leaves open."""
+    images = tf.keras.Input((None, None, 3))
+    inner = tf.keras.Sequential([L.UpSampling2D(10**4), L.GlobalMaxPooling2D()], name="inner")
+    tf.keras.Model(images, inner(images)).save(folder / "open.keras")
+    return folder / "open.keras"
+
+
 def sparse_array(folder: Path) -> Path:
     """An array of 4 TB that takes no room in the file."""
     path = honest(folder / "sparse.h5")
@@ -175,6 +191,8 @@ DAMAGED = (
     zip_bomb,
     huge_layer,
     huge_feature_map,
+    huge_feature_map_inside,
+    huge_feature_map_of_any_image,
     sparse_array,
     link_to_another_file,
     array_of_another_file,

@@ -145,12 +145,27 @@ def _parsed(text: str | bytes) -> Any:
 def _build(configuration: Any, weight_bytes: int) -> tf.keras.Model:
     with memory_for_weights(weight_bytes):
         model = tf.keras.layers.deserialize(checked(configuration), use_legacy_format=True)
-    for layer in model.layers:
-        for output in tf.nest.flatten(getattr(layer, "output", ()) if layer.inbound_nodes else ()):
-            elements = math.prod(size or 1 for size in output.shape)
-            if elements > LARGEST_FEATURE_MAP:
-                raise RefusedArchitecture(f"its layer {layer.name!r} gives {elements:,} numbers an image")
+    if model.inputs is not None:
+        check_feature_maps(model, tf.nest.map_structure(lambda tensor: tensor.type_spec, model.input))
     return model
+
+
+def check_feature_maps(model: tf.keras.Model, inputs: Any) -> None:
+    """Look at all that a model computes for one image, models within it included; nothing is computed.
+
+    Args:
+        model: of a foreign file.
+        inputs: its inputs' specifications, nested as the model takes them; sizes that are open count as 1.
+
+    Raises:
+        RefusedArchitecture: a feature map has more than `LARGEST_FEATURE_MAP` numbers.
+    """
+    graph = tf.function(lambda images: model(images, training=False)).get_concrete_function(inputs).graph
+    for operator in graph.get_operations():
+        for output in operator.outputs:
+            elements = math.prod(size or 1 for size in output.shape) if output.shape.rank is not None else 0
+            if elements > LARGEST_FEATURE_MAP:
+                raise RefusedArchitecture(f"its {operator.name[:100]!r} gives {elements:,} numbers an image")
 
 
 def _short(error: Exception) -> str:
