@@ -10,8 +10,9 @@ from bssl_tf.config.flags import config_from_recipe
 from bssl_tf.config.training import Config, DataSettings
 from bssl_tf.data import load_source, resolve_image
 from bssl_tf.errors import ConfigError, UserError
-from bssl_tf.models import BINARY, BackboneSpec, build_backbone
+from bssl_tf.models import BINARY, build_backbone
 from bssl_tf.models.keras_import.loading import holds_keras_model, load_keras_model
+from bssl_tf.models.spec import read_spec
 from bssl_tf.runs import BACKBONE_FILES, Workdir
 from bssl_tf.training.run_data import ImageForm, student_spec
 
@@ -32,7 +33,7 @@ def planned_network(
     workdir = Workdir(path)
     for folder in (path, *(workdir.stage(number).path for number in (2, 1))):
         if (folder / BACKBONE_FILES[0]).is_file():
-            return build_backbone(BackboneSpec.from_json((folder / BACKBONE_FILES[0]).read_text(encoding="utf-8")))
+            return build_backbone(read_spec(folder, with_weights=False))
     if path.suffix == ".cfg":
         return _student(config_from_recipe(path), path, overrides)
     if workdir.config_file.is_file():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bssl_tf.config.flags import config_from_recipe
 from bssl_tf.detection.model import DETECTOR_FILE, DetectorSpec
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import write_json
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
 
@@ -39,6 +39,14 @@ def test_a_run_is_linted_by_its_student(tmp_path):
     spec = BackboneSpec("reactnet_small", 8, 1, mean=(78,), std=(96,), stages=2)
     save_backbone(build_backbone(spec), spec, tmp_path / "stage2")
     assert planned_network(tmp_path).output_shape == (None, 128)
+
+
+def test_a_damaged_description_is_told(tmp_path):
+    from bssl_tf.training.planned_network import planned_network
+
+    (tmp_path / "backbone.json").write_text("{")
+    with pytest.raises(UserError, match="backbone.json is damaged"):
+        planned_network(tmp_path)
 
 
 def test_a_recipe_with_an_unknown_flag_is_refused(tmp_path):
