@@ -46,8 +46,10 @@ class AdbShell:
         if status:
             raise DeviceError(f"{self.folder} cannot be made on {self.description}: {output.strip()}")
 
-    def copy(self, file: Path) -> None:
-        done = run_program([*self._adb, "push", str(file), f"{self.folder}/{file.name}"], seconds=SECONDS_TO_RUN)
+    def copy(self, file: Path, name: str) -> None:
+        """As `Shell.copy`."""
+        push = [*self._adb, "push", str(file.absolute()), f"{self.folder}/{name}"]
+        done = run_program(push, seconds=SECONDS_TO_RUN)
         if done.returncode:
             reason = _last_line(done.stdout + done.stderr)
             remedy = "free some space on the phone" if "No space" in reason else "check cable and phone"

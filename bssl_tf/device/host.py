@@ -23,6 +23,8 @@ class Host:
         load: (file, threads) → a `deploy.TfliteBackbone`, which this room below it does not import.
     """
 
+    profiles = False
+
     def __init__(self, load: Callable[[Path, int], Any]) -> None:
         self._load = load
         self.description = f"this machine ({platform.machine()}), Larq Compute Engine's interpreter"
@@ -42,4 +44,5 @@ class Host:
             fastest=1000 * min(counted),
             slowest=1000 * max(counted),
             repeats=len(counted),
+            warm_up_runs=len(warm_up),
         )

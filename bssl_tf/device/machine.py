@@ -20,9 +20,11 @@ class Machine(Protocol):
 
     Attributes:
         description: model, system and processor, for the report.
+        profiles: whether it can time each operator.
     """
 
     description: str
+    profiles: bool
 
     def time(self, file: Path, threads: int, *, profile: bool) -> ToolRun:
         """Time a file; with `profile`, each of its operators too."""
@@ -43,8 +45,8 @@ def run_program(command: list[str], *, seconds: float = SECONDS_TO_ANSWER) -> su
         ) from None
     except subprocess.TimeoutExpired:
         raise DeviceError(
-            f"{' '.join(command[:2])} has not answered for {seconds:.0f} s: look at the device, unlock its screen, "
-            "check cable or network, and try again."
+            f"{command[0]} has had no answer for {seconds:.0f} s: see whether the device is awake and waits for an "
+            "answer of yours, check cable or network, and try again."
         ) from None
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.device.machine import Machine
-from bssl_tf.device.tool import REPEATS, WARM_UP_RUNS
 from bssl_tf.device.tool_output import ToolRun
 
 THREADS = (1, 4)
@@ -61,7 +60,6 @@ class DeviceReport:
         return {
             "machine": self.machine,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "warm_up_runs": WARM_UP_RUNS,
             "warning": self.warning,
             "timings": [
                 {"network": timing.network, "threads": timing.threads}
@@ -75,8 +73,10 @@ class DeviceReport:
 
     def markdown(self) -> str:
         """A section for the file's report."""
+        runs = [timing.run for timing in self.timings]
+        repeats, warm_up = min(run.repeats for run in runs), min(run.warm_up_runs for run in runs)
         lines = [
-            f"Milliseconds an image on {self.machine}, mean of {REPEATS} runs or more after {WARM_UP_RUNS} to warm up.",
+            f"Milliseconds an image on {self.machine}: mean of at least {repeats} runs, {warm_up} more to warm up.",
             *([self.warning] if self.warning else []),
             _table(
                 ("network", "threads", "mean", "deviation", "fastest", "first", "loading"),
@@ -123,7 +123,7 @@ def time_on(
     warning: str = "",
     log: Callable[[str], None] = print,
 ) -> DeviceReport:
-    """Time files on a machine, and profile the first.
+    """Time files on a machine, and profile the first if the machine can.
 
     Args:
         machine: where.
@@ -137,9 +137,12 @@ def time_on(
         for count in threads:
             log(f"{network}, {count} thread{'s' if count > 1 else ''} …")
             timings.append(Timing(network, count, machine.time(file, count, profile=False)))
-    log("operator by operator …")
-    profile = machine.time(next(iter(files.values())), 1, profile=True)
-    return DeviceReport(machine.description, tuple(timings), profile if profile.operators else None, warning)
+    profile = None
+    if machine.profiles:
+        log("operator by operator …")
+        profile = machine.time(next(iter(files.values())), 1, profile=True)
+    shown = profile if profile is not None and profile.operators else None
+    return DeviceReport(machine.description, tuple(timings), shown, warning)
 
 
 def _shown(run: ToolRun) -> tuple[float, ...]:

@@ -1,6 +1,5 @@
 """Drives ``lce_benchmark_model`` on a machine that copies files and runs commands, whichever way it is reached."""
 
-import shlex
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +11,7 @@ REPEATS = 50
 _ELF_MACHINES = {0x3E: "x86-64", 0x28: "32-bit ARM", 0xB7: "64-bit ARM", 0x03: "32-bit x86"}
 _SIGNALS = {4: "an illegal instruction", 6: "an abort", 9: "a kill, perhaps for memory", 11: "a bad memory access"}
 _KILLED = 128
+_TOOL = "benchmark_tool"
 
 
 class Shell(Protocol):
@@ -20,8 +20,8 @@ class Shell(Protocol):
     description: str
     folder: str
 
-    def copy(self, file: Path) -> None:
-        """Copy a file into the folder."""
+    def copy(self, file: Path, name: str) -> None:
+        """Copy a file into the folder, under a name that needs no quotes."""
         ...
 
     def run(self, command: str) -> tuple[int, str]:
@@ -42,7 +42,10 @@ def check_tool(path: str) -> Path:
     tool = Path(path)
     if not path or not tool.is_file():
         raise DeviceError(f"--benchmark_tool={path or '(not set)'} is no file. {remedy}")
-    head = tool.read_bytes()[:20]
+    with open(tool, "rb") as file:
+        head = file.read(20)
+    if head[:4] == b"\x7fELF" and len(head) < 20:
+        raise DeviceError(f"--benchmark_tool={tool} is cut short: it has {len(head)} bytes. {remedy}")
     if head[:4] == b"\x7fELF" and head[18] != 0xB7:
         kind = _ELF_MACHINES.get(head[18], f"processor {head[18]}")
         raise DeviceError(f"--benchmark_tool={tool} is a program for {kind}, not for 64-bit ARM. {remedy}")
@@ -58,13 +61,15 @@ class ToolMachine:
         extra: more flags for the tool.
     """
 
+    profiles = True
+
     def __init__(self, shell: Shell, tool: Path, extra: str = "") -> None:
         self.description = shell.description
         self._shell, self._extra = shell, extra
-        self._tool = f"{shell.folder}/{tool.name}"
-        self._copied: set[Path] = set()
-        shell.copy(tool)
-        status, output = shell.run(f"chmod +x {shlex.quote(self._tool)}")
+        self._tool = f"{shell.folder}/{_TOOL}"
+        self._copied: dict[Path, str] = {}
+        shell.copy(tool, _TOOL)
+        status, output = shell.run(f"chmod +x {self._tool}")
         if status:
             raise DeviceError(f"The tool cannot be made executable on {self.description}: {output.strip()}")
 
@@ -75,10 +80,11 @@ class ToolMachine:
             DeviceError: the tool crashed, refused the file, or printed something else than timings.
         """
         if file not in self._copied:
-            self._shell.copy(file)
-            self._copied.add(file)
+            name = f"model{len(self._copied)}.tflite"
+            self._shell.copy(file, name)
+            self._copied[file] = name
         command = (
-            f"{shlex.quote(self._tool)} --graph={shlex.quote(f'{self._shell.folder}/{file.name}')}"
+            f"{self._tool} --graph={self._shell.folder}/{self._copied[file]}"
             f" --num_threads={threads} --warmup_runs={WARM_UP_RUNS} --num_runs={REPEATS}"
             f" --enable_op_profiling={str(profile).lower()} {self._extra}"
         ).strip()

@@ -43,6 +43,7 @@ class ToolRun:
         mean: mean of those that are.
         deviation, fastest, slowest: of the same.
         repeats: their number.
+        warm_up_runs: number of those that are not counted.
         operators: in the order in which they ran; empty without profiling.
     """
 
@@ -54,6 +55,7 @@ class ToolRun:
     fastest: float
     slowest: float
     repeats: int
+    warm_up_runs: int
     operators: tuple[OperatorTime, ...] = ()
 
     @property
@@ -79,7 +81,7 @@ def parse(output: str) -> ToolRun:
         raise UnreadableOutput("There is no line 'Inference timings in us' in the tool's output.")
     start, first, warm_up, mean = (float(number) / 1000 for number in timings.groups())
     statistics = dict(pair.split("=") for pair in counted[-1].split() if "=" in pair)
-    repeats = int(statistics["count"])
+    numbers = [int(found[1]) for line in counted if (found := _STATISTICS.match(line))]
     return ToolRun(
         start=start,
         first=first,
@@ -88,7 +90,8 @@ def parse(output: str) -> ToolRun:
         deviation=float(statistics.get("std", 0)) / 1000,
         fastest=float(statistics.get("min", statistics["avg"])) / 1000,  # a single run has no min, max and std
         slowest=float(statistics.get("max", statistics["avg"])) / 1000,
-        repeats=repeats,
+        repeats=numbers[-1],
+        warm_up_runs=sum(numbers[:-1]),
         operators=tuple(_operators(lines)),
     )
 
