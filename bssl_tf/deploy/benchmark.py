@@ -18,9 +18,9 @@ from bssl_tf.errors import ConfigError
 from bssl_tf.file_sets import finish_set, write_set
 from bssl_tf.files import encoded, fingerprint, json_text, read_json, write_bytes
 from bssl_tf.locks import alone, lock_beside
-from bssl_tf.models.spec import SPEC_FILE
+from bssl_tf.models.spec import SPEC_FILE, read_spec
 from bssl_tf.native_logs import import_tensorflow
-from bssl_tf.runs import Workdir
+from bssl_tf.runs import BACKBONE_FILES, Workdir
 
 _HEADING = "\n## Time on the device\n\n"
 
@@ -36,7 +36,7 @@ def benchmark(
         tool: path of lce_benchmark_model for the device's processor; not for host.
         device: serial number of the phone, where several are connected.
         tool_arguments: more flags for the tool.
-        workdir: the run of the file, for the float twin; None: no twin.
+        workdir: the run of the file, for the float twin; None, or another run than the report names: no twin.
 
     Raises:
         ConfigError: no such file or target, or no finished stage 2 in the workdir.
@@ -51,7 +51,8 @@ def benchmark(
         console.print(f"timing {file} on {machine.description}", markup=False)
         files = {file.name: file}
         if workdir:
-            files["its float twin"] = _twin(workdir, file)
+            if (twin := _twin(workdir, file, earlier)) is not None:
+                files["its float twin"] = twin
         else:
             console.print("without --workdir there is no float twin to compare with")
         report = time_on(machine, files, warning=warning, log=console.print)
@@ -63,10 +64,10 @@ def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[
     """Where to time, and a warning for the reader; empty if there is none."""
     if target == "host":
         import_tensorflow()
-        from bssl_tf.deploy.interpreter import TfliteBackbone
+        from bssl_tf.deploy.interpreter import TfliteNetwork
         from bssl_tf.device.host import X86_WARNING, Host
 
-        return Host(TfliteBackbone), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
+        return Host(TfliteNetwork), "" if platform.machine() in ("aarch64", "arm64") else X86_WARNING
     if target == "android":
         shell: Shell = AdbShell(device)
     elif target.startswith("ssh:"):
@@ -76,25 +77,39 @@ def _machine(target: str, tool: str, device: str, tool_arguments: str) -> tuple[
     return ToolMachine(shell, check_tool(tool), tool_arguments), ""
 
 
-def _twin(workdir: Path, file: Path) -> Path:
-    """The float twin of the run's student as a file; converted once.
+def _twin(workdir: Path, file: Path, report: dict[str, Any]) -> Path | None:
+    """The float twin of the run's student as a file, converted once; None if the file holds another network.
 
     It lies in a folder of its own, since evaluate.py measures every .tflite file of a workdir.
     """
-    spec_file = Workdir(workdir).stage(2).path / SPEC_FILE
-    if not spec_file.is_file():
+    folder = Workdir(workdir).stage(2).path
+    missing = [name for name in BACKBONE_FILES if not (folder / name).is_file()]
+    if missing:
         raise ConfigError(f"--workdir={workdir} holds no finished stage 2, so there is no twin to build.")
-    twin = file.parent / "float_twin" / f"{fingerprint(spec_file)}.tflite"
+    if not _came_from(folder, report):
+        console.print(
+            f"{file.with_suffix('.json')} does not say that {file.name} is the student of --workdir={workdir}: "
+            "there is no float twin to compare with",
+            markup=False,
+        )
+        return None
+    twin = file.parent / "float_twin" / f"{fingerprint(folder / SPEC_FILE)}.tflite"
     if not twin.exists():
         import_tensorflow()
         from bssl_tf.deploy import convert_backbone
-        from bssl_tf.models import BackboneSpec, build_float_twin
+        from bssl_tf.models import build_float_twin
 
         console.print("converting the float twin …")
-        write_bytes(
-            twin, convert_backbone(build_float_twin(BackboneSpec.from_json(spec_file.read_text(encoding="utf-8"))))
-        )
+        write_bytes(twin, convert_backbone(build_float_twin(read_spec(folder))))
     return twin
+
+
+def _came_from(folder: Path, report: dict[str, Any]) -> bool:
+    """Whether the report is on the backbone in a folder."""
+    extra = report.get("extra")
+    source = extra.get("source") if isinstance(extra, dict) else None
+    weights = "-".join(fingerprint(folder / name) for name in BACKBONE_FILES)
+    return isinstance(source, dict) and source.get("weights") == weights
 
 
 def _facts(file: Path) -> dict[str, Any]:

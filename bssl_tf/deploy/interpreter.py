@@ -177,3 +177,13 @@ class TfliteBackbone:
             f"{self.name} cannot be run: the interpreter, in a process of its own, {error}. The file is damaged, or "
             "made to do so: copy it again, or convert again."
         )
+
+
+class TfliteNetwork(TfliteBackbone):
+    """A .tflite file from one image to whatever it gives, a detector's boxes for instance: for timing.
+
+    Args, attributes and errors as of `TfliteBackbone`.
+    """
+
+    def _require_outputs(self) -> None:
+        """Outputs of any shape will do."""

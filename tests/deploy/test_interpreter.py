@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.deploy import TfliteBackbone, TfliteFileError
+from bssl_tf.deploy.interpreter import TfliteNetwork
 
 
 def test_path_and_bytes_give_the_same_features(tmp_path, residual_file, images):
@@ -28,8 +29,11 @@ def test_a_damaged_file_is_refused_before_the_interpreter_sees_it(tmp_path, resi
 def test_a_file_that_is_no_backbone_is_refused():
     pixels = tf.keras.Input((4, 4, 1), batch_size=1)
     model = tf.keras.Model(pixels, tf.keras.layers.Conv2D(2, 3)(pixels))
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     with pytest.raises(TfliteFileError, match="one feature vector"):
-        TfliteBackbone(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        TfliteBackbone(content)
+    _, (outputs,) = TfliteNetwork(content).run(np.zeros((1, 4, 4, 1), np.float32))  # it can be timed
+    assert outputs.shape == (1, 2 * 2 * 2)
 
 
 def test_a_missing_file_is_told(tmp_path):

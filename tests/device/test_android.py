@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bssl_tf import file_sets
-from bssl_tf.deploy.benchmark import benchmark
+from bssl_tf import deploy, file_sets
+from bssl_tf.deploy.benchmark import _twin, benchmark
+from bssl_tf.deploy.subjects import subject_of
 from bssl_tf.device.adb import AdbShell
 from bssl_tf.device.machine import DeviceError
 from bssl_tf.device.timing import time_on
 from bssl_tf.device.tool import ToolMachine, check_tool
+from bssl_tf.device.tool_output import ToolRun
 from bssl_tf.errors import DiskFull, UserError
+from tests.runs_on_disk import untrained_run
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 ARM64_PROGRAM = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00"
@@ -68,13 +71,43 @@ def test_one_command_from_file_to_report(adb, tool, model):
         (True, True),
     ]
     assert all(" --warmup_runs=5 --num_runs=50 " in run for run in runs) and "--num_threads=4" in runs[1]
-    assert sorted(file.name for file in (home / "phone").iterdir()) == ["lce_benchmark_model", "model.tflite"]
+    assert sorted(file.name for file in (home / "phone").iterdir()) == ["benchmark_tool", "model0.tflite"]
     text, facts = model.with_suffix(".md").read_text(), json.loads(model.with_suffix(".json").read_text())
     assert text.startswith("# model.tflite\n\nkept\n") and "| LceBconv2d | 2 | 40 | 75% |" in text
     assert "| QuickNet | 25.5 | 45 |" in text and "| model.tflite | 1 | 55 | 1.56 | 53.1 | 64.8 | 18.8 |" in text
     assert facts["device"]["machine"] == "Test Double, Android 13, arm64-v8a"
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0 and model.with_suffix(".md").read_text().count("Time on the device") == 1
+
+
+def test_the_report_says_how_many_runs_there_were(adb, tool, model):
+    adb()
+    text = time_on(ToolMachine(AdbShell(), tool, "--num_runs=50"), {"it": model}, log=lambda text: None).markdown()
+    assert "mean of at least 50 runs, 9 more to warm up." in text
+
+
+def test_a_machine_without_profiles_is_not_asked_for_one(tmp_path):
+    asked = []
+
+    class Machine:
+        description, profiles = "none", False
+
+        def time(self, file, threads, *, profile):
+            asked.append((threads, profile))
+            return ToolRun(1, 1, 1, 1, 0, 1, 1, repeats=50, warm_up_runs=5)
+
+    assert time_on(Machine(), {"it": tmp_path}, log=lambda text: None).profile is None
+    assert asked == [(1, False), (4, False)]
+
+
+def test_a_twin_only_for_the_file_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(deploy, "convert_backbone", lambda network: b"twin")
+    weights = subject_of(untrained_run(tmp_path / "run")).fingerprint
+    file = tmp_path / "model.tflite"
+    twin = _twin(tmp_path / "run", file, {"extra": {"source": {"weights": weights}}})
+    assert twin.read_bytes() == b"twin"
+    for report in ({}, {"extra": None}, {"extra": {"source": {"weights": "others"}}}):
+        assert _twin(tmp_path / "run", file, report) is None
 
 
 def test_both_reports_get_the_times_or_neither(adb, tool, model, monkeypatch):
@@ -175,6 +208,9 @@ def test_the_tool_must_be_there_and_for_arm(tmp_path, tool):
         check_tool("")
     tool.write_bytes(ARM64_PROGRAM.replace(b"\xb7", b"\x3e"))
     with pytest.raises(DeviceError, match="is a program for x86-64, not for 64-bit ARM"):
+        check_tool(str(tool))
+    tool.write_bytes(ARM64_PROGRAM[:18])
+    with pytest.raises(DeviceError, match="is cut short: it has 18 bytes"):
         check_tool(str(tool))
 
 
