@@ -18,6 +18,11 @@ import larq as lq
 
 from bssl_tf.models.choices import BINARY, FLOAT
 
+SIGNS = (lq.quantizers.SteSign, lq.quantizers.ApproxSign, lq.quantizers.SwishSign)
+"""Quantizers that give ±1: what the input of a binary convolution has."""
+KERNEL_SIGNS = (*SIGNS, lq.quantizers.MagnitudeAwareSign)
+"""Those that give ± one magnitude for each output channel, which the engine multiplies by afterwards."""
+
 
 def _quantizer(name: str, clip: float) -> lq.quantizers.Quantizer:
     if name == "ste_sign":

@@ -37,14 +37,10 @@ class LintReport:
         macs = plan.binary_macs + plan.float_macs
         lines = [f"Deployability of {plan.name}, {shape} pixels"]
         lines += [line for finding in plan.findings for line in ("", *self._lines(finding))]
-        lines += [
-            "",
-            (
-                f"{plan.binary_convolutions} binary convolutions do {_share(plan.binary_macs, macs)} of "
-                f"{count_text(macs)} multiply-accumulates; file about {bytes_text(plan.file_bytes)}."
-            ),
-        ]
-        if not macs:
+        work = f"do {_share(plan.binary_macs, macs)} of {count_text(macs)} multiply-accumulates"
+        whole = f"{plan.binary_convolutions} binary convolutions{'' if plan.is_open else f' {work}'}"
+        lines += ["", f"{whole}; file about {bytes_text(plan.file_bytes)}."]
+        if plan.is_open:
             lines.append("The model leaves its image size open, so multiply-accumulates cannot be counted.")
         lines.append("Found: " + ", ".join(f"{self.count(level)} × {level}" for level in LEVELS) + ".")
         return "\n".join(lines)
@@ -64,7 +60,7 @@ class LintReport:
         parts = [f"{bytes_text(size)} ({_share(size, plan.file_bytes)} of the file)"]
         for kind, whole in (("float", plan.float_macs), ("binary", plan.binary_macs)):
             macs = finding.total(f"{kind}_macs")
-            if macs:
+            if macs and not plan.is_open:
                 parts.append(f"{count_text(macs)} {kind} multiply-accumulates ({_share(macs, whole)} of them)")
         operators = finding.total("operators")
         return ", ".join([*parts, f"{operators} operator{'s' if operators != 1 else ''}"])

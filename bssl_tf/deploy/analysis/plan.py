@@ -47,6 +47,11 @@ class DeploymentPlan:
         return sum(getattr(layer, attribute) for layer in self.layers)
 
     @property
+    def is_open(self) -> bool:
+        """Whether sizes of feature maps are left open, so that multiply-accumulates cannot be counted."""
+        return any(None in layer.output_shape for layer in self.layers)
+
+    @property
     def binary_convolutions(self) -> int:
         return sum(layer.binary for layer in self.layers)
 
@@ -93,9 +98,9 @@ class DeploymentPlan:
         shape = "×".join("?" if size is None else str(size) for size in self.input_shape)
         width = "×".join(map(str, self.output_shape))
         lines = [f"Deployment plan of {self.name}: {shape} pixels → {width} features", "", *self._table(), ""]
+        macs = f"{count_text(self.binary_macs)} binary and {count_text(self.float_macs)} float multiply-accumulates"
         lines.append(
-            f"Total: {self.binary_convolutions} binary convolutions, {count_text(self.binary_macs)} binary"
-            f" and {count_text(self.float_macs)} float multiply-accumulates; file about"
+            f"Total: {self.binary_convolutions} binary convolutions, {OPEN if self.is_open else macs}; file about"
             f" {bytes_text(self.file_bytes)} ({bytes_text(self.binary_weight_bytes)} binary weights,"
             f" {bytes_text(self.float_bytes)} float, {bytes_text(self.structure_bytes)} structure)."
         )
@@ -131,8 +136,8 @@ def deployment_plan(model: tf.keras.Model) -> DeploymentPlan:
     """Project what Larq Compute Engine will make of a network.
 
     Args:
-        model: functional backbone, trained or not; the size of its images may be open, then nothing can be said
-            about multiply-accumulates and they count 0.
+        model: functional backbone, trained or not; the size of its images may be open: layers whose maps are then of
+            unknown size count 0 multiply-accumulates, see `DeploymentPlan.is_open`.
     """
     layers = plan_layers(model)
     return DeploymentPlan(
@@ -165,16 +170,19 @@ def _grouped(layers: tuple[PlannedLayer, ...]) -> list[tuple[PlannedLayer, int]]
     return [(layer, counts[key]) for key, layer in groups.items()]
 
 
+OPEN = "multiply-accumulates not counted, as sizes are left open"
 VARIOUS: Any = ("various",)
 """Shown in place of a shape."""
 
 
 def count_text(number: int) -> str:
     """1234567 → 1.23 M."""
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return str(number)
+    if number < 1000:
+        return str(number)
+    value, units = number / 1000, ["k", "M", "G", "T"]
+    while value >= 999.5 and len(units) > 1:  # it would be rounded to 1000
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g} {units[0]}" if value < 999.5 else f"{value:.0f} {units[0]}"
 
 
 def bytes_text(number: int) -> str:

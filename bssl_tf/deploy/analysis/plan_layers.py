@@ -9,6 +9,7 @@ import larq as lq
 import tensorflow as tf
 
 from bssl_tf.models.layers import RPReLU
+from bssl_tf.models.quantization import KERNEL_SIGNS, SIGNS
 
 L = tf.keras.layers
 
@@ -86,7 +87,7 @@ def _plan_node(layer: tf.keras.layers.Layer, node: Any, graph_nodes: set[int], w
     if is_binary(layer):
         return _binary_convolution(layer, node, own, graph_nodes, weights_counted)
     if isinstance(layer, _WEIGHTED):
-        return _float_weights(layer, own, parameters)
+        return _float_weights(layer, node, own, parameters)
     if isinstance(layer, L.BatchNormalization):
         channels = layer.gamma.shape[0] if layer.gamma is not None else layer.moving_mean.shape[0]
         if _fuses_into_convolution(node, graph_nodes):
@@ -124,13 +125,9 @@ def is_binary(layer: tf.keras.layers.Layer) -> bool:
     """Whether LCE has a binary operator for this layer; a float kernel (stage 1) will be binary."""
     return (
         isinstance(layer, lq.layers.QuantConv2D)
-        and _is_sign(layer.input_quantizer)
-        and (layer.kernel_quantizer is None or _is_sign(layer.kernel_quantizer))
+        and isinstance(layer.input_quantizer, SIGNS)
+        and (layer.kernel_quantizer is None or isinstance(layer.kernel_quantizer, KERNEL_SIGNS))
     )
-
-
-def _is_sign(quantizer: Any) -> bool:
-    return quantizer is not None and getattr(quantizer, "precision", None) == 1
 
 
 def _binary_convolution(
@@ -155,10 +152,13 @@ def _binary_convolution(
     )
 
 
-def _float_weights(layer: tf.keras.layers.Layer, own: dict, parameters: int) -> PlannedLayer:
+def _float_weights(layer: tf.keras.layers.Layer, node: Any, own: dict, parameters: int) -> PlannedLayer:
     kernels = [weight for weight in layer.weights if "bias" not in weight.name.split("/")[-1]]
     kernel = tuple(kernels[0].shape) if isinstance(layer, _CONVOLUTIONS) else None
-    pixels = _pixels(own["output_shape"]) if isinstance(layer, _CONVOLUTIONS) else 1
+    positions = own["output_shape"]
+    if isinstance(layer, L.Conv2DTranspose) and kernel:
+        kernel = (*kernel[:2], kernel[3], kernel[2])
+        positions = tuple(tf.nest.flatten(node.input_tensors)[0].shape[1:])  # each one is spread by the kernel
     bias_bytes = 0 if layer.use_bias or not parameters else _FLOAT_BYTES * own["output_shape"][-1]
     return PlannedLayer(
         **own,
@@ -166,14 +166,14 @@ def _float_weights(layer: tf.keras.layers.Layer, own: dict, parameters: int) -> 
         deployed_as=FLOAT,
         why=_why_float(layer),
         kernel=kernel,
-        float_macs=pixels * sum(math.prod(weight.shape) for weight in kernels),
+        float_macs=_pixels(positions) * sum(math.prod(weight.shape) for weight in kernels),
         float_bytes=parameters + bias_bytes,  # the file's operator has a bias even if the layer has none
         operators=len(kernels),
     )
 
 
 def _why_float(layer: tf.keras.layers.Layer) -> str:
-    if not _is_sign(getattr(layer, "input_quantizer", None)):
+    if not isinstance(getattr(layer, "input_quantizer", None), SIGNS):
         return "its input is float"
     if isinstance(layer, L.Dense):
         return "LCE has no binary dense operator; a 1×1 convolution does the same"
@@ -190,9 +190,9 @@ def _described(layer: tf.keras.layers.Layer, kernel: tuple[int, ...] | None) -> 
     return f"{text} stride {layer.strides[0]}" if layer.strides[0] > 1 else text
 
 
-def _pixels(output_shape: tuple[int | None, ...]) -> int:
-    height, width = output_shape[:2]
-    return 0 if height is None or width is None else height * width
+def _pixels(shape: tuple[int | None, ...]) -> int:
+    """Positions of a map (height, width, channels), 1 of a vector; 0 where a size is left open."""
+    return 0 if None in shape[:-1] else math.prod(size or 0 for size in shape[:-1])
 
 
 def _children(node: Any, graph_nodes: set[int]) -> list:

@@ -25,10 +25,10 @@ from bssl_tf.deploy.folding.nodes import (
 )
 from bssl_tf.models.layers import LearnableBias, RPReLU
 from bssl_tf.models.normalisation import PixelNormalisation
+from bssl_tf.models.quantization import SIGNS
 
 L = tf.keras.layers
 
-_SIGNS = (lq.quantizers.SteSign, lq.quantizers.ApproxSign, lq.quantizers.SwishSign)
 _NOTHING_AT_INFERENCE = (L.Dropout, L.SpatialDropout2D, L.GaussianNoise, L.GaussianDropout)
 _POOLS = (L.AveragePooling2D, L.MaxPooling2D, L.GlobalAveragePooling2D, L.GlobalMaxPooling2D)
 
@@ -139,7 +139,7 @@ def _convolution(layer: tf.keras.layers.Layer, x: Node, channels: int) -> Convol
     kinds |= {lq.layers.QuantConv2D: CONVOLUTION, lq.layers.QuantDepthwiseConv2D: DEPTHWISE}
     kind = next((kind for parent, kind in kinds.items() if _is_plainly(layer, parent)), None)
     quantizer = getattr(layer, "input_quantizer", None)
-    known = quantizer is None or isinstance(quantizer, _SIGNS)
+    known = quantizer is None or isinstance(quantizer, SIGNS)
     if kind is None or not known or (kind == CONVOLUTION and layer.groups != 1):
         return None
     bias = _numbers(layer.bias) if layer.use_bias else np.zeros(channels)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from bssl_tf.deploy import deployment_plan, inspect_file
+from bssl_tf.deploy.analysis.plan import bytes_text, count_text
 from bssl_tf.deploy.flatbuffer.inspect import BINARY_OUTPUT, BINARY_WEIGHTS
 
 L = tf.keras.layers
@@ -29,6 +30,29 @@ def test_multiply_accumulates_by_hand(residual):
 
 def test_a_dense_layer_counts_too(plain):
     assert deployment_plan(plain).float_macs == 8 * 8 * 9 * 1 * 64 + 64 * 48
+
+
+def test_a_dense_layer_counts_at_every_position_and_a_transposed_convolution_by_its_input():
+    up = L.Conv2DTranspose(5, 3, strides=2, padding="same", name="up")
+    layers = layers_of(small_network(L.Dense(7, name="dense"), up, shape=(8, 4, 3)))
+    assert layers["dense"].float_macs == 8 * 4 * 3 * 7
+    assert layers["up"].float_macs == 8 * 4 * 9 * 7 * 5 and layers["up"].kernel == (3, 3, 7, 5)
+
+
+@pytest.mark.parametrize("quantizer", [lq.quantizers.SteHeaviside(), lq.quantizers.NoOp(1), "magnitude_aware_sign"])
+def test_inputs_of_one_bit_that_are_no_signs(quantizer):
+    conv = quantized(filters=32, kernel_size=3, input_quantizer=quantizer, kernel_quantizer="ste_sign", name="conv")
+    assert layers_of(small_network(conv))["conv"].deployed_as == "float"
+    conv = quantized(filters=32, kernel_size=3, kernel_quantizer="magnitude_aware_sign", name="conv")
+    assert layers_of(small_network(conv))["conv"].deployed_as == "LceBconv2d"
+
+
+def test_numbers_in_short():
+    numbers = (0, 999, 1000, 12345, 999_499, 999_500, 999_600, 1_234_567, 999_999_999, 10**12, 10**16)
+    assert [count_text(number) for number in numbers] == [
+        *("0", "999", "1 k", "12.3 k", "999 k", "1 M", "1 M", "1.23 M", "1 G", "1 T", "10000 T")
+    ]
+    assert bytes_text(999_999) == "1 MB" and bytes_text(10) == "10 B"
 
 
 @pytest.mark.parametrize("network", ["residual", "plain"])
