@@ -5,7 +5,7 @@
     plan = deployment_plan(backbone)                        # before training: what it will be on the device
     content = convert_backbone(backbone)                    # after training
     parity = compare(backbone, content, images).check()     # both on the same real pixels
-    write_report(path, inspect_file(content), plan, parity, command)
+    facts, text = make_report("model.tflite", content, inspect_file(content), plan, parity, command)
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bssl_tf.deploy.flatbuffer.inspect import FileReport, TfliteFileError, inspect_file
     from bssl_tf.deploy.interpreter import TfliteBackbone
     from bssl_tf.deploy.parity import Parity, ParityError, compare
-    from bssl_tf.deploy.report import make_report, write_report
+    from bssl_tf.deploy.report import make_report
 
 _MODULES = {
     "bssl_tf.deploy.analysis.lint": ("LintReport", "lint"),
@@ -28,7 +28,7 @@ _MODULES = {
     "bssl_tf.deploy.flatbuffer.inspect": ("FileReport", "TfliteFileError", "inspect_file"),
     "bssl_tf.deploy.interpreter": ("TfliteBackbone",),
     "bssl_tf.deploy.parity": ("Parity", "ParityError", "compare"),
-    "bssl_tf.deploy.report": ("make_report", "write_report"),
+    "bssl_tf.deploy.report": ("make_report",),
 }
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)
 __all__ = sorted(name for names in _MODULES.values() for name in names)

@@ -49,7 +49,7 @@ class Export:
 
     Attributes:
         path: the .tflite file; beside it lie a report for people (.md) and one for programs (.json).
-        report: content of the .json report, see `bssl_tf.deploy.write_report`.
+        report: content of the .json report, see `bssl_tf.deploy.make_report`.
         reused: whether the file existed already, made from the same weights with the same options.
     """
 
@@ -169,9 +169,9 @@ def _export(
     console.print(f"comparing with Keras on {kinds} …")
     with readable_data_errors():
         parity = compare(network, content, images).check()
-        rounded = None
+        rounded, exact = None, content
         if settings.float_weights != "float32":
-            exact, content = content, with_float_weights(content, settings.float_weights)
+            content = with_float_weights(exact, settings.float_weights)
             if content is exact:
                 console.print("no float kernel is large enough to gain from --float_weights: all stay float32")
             else:
@@ -191,6 +191,7 @@ def _export(
         command=shlex.join(command),
         extra={"source": identity, "test data": data_compared, **subject.facts},
         rounded=rounded,
+        unrounded=None if rounded is None else inspect_file(exact),
         unfolded=unfolded,
         fewest_bytes=fewest_bytes(folded),
     )

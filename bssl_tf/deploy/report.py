@@ -5,14 +5,12 @@ import platform
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from bssl_tf import __version__
 from bssl_tf.deploy.analysis.plan import DeploymentPlan, bytes_text, count_text
 from bssl_tf.deploy.flatbuffer.inspect import METADATA, FileReport, TensorInfo
 from bssl_tf.deploy.parity import Parity
-from bssl_tf.files import write_json, write_text
 
 _PACKAGES = ("tensorflow", "tf_keras", "larq", "larq-compute-engine", "numpy")
 
@@ -32,36 +30,6 @@ def differences(file_report: FileReport, plan: DeploymentPlan) -> list[str]:
     return found
 
 
-def write_report(
-    path: Path,
-    file_report: FileReport,
-    plan: DeploymentPlan,
-    parity: Parity | None,
-    command: str,
-    extra: dict[str, Any] | None = None,
-    **more: Any,
-) -> dict[str, Any]:
-    """Write the report beside a .tflite file, each of its two files whole or not at all.
-
-    Args:
-        path: the .tflite file, already written; model.tflite gets model.json and model.md.
-        file_report: of `inspect_file`.
-        plan: of `deployment_plan`.
-        parity: of `compare`; None where nothing was compared.
-        command: the command line that made the file.
-        extra: more entries.
-        **more: as `make_report` takes them.
-
-    Returns:
-        What model.json holds.
-    """
-    path = Path(path)
-    content, text = make_report(path.name, path.read_bytes(), file_report, plan, parity, command, extra, **more)
-    write_json(path.with_suffix(".json"), content)
-    write_text(path.with_suffix(".md"), text)
-    return content
-
-
 def make_report(
     name: str,
     file_content: bytes,
@@ -74,6 +42,7 @@ def make_report(
     unfolded: dict[str, int] | None = None,
     fewest_bytes: int | None = None,
     rounded: Parity | None = None,
+    unrounded: FileReport | None = None,
 ) -> tuple[dict[str, Any], str]:
     """The report on a .tflite file, for programs and for people.
 
@@ -88,6 +57,8 @@ def make_report(
         unfolded: operators of the same network without folding, kind → count, shown beside.
         fewest_bytes: of `folding.fewest_bytes`, beside the bytes of the file.
         rounded: of `compare`, of the file with float weights in fewer bits; `parity` is then that of all bits.
+        unrounded: of `inspect_file`, of the same file with all bits of its float weights, which the plan is on; None:
+            `file_report`.
 
     Returns:
         Content of the .json and of the .md file.
@@ -105,7 +76,7 @@ def make_report(
         "structure_bytes": file_report.structure_bytes,
         "fewest_bytes": fewest_bytes,
         "plan": plan.as_dict(),
-        "differences_to_plan": differences(file_report, plan),
+        "differences_to_plan": differences(unrounded or file_report, plan),
         "parity": None if parity is None else parity.as_dict(),
         "parity_rounded": None if rounded is None else rounded.as_dict(),
         "command": command,

@@ -1,12 +1,21 @@
+import dataclasses
 import hashlib
 import json
 
 import pytest
 
-from bssl_tf.deploy import compare, deployment_plan, inspect_file, write_report
+from bssl_tf.deploy import compare, deployment_plan, inspect_file, make_report
 from bssl_tf.deploy.report import differences
 
 COMMAND = "python convert.py --workdir=runs/a | tee log"
+
+
+def write(path, *arguments, **more):
+    """The report beside a file; returns what the .json holds."""
+    content, text = make_report(path.name, path.read_bytes(), *arguments, **more)
+    path.with_suffix(".json").write_text(json.dumps(content))
+    path.with_suffix(".md").write_text(text)
+    return content
 
 
 @pytest.fixture
@@ -14,7 +23,7 @@ def written(tmp_path, plain, plain_file, grey_images):
     path = tmp_path / "model.tflite"
     path.write_bytes(plain_file)
     parity = compare(plain, plain_file, [grey_images])
-    write_report(path, inspect_file(plain_file), deployment_plan(plain), parity, COMMAND, {"image_size": 8})
+    write(path, inspect_file(plain_file), deployment_plan(plain), parity, COMMAND, {"image_size": 8})
     return path
 
 
@@ -45,7 +54,7 @@ def test_folding_is_shown_beside_what_it_saves(tmp_path, plain, plain_file, resi
     path.write_bytes(plain_file)
     reports = inspect_file(plain_file), inspect_file(residual_file)
     options = dict(unfolded=reports[1].operators, fewest_bytes=12345)
-    content = write_report(path, reports[0], deployment_plan(plain), None, COMMAND, **options)
+    content = write(path, reports[0], deployment_plan(plain), None, COMMAND, **options)
     text = path.with_suffix(".md").read_text()
     assert content["operators_unfolded"] == reports[1].operators and content["fewest_bytes"] == 12345
     assert "| LceBconv2d | 3 | 4 |" in text and "| PRELU | 0 | 2 |" in text and "| 12,345 |" in text
@@ -53,21 +62,13 @@ def test_folding_is_shown_beside_what_it_saves(tmp_path, plain, plain_file, resi
     assert f"| **all** | **{totals[0]}** | **{totals[1]}** |" in text
 
 
-def test_only_whole_files_are_left(written, plain):
-    names = sorted(path.name for path in written.parent.iterdir())
-    assert names == ["model.json", "model.md", "model.tflite"]
-    before = written.with_suffix(".json").read_text()
-    with pytest.raises(TypeError):
-        write_report(
-            written,
-            inspect_file(written.read_bytes()),
-            deployment_plan(plain),
-            None,
-            COMMAND,
-            {"bad": object()},
-        )
-    assert written.with_suffix(".json").read_text() == before
-    assert sorted(path.name for path in written.parent.iterdir()) == names
+def test_a_file_of_fewer_bits_is_compared_with_its_plan_as_it_was_before(tmp_path, plain, plain_file):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(plain_file)
+    reports = [dataclasses.replace(inspect_file(plain_file), file_bytes=size) for size in (10, len(plain_file))]
+    content = write(path, reports[0], deployment_plan(plain), None, COMMAND, unrounded=reports[1])
+    assert content["differences_to_plan"] == []
+    assert write(path, reports[0], deployment_plan(plain), None, COMMAND)["differences_to_plan"]
 
 
 def test_a_file_unlike_its_plan_is_told(residual, plain_file):

@@ -12,10 +12,9 @@ dequantised once, when the engine first runs. What becomes smaller is the file, 
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
+from bssl_tf.config.export import FLOAT_WEIGHTS
 from bssl_tf.deploy.flatbuffer.edit import packed, unpacked
 from bssl_tf.errors import UserError
-
-FLOAT_WEIGHTS = ("float32", "float16", "int8")
 
 _LEAST_NUMBERS = 1024
 """Smaller kernels stay: the operator and the tensor more take about as much as would be saved."""
