@@ -7,10 +7,14 @@ from pathlib import Path
 
 from absl import flags
 
+from bssl_tf.config import flags as configuration
 from bssl_tf.console import console
 from bssl_tf.deploy.benchmark import benchmark
 
 FLAG = "benchmark"
+FLAGS = (FLAG, "benchmark_tool", "benchmark_device", "benchmark_args")
+USED = ("output", "workdir")
+"""Flags of other jobs that this one uses."""
 
 
 def define_flags() -> None:
@@ -22,9 +26,15 @@ def define_flags() -> None:
 
 def main() -> None:
     arguments, file = flags.FLAGS, Path(flags.FLAGS.output)
+    target, idle = arguments[FLAG].value, {}
+    if target != "android":
+        idle["benchmark_device"] = "is for --benchmark=android"
+    if target == "host":
+        idle |= dict.fromkeys(("benchmark_tool", "benchmark_args"), "is for --benchmark=android or ssh:HOST")
+    configuration.refuse_without_effect(idle)
     report = benchmark(
         file,
-        arguments[FLAG].value,
+        target,
         tool=arguments.benchmark_tool,
         device=arguments.benchmark_device,
         tool_arguments=arguments.benchmark_args,

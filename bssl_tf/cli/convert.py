@@ -13,7 +13,9 @@ is written.
 """
 
 import sys
+from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 from absl import flags
 
@@ -22,24 +24,27 @@ from bssl_tf.config import flags as configuration
 from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.training import DataSettings
 from bssl_tf.console import console, program, run_entry_point
-from bssl_tf.deploy.export import export
+from bssl_tf.deploy.export import export, has_few_test_images
 from bssl_tf.deploy.subjects import Subject, classifier_in, subject_of
 from bssl_tf.errors import ConfigError
 
 OTHER_JOBS = (lint, show, benchmark)
 """What this program does instead of converting, each with a flag of its own."""
+_OF_CONVERTING = ("workdir", "classifier", "output")
 
 
 def main() -> None:
     """Run the command: convert, or do one of `OTHER_JOBS`."""
     configuration.warn_of_unreadable_methods()
-    for other_job in OTHER_JOBS:
-        if flags.FLAGS[other_job.FLAG].present:
-            other_job.main()
-            return
+    if (other_job := _other_job()) is not None:
+        other_job.main()
+        return
     settings = configuration.group_from_flags(ExportSettings)
     subject = _subject()
-    data = configuration.data_from_flags(subject.data, _idle(settings))
+    data = configuration.data_from_flags(subject.data, _IDLE)
+    if "codes" not in settings.backbone_outputs and not _compares_training_images(subject, settings, data):
+        why = "needs --outputs=codes, or a data set of few test images"
+        configuration.refuse_without_effect(dict.fromkeys(_OF_TRAINING_IMAGES, why))
     exported = export(subject, flags.FLAGS.output, settings, data=data, command=["python", *sys.argv])
 
     output, report = exported.path, exported.path.with_suffix(".md")
@@ -56,17 +61,40 @@ def main() -> None:
         console.print(f"next: {program('evaluate')} --workdir={flags.FLAGS.workdir} --model={output}")
 
 
-def _idle(settings: ExportSettings) -> dict[str, str]:
-    """Data settings without effect here, and why."""
-    idle = dict.fromkeys(("image_size", "channels"), "is that of the network")
-    idle["decoded_cache_mb"] = "is for training"
-    if "codes" not in settings.backbone_outputs:
-        idle |= dict.fromkeys(("train_split", "max_train_images"), "needs --outputs=codes")
-    return idle
+_IDLE = dict.fromkeys(("image_size", "channels"), "is that of the network") | {"decoded_cache_mb": "is for training"}
+"""Data settings without effect here, and why."""
+_OF_TRAINING_IMAGES = ("train_split", "max_train_images")
+
+
+def _compares_training_images(subject: Subject, settings: ExportSettings, data: DataSettings) -> bool:
+    """Whether the export does so; found out only where a flag is given that needs it, since images are looked at."""
+    return any(flags.FLAGS[name].present for name in _OF_TRAINING_IMAGES) and has_few_test_images(
+        subject, settings, data
+    )
+
+
+def _other_job() -> ModuleType | None:
+    """What is to be done instead of converting.
+
+    Raises:
+        ConfigError: two jobs, or a flag that does nothing in the one.
+    """
+    wanted = [job for job in OTHER_JOBS if flags.FLAGS[job.FLAG].present]
+    if len(wanted) > 1:
+        given = " and ".join(f"--{job.FLAG}={flags.FLAGS[job.FLAG].value}" for job in wanted)
+        raise ConfigError(f"{given} are jobs of their own: give one of them.")
+    idle = {name: f"is for --{job.FLAG}" for job in OTHER_JOBS if job not in wanted for name in job.FLAGS}
+    if wanted:
+        settings = [field.name for group in (ExportSettings, DataSettings) for field in fields(group)]
+        of_converting = [name for name in (*settings, *_OF_CONVERTING) if name not in wanted[0].USED]
+        idle |= dict.fromkeys(of_converting, f"is for converting, not for --{wanted[0].FLAG}")
+    configuration.refuse_without_effect(idle)
+    return wanted[0] if wanted else None
 
 
 def _subject() -> Subject:
     if flags.FLAGS.classifier:
+        configuration.refuse_without_effect({"workdir": "is not for --classifier, whose folder says it all"})
         return classifier_in(Path(flags.FLAGS.classifier), "--classifier")
     if not flags.FLAGS.workdir:
         raise ConfigError("nothing to convert: give --workdir of a run, or --classifier of a fine-tuned network.")

@@ -34,7 +34,7 @@ def main() -> None:
     if arguments.compare:
         names = [*(field.name for field in fields(DataSettings)), "workdir", "model", "transfer"]
         configuration.refuse_without_effect(dict.fromkeys(names, "is not for --compare, which measures nothing"))
-        result = compare_runs(_items(arguments.compare), settings, output=arguments.output)
+        result = compare_runs(_items(arguments.compare), settings, output=arguments.output, plots=arguments.plots)
     else:
         base, transfer = run_config(Path(arguments.workdir) if arguments.workdir else None), _items(arguments.transfer)
         idle = dict.fromkeys(("image_size", "channels"), "is that of each network")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bssl_tf.config.flags import refuse_without_effect
 from bssl_tf.console import console, run_entry_point
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import check_writable
@@ -31,6 +32,8 @@ def main() -> None:
     arguments = flags.FLAGS
     model, root, path = Path(arguments.model), Path(arguments.photos), Path(arguments.index)
     queries = [Path(query) for query in arguments.query]
+    if not queries:
+        refuse_without_effect(dict.fromkeys(("sheet", "hits"), "needs --query"))
     _check(model, root, queries)
     check_writable(path, "--index")
     if arguments.sheet:

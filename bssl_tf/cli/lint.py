@@ -1,5 +1,6 @@
 """The deployability linter, ``convert.py --lint=PATH``: exit status 0 if nothing stands in the way, else 1."""
 
+import dataclasses
 import functools
 import sys
 from pathlib import Path
@@ -16,7 +17,10 @@ from bssl_tf.native_logs import import_tensorflow
 if TYPE_CHECKING:
     import tensorflow as tf
 
-FLAG, TRUST_FLAG = "lint", "lint_trust"
+FLAG, TRUST_FLAG, STRICT_FLAG = "lint", "lint_trust", "lint_strict"
+FLAGS = (FLAG, TRUST_FLAG, STRICT_FLAG)
+USED = tuple(field.name for field in dataclasses.fields(DataSettings))
+"""Flags of other jobs that this one uses."""
 
 
 def define_flags() -> None:
@@ -32,7 +36,7 @@ def define_flags() -> None:
         "Let the model given as --lint run code of its own, with all rights of the user who runs this command: needed "
         "for a SavedModel, which is a program, and for layers other than Keras's, Larq's and this package's.",
     )
-    flags.DEFINE_boolean("lint_strict", False, "Notes fail too, not only problems.")
+    flags.DEFINE_boolean(STRICT_FLAG, False, "Notes fail too, not only problems.")
 
 
 def main() -> None:
@@ -44,7 +48,7 @@ def main() -> None:
 
     report = lint(_network(path))
     console.print(report.render(), markup=False)
-    if not report.ok(strict=flags.FLAGS.lint_strict):
+    if not report.ok(strict=flags.FLAGS[STRICT_FLAG].value):
         sys.exit(1)
 
 

@@ -9,6 +9,8 @@ from bssl_tf.errors import ConfigError
 from bssl_tf.native_logs import import_tensorflow
 
 FLAG = "show"
+FLAGS, USED = (FLAG,), ()
+"""Its own flags, and those of other jobs that it uses."""
 
 
 def define_flags() -> None:

@@ -146,7 +146,7 @@ def _export(
     network, spec = subject.load()
     test = load_source(data, "test", subject.folder.parent)
     compared = [test]
-    if test.num_examples < min(FEW_IMAGES, settings.parity_images):
+    if _is_few(test, settings):
         compared.append(_training_images(subject, data))
     images = _images(compared, spec, settings.parity_images)
 
@@ -198,6 +198,17 @@ def _export(
     papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
     write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
     return report
+
+
+def has_few_test_images(subject: Subject, settings: ExportSettings, data: DataSettings) -> bool:
+    """Whether `export` compares training images, too."""
+    from bssl_tf.data import load_source
+
+    return _is_few(load_source(data, "test", subject.folder.parent), settings)
+
+
+def _is_few(test: "Source", settings: ExportSettings) -> bool:
+    return test.num_examples < min(FEW_IMAGES, settings.parity_images)
 
 
 def _training_images(subject: Subject, data: DataSettings) -> "Source":

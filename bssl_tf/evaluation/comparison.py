@@ -25,6 +25,7 @@ def compare_runs(
     settings: EvaluationSettings = EvaluationSettings(),
     *,
     output: str | os.PathLike | None = None,
+    plots: bool = True,
 ) -> EvaluationResult:
     """Put runs side by side that were evaluated before, as `evaluate.py --compare` does.
 
@@ -32,6 +33,7 @@ def compare_runs(
         runs: their workdirs.
         settings: those that the runs were evaluated with.
         output: folder for table.md and plots of accuracy over labels; None: nothing is written.
+        plots: draw the plots.
 
     Raises:
         ConfigError: as `records_of_runs`.
@@ -42,6 +44,7 @@ def compare_runs(
     result = EvaluationResult.of(records_of_runs(list(runs), settings), [], folder)
     if folder:
         write_tables(result, folder / "table.md")
+    if folder and plots:
         from bssl_tf.evaluation.plots import plot_accuracy
 
         for name in unique(row.data for row in result.rows):

@@ -13,6 +13,7 @@ import tensorflow as tf
 import bssl_tf
 from bssl_tf import ConfigError, ExportSettings
 from bssl_tf.deploy import inspect_file
+from bssl_tf.deploy.export import has_few_test_images
 from bssl_tf.deploy.flatbuffer import float_weights
 from bssl_tf.deploy.metadata import read_metadata
 from bssl_tf.deploy.subjects import subject_of
@@ -90,6 +91,8 @@ def test_other_options_need_overwrite(exported):
 
 def test_where_test_images_are_few_training_images_are_compared_too(run, tmp_path):
     few = dataclasses.replace(DATA, max_test_images=10)
+    assert has_few_test_images(subject_of(run), ExportSettings(), few)
+    assert not has_few_test_images(subject_of(run), ExportSettings(), DATA)
     exported = bssl_tf.export(run, tmp_path / "few.tflite", ExportSettings(), data=few)
     assert 64 <= exported.parity.images <= 80
     assert exported.report["extra"]["test data"] == "digits, and training images"

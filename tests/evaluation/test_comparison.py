@@ -4,7 +4,7 @@ import pytest
 
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.errors import ConfigError
-from bssl_tf.evaluation.comparison import records_of_runs, short_names
+from bssl_tf.evaluation.comparison import compare_runs, records_of_runs, short_names
 from bssl_tf.evaluation.protocols.base import Network, Score
 from bssl_tf.evaluation.protocols.knn import Knn
 from bssl_tf.evaluation.results import Job, Results
@@ -35,6 +35,16 @@ def test_what_runs_share_is_there_once_and_the_rest_has_the_names_of_its_run(tmp
 def test_one_network_in_two_states_is_two(tmp_path):
     runs = [measured(tmp_path / run, {"teacher": run}) for run in ("a", "b")]
     assert names(runs) == ["a: teacher", "b: teacher"]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_comparison_draws_plots_if_wanted(tmp_path, monkeypatch, wanted):
+    drawn = []
+    monkeypatch.setattr("bssl_tf.evaluation.comparison.write_tables", lambda *arguments: None)
+    monkeypatch.setattr("bssl_tf.evaluation.plots.plot_accuracy", lambda *arguments: drawn.append(arguments))
+    runs = [measured(tmp_path / run, {"student": run}) for run in ("a", "b")]
+    compare_runs(runs, SETTINGS, output=tmp_path / "both", plots=wanted)
+    assert len(drawn) == wanted
 
 
 def test_names_are_paths_without_what_all_share():
