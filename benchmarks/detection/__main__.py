@@ -1,8 +1,7 @@
 """What pretraining is worth to a detector: average precision on composed scenes, by backbone and annotated scenes.
 
     python -m bssl_tf.data.sources.prepare_scenes --data_dir=DATA
-    python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods --parts=rates \\
-        --forms=supervised,simclr,equal_balance
+    python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods --parts=rates --forms=supervised,simclr,balanced
     python -m benchmarks.detection --data_dir=DATA --workdir=runs/detection --pretrained=runs/methods
 
 Backbones are the students of `benchmarks.methods`, all the same network: random (from scratch), or pretrained on

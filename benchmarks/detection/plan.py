@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.methods import plan as pretraining
+from benchmarks.methods.forms import DEFAULT_FORM
 
 SETTING = "strong"
 """Of `benchmarks.methods`: its students are the backbones."""
@@ -13,7 +14,7 @@ BACKBONES = {
     SCRATCH: "from scratch",
     "supervised": "supervised, 10 000 labels",
     "simclr": "SimCLR",
-    "equal_balance": "BSSL",
+    DEFAULT_FORM: "BSSL",
 }
 """Form of pretraining → its name in tables."""
 STUDENTS = ("quicknet_small", "quicknet", "quicknet_large", "binary_resnet_e18", "reactnet_a")

@@ -40,10 +40,7 @@ def _variant(title: str, name: str, *options: str, flags: tuple[str, ...] = ()) 
 
 
 FORMS = {
-    "balanced": _bssl("BSSL, balanced", *("--target=balanced", "--balance=cosine", "--target_temperature=0.1")),
-    "equal_balance": _bssl(
-        "BSSL, balanced, λ = ½, T_t = 0.07", *("--target=balanced", "--balance=equal", "--target_temperature=0.07")
-    ),
+    "balanced": _bssl("BSSL, balanced", "--target=balanced"),
     "contrast": _bssl("BSSL, contrast", "--target=contrast"),
     "s2bnn_contrastive": Form(
         "S2-BNN, with contrastive term",
@@ -64,8 +61,9 @@ FORMS = {
     "byol": _own("BYOL", "byol", ""),
     "swav": _own("SwAV", "swav"),
     "rows_1": _bssl("① balanced target alone", "--target=balanced", "--ablation=joint", part="ablation"),
-    "rows_2": _bssl("①+② L_FS, λ = 0.9", "--target=balanced", "--ablation=similarity", part="ablation"),
+    "rows_2": _bssl("①+② L_FS, λ = ½", "--target=balanced", "--ablation=similarity", part="ablation"),
     "rows_3": _bssl("①+②+③ λ from 0.9 to 0.7", "--target=balanced", "--ablation=balancing", part="ablation"),
+    "rows_4": _bssl("①+②+③+④ two stages", "--target=balanced", "--balance=cosine", part="ablation"),
     "one_stage": _bssl("one stage of 16 epochs", "--target=balanced", *("--stages=2", "--epochs=16"), part="ablation"),
     "without_3": _bssl(
         "without L_FS", "--target=balanced", *("--balance=constant", "--balance_start=0"), part="ablation"
@@ -83,8 +81,7 @@ FORMS = {
     ),
     "slow_target": _bssl(
         "θ at a quarter of the student's rate",
-        *("--target=balanced", "--balance=equal", "--target_temperature=0.07"),
-        "--target_learning_rate_multiplier=0.25",
+        *("--target=balanced", "--target_learning_rate_multiplier=0.25"),
         part="further",
     ),
     "memory": _variant("memory of 1024 past targets", "memory", "memory_size=1024"),

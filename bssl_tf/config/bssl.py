@@ -45,8 +45,8 @@ class BsslSettings:
     balance: str = setting(
         "auto",
         "Weight λ of the similarity loss over the steps of a stage, 1 - λ being the target's. cosine: from "
-        "--balance_start to --balance_end; constant: --balance_start; equal: 0.5; auto: as --ablation says; with "
-        "--target=contrast equal.",
+        "--balance_start to --balance_end; constant: --balance_start; equal: 0.5; auto: equal; with --target=joint or "
+        "frozen as --ablation says.",
         choices=("auto", "cosine", "constant", "equal"),
     )
     balance_start: float = setting(0.9, "λ at the first step; the λ of a constant balance.", low=0.0, high=1.0)
@@ -59,7 +59,7 @@ class BsslSettings:
         high=100.0,
     )
     target_temperature: float = setting(
-        0.1,
+        0.07,
         "Softmax temperature of the target that the student learns from; of --target=balanced.",
         low=_LOWEST_TEMPERATURE,
         high=100.0,
@@ -88,7 +88,7 @@ class BsslSettings:
         if self.ablation == "joint":
             return 0.0, 0.0
         kind = self.balance
-        if kind == "auto" and self.target == "contrast" and self.ablation != "balancing":
+        if kind == "auto" and not self.is_papers and self.ablation != "balancing":
             kind = "equal"
         elif kind == "auto":
             kind = "constant" if self.ablation == "similarity" else "cosine"

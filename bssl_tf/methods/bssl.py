@@ -68,8 +68,8 @@ class Bssl(Method):
             sees it. Features behind a ReLU share a large mean, and a cosine of raw ones measures little else.
         views: "swapped": the student sees one view, its target the other, both ways round, as in the
             authors' recipe; "same": both see the same view.
-        balance: λ, a number or a function of the step (`bssl_tf.balancing.CosineBalance`, which the command line uses);
-            0 is L_target alone, 0.5 weights both alike. L_θ trains θ alone, so that λ does not touch it.
+        balance: λ, a number or a function of the step (`bssl_tf.balancing.CosineBalance`); 0 is L_target alone, 0.5
+            weights both alike. L_θ trains θ alone, so that λ does not touch it.
         epsilon: ε of the Sinkhorn assignments, how soft they are.
         iterations: of Sinkhorn and Knopp's algorithm.
 
@@ -87,12 +87,12 @@ class Bssl(Method):
         target: str = "balanced",
         pseudo_classes: int = 2000,
         temperature: float = 0.1,
-        target_temperature: float = 0.1,
+        target_temperature: float = 0.07,
         similarity: str = "features",
         similarity_map: str = "mlp",
         standardise: bool = True,
         views: str = "swapped",
-        balance: float | Callable[[tf.Tensor], tf.Tensor] = 0.8,
+        balance: float | Callable[[tf.Tensor], tf.Tensor] = 0.5,
         epsilon: float = 0.05,
         iterations: int = 3,
         name: str = "bssl",

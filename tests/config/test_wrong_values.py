@@ -175,8 +175,8 @@ def test_wrong_lists_of_evaluation(settings, message):
         (["--worker_timeout=3"], ["worker_timeout"]),
         (["--target=frozen", "--target_learning_rate_multiplier=0.1"], ["target_learning_rate_multiplier"]),
         (["--balance=constant", "--balance_end=0.6"], ["balance_end"]),
-        (["--target=contrast", "--balance_start=0.8", "--balance_end=0.6"], ["balance_start", "balance_end"]),
-        (["--balance_start=0.8", "--balance_end=0.6"], []),
+        (["--balance_start=0.8", "--balance_end=0.6"], ["balance_start", "balance_end"]),
+        (["--target=joint", "--balance_start=0.8", "--balance_end=0.6"], []),
         (["--ablation=joint", "--balance_start=0.6"], ["balance_start"]),
     ],
 )
