@@ -41,6 +41,10 @@ def _variant(title: str, name: str, *options: str, flags: tuple[str, ...] = ()) 
 
 FORMS = {
     "balanced": _bssl("BSSL, balanced", "--target=balanced"),
+    "papers_balance": _bssl(
+        "BSSL, balanced, λ from 0.9 to 0.7, T_t = 0.1",
+        *("--target=balanced", "--balance=cosine", "--target_temperature=0.1"),
+    ),
     "contrast": _bssl("BSSL, contrast", "--target=contrast"),
     "s2bnn_contrastive": Form(
         "S2-BNN, with contrastive term",

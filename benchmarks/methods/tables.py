@@ -185,7 +185,7 @@ def plot(setting: str, chosen: dict, folder: Path = records.FOLDER) -> bytes | N
         for key, of_form in found.items():
             mean, deviation = mean_and_deviation([100 * record.accuracies[score] for record in of_form.values()])
             seconds = statistics.fmean(record.processor_seconds for record in of_form.values())
-            marker = "o" if key in (DEFAULT_FORM, "contrast") else "s" if FORMS[key].distils else "^"
+            marker = "o" if key in (DEFAULT_FORM, "papers_balance", "contrast") else "s" if FORMS[key].distils else "^"
             axes.errorbar(seconds, mean, yerr=deviation, marker=marker, capsize=3, label=FORMS[key].title)
         axes.grid(alpha=0.3)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
