@@ -16,7 +16,7 @@ from benchmarks.methods.forms import (
     LENGTHS,
     TEMPERATURES,
 )
-from benchmarks.methods.plan import SETTINGS, run_of, selection_queue, teacher_run
+from benchmarks.methods.plan import SETTINGS, Choice, run_of, selection_queue, teacher_run
 from benchmarks.methods.records import Record
 from benchmarks.methods.selection import held_out_score
 from benchmarks.methods.tasks import DRAWS, OWN_NEIGHBOURS, TASKS
@@ -221,11 +221,13 @@ def _note(setting: str, chosen: dict, folder: Path) -> str:
         if chosen
         else "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
     )
+    alone = _tried_once(setting, chosen, folder)
+    once = f" (with {SETTINGS[setting].rates[0]:g} alone: {', '.join(alone)})" if alone else ""
     teacher = records.load(teacher_run(setting, 0), folder)
     own = teacher.tasks.get(OWN_NEIGHBOURS) if teacher else None
     return (
         "Binary student reactnet_small (256 features), batch 128, views and schedule of flags/fashion_mnist.cfg, "
-        f"bfloat16; {grid}. Mean ± deviation over seeds; differences to BSSL's default are paired by seed, with "
+        f"bfloat16; {grid}{once}. Mean ± deviation over seeds; differences to BSSL's default are paired by seed, with "
         "Student's 95 % interval; one seed has neither deviation nor interval. 20 neighbours among, and logistic "
         "regression on, the student's training images"
         f"{f' ({100 * own[0]:.1f} % for the teacher among the images that it learnt from)' if own else ''}; "
@@ -234,3 +236,14 @@ def _note(setting: str, chosen: dict, folder: Path) -> str:
         "once a seed, and their time is not in the columns of cost. The machine did other work at the same time, so "
         "wall seconds say less than processor seconds."
     )
+
+
+def _tried_once(setting: str, chosen: dict[str, Choice], folder: Path) -> list[str]:
+    """Titles of the forms that were measured with the first of the setting's several learning rates only."""
+    first, *others = SETTINGS[setting].rates or (0.0,)
+    titles = []
+    for key in chosen if others else ():
+        tried = [records.load(run_of(setting, key, 0, chosen, rate=rate), folder) for rate in (first, *others)]
+        if tried[0] and not any(tried[1:]):
+            titles.append(FORMS[key].title)
+    return titles
