@@ -99,8 +99,7 @@ def main() -> None:
         console.print(
             f"{len(waiting)} runs wait for students that {PRETRAINED.value} does not hold. Train them first:\n"
             f"  python -m benchmarks.methods --data_dir={DATA_DIR.value} --workdir={PRETRAINED.value} --parts=rates "
-            f"--forms={forms} "
-            f"--seeds={seeds}",
+            f"--forms={forms} --seeds={seeds}",
             soft_wrap=True,
         )
         raise SystemExit(1)

@@ -116,9 +116,9 @@ def grid(folder: Path = records.FOLDER) -> Table | None:
     if not rows:
         return None
     note = (
-        "One seed (100); in bold the pair with the best mean of both: tables of these short runs use it, the others "
-        "its temperature. "
-        "Forms without a temperature have one column a learning rate."
+        "One seed (100); in bold the pair with the best mean of both, which tables of these short runs use. The others "
+        "use the better temperature at their own learning rate. Forms without a temperature have one column a learning "
+        "rate."
     )
     columns = ("20-NN / linear %", *(f"{rate:g}, T {temperature:g}" for rate, temperature in pairs))
     return Table(f"{SETTINGS['selection'].title}: learning rate and temperature", columns, rows, (note,))
