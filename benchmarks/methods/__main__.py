@@ -8,6 +8,7 @@ leaves a record in benchmarks/results/methods/ and is not done again, not even o
 and give it once more. Runs go seed by seed, so that what is there can be compared at any time.
 
     … --settings=weak                 a teacher of few images for each seed
+    … --settings=many                 as many images for the student as for its teacher
     … --parts=ablation,further        other rows, with the default form of BSSL
     … --parts=length                  accuracy after 4, 8, 16 and 32 epochs a stage
     … --parts=selection               temperatures (and rates, of short runs), on held-out training images: run it first
@@ -122,7 +123,7 @@ def main() -> None:
     work_through(runs, place, records.FOLDER, console)
     if {"selection", "rates"} & {*PARTS_FLAG.value}:
         chosen = choose()
-    pairs = [(setting, part) for setting in ("strong", "weak", "selection") for part in tables.PARTS]
+    pairs = [(setting, part) for setting in ("strong", "weak", "many", "selection") for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
     found += [tables.lengths("strong", chosen), tables.grid(), tables.rates("strong", chosen)]

@@ -32,6 +32,7 @@ class Setting:
         stages: of the student.
         tested: whether features are measured on test images; on held-out training images they always are.
         rates: learning rates that every form is tried with in runs of full length; none: the grid's best.
+        teacher_of: the setting whose teacher it has; "": its own.
         title: for tables.
     """
 
@@ -44,6 +45,7 @@ class Setting:
     stages: str = "auto"
     tested: bool = True
     rates: tuple[float, ...] = ()
+    teacher_of: str = ""
 
     @property
     def student_arguments(self) -> tuple[str, ...]:
@@ -70,13 +72,20 @@ SETTINGS = {
     "weak": Setting(
         *(5_000, 6, 5_000, 20, False),
         title="Fashion-MNIST, 5 000 images, two stages of 6 epochs; a teacher of the same images for each seed",
-        rates=(4e-3,),
+        rates=(4e-3, 8e-3, 16e-3),
+    ),
+    "many": Setting(
+        *(50_000, 2, 0, 16, True),
+        title="Fashion-MNIST, 50 000 images, two stages of 2 epochs; the same teacher of all 60 000 images",
+        rates=(16e-3,),
+        teacher_of="strong",
     ),
     "selection": Setting(
         *(2_500, 6, 0, 16, True),
         title="Held-out training images, 2 500 others to learn from, one stage of 6 epochs",
         stages="2",
         tested=False,
+        teacher_of="strong",
     ),
     "quick": Setting(*(512, 2, 512, 2, False), title="A check of the machinery: 512 images, two epochs a stage"),
 }
@@ -148,8 +157,7 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs:
 
 def teacher_run(setting: str, seed: int) -> Run:
     """The teacher of a seed's students."""
-    if setting == "selection":
-        setting = "strong"
+    setting = SETTINGS[setting].teacher_of or setting
     of = SETTINGS[setting]
     seed = 0 if of.shared_teacher else seed
     return Run(setting, "teacher", seed, (*of.teacher_arguments, f"--seed={seed}"))
