@@ -119,13 +119,16 @@ def for_dry_run(config: Config, replicas: int = 1) -> Config:
         config: as requested.
         replicas: devices that share a batch; with more than a few it takes more images.
     """
-    replace, workdir = dataclasses.replace, Path(config.run.workdir) / DRY_RUN
+    replace, workdir, teacher = dataclasses.replace, Path(config.run.workdir) / DRY_RUN, config.teacher
+    if config.run.task == "student" and config.uses_teacher and teacher.teacher in TEACHERS:
+        teacher = replace(teacher, teacher=config.run.workdir)  # that run's own one, which it has pretrained before
     caches = config.cache.view_cycle > 0 and config.cache.feature_cache
     micro_batches = math.gcd(config.optimizer.micro_batches, 16)
     teacher_batch, batch = dry_run_batch(replicas), dry_run_batch(replicas * micro_batches)
     return replace(
         config,
         data=replace(config.data, max_train_images=2 * max(teacher_batch, batch), max_test_images=32),
+        teacher=teacher,
         pretraining=replace(
             config.pretraining, teacher_epochs=1, teacher_batch_size=teacher_batch, teacher_warmup_epochs=0
         ),

@@ -38,7 +38,7 @@ def write_preview(
         image_size: as for training, like the next three, so that the sheet shows the very views of training.
         channels: 1 or 3.
         views: augmentation.
-        seed: of the run.
+        seed: of the views.
         rows: images to show.
         epochs: epochs to show.
         num_views: views of an image in an epoch.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bssl_tf.config.chosen_method import ChosenMethod
 from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
@@ -125,7 +126,7 @@ def planned_networks(config: Config, still_open: Collection[str] | None = None) 
                 size,
                 int(is_open),
                 f"--teacher_batch_size={pretraining.teacher_batch_size}",
-                2 * pretraining.teacher_batch_size,
+                _views_at_once(config.teacher_method) * pretraining.teacher_batch_size,
                 _trained_bytes(pretraining.optimizer_settings(momentum)),
                 {},
                 {},
@@ -150,13 +151,18 @@ def planned_networks(config: Config, still_open: Collection[str] | None = None) 
                 size,
                 sum(still_open is None or stage in still_open for stage in stages),
                 f"--batch_size={optimizer.batch_size}",
-                2 * optimizer.batch_size / optimizer.micro_batches,
+                _views_at_once(method) * optimizer.batch_size / optimizer.micro_batches,
                 _trained_bytes(optimizer),
                 trained,
                 {flag: count - trained[flag] for flag, count in beside.items()},
             )
         )
     return networks
+
+
+def _views_at_once(method: ChosenMethod) -> int:
+    """Both views, but for MoCo v2 in the form of its reference, where one has gradients."""
+    return 1 if method.options(1).get("symmetric") is False else 2
 
 
 def _trained_bytes(optimizer: OptimizerSettings) -> int:

@@ -52,6 +52,7 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     chief = cluster is None or cluster.chief
     requested = config
     if config.run.dry_run:
+        phases(requested)  # names the requested settings if they cannot be done
         config = for_dry_run(config)
     workdir = Workdir(Path(config.run.workdir))
     if not config.run.dry_run and not config.run.preview_views:
@@ -114,7 +115,7 @@ def _train_phases(
     # 1. The images, and whether the phases can work with them.
     data, images = _open_data(config, requested, workdir, distribution)
     if config.run.preview_views:
-        _preview(config, data, workdir)
+        _preview(config, data, workdir, planned)
         return
     check_requested(requested, data.image_size, images, distribution, _still_open(phases(requested)))
     teacher = frozen_teacher(config, data)
@@ -243,16 +244,21 @@ def _shared_settings(config: Config, cluster: Cluster) -> dict[str, Any]:
     return settings | asdict(config.cache) | asdict(config.compute)
 
 
-def _preview(config: Config, data: "RunData", workdir: Workdir) -> None:
+def _preview(config: Config, data: "RunData", workdir: Workdir, planned: tuple[Phase, ...]) -> None:
+    """The views of the first epochs of the student, or of the teacher where only that is trained."""
     from bssl_tf.data import write_preview
+    from bssl_tf.training.training_data import view_seed
 
+    phase = next((phase for phase in planned if phase.kind is PhaseKind.STUDENT), planned[0])
+    cycle = config.cache.view_cycle if phase.kind is PhaseKind.STUDENT else 0
     write_preview(
         workdir.views_preview,
         data.train,
         image_size=data.image_size,
         channels=data.channels,
         views=config.views,
-        seed=config.run.seed,
+        seed=view_seed(config.run.seed, phase.stage, cycle),
+        epochs=min(3, cycle or 3),
     )
     console.print(f"what the networks will see: {workdir.views_preview}")
 

@@ -45,6 +45,11 @@ def repeated_view_seed(seed: int) -> int:
     return 4 * seed + 3
 
 
+def view_seed(seed: int, phase: int, view_cycle: int) -> int:
+    """Seed of the views of a phase that repeat after `view_cycle` epochs, or never (0)."""
+    return repeated_view_seed(seed) if view_cycle else order_seed(seed, phase)
+
+
 def make_views(views: ViewSettings, augment_on: str) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]] | None:
     """What is left to do in the training step to have views: nothing, or what --augment_on=device leaves to it."""
     if augment_on == "host":
@@ -94,7 +99,7 @@ def training_data(
                 views=views,
                 seed=order_seed(seed, phase),
                 num_local_crops=views.local_crops if multi_crop else 0,
-                view_seed=repeated_view_seed(seed) if view_cycle else None,
+                view_seed=view_seed(seed, phase, view_cycle),
                 view_cycle=view_cycle,
                 targets=targets,
                 finish=augment_on == "host",

@@ -83,6 +83,14 @@ def test_running_again_says_that_all_is_done(training_output, workdir):
     assert (workdir / "stage2" / "summary.json").stat().st_mtime_ns == written
 
 
+def test_a_dry_run_of_the_student_learns_from_the_teacher_that_is_there(training_output, workdir, tmp_path):
+    again = ("train.py", *TINY, "--task=student", "--dry_run")
+    succeeds(*again, f"--workdir={workdir}")
+    assert (workdir / "dry_run" / "stage2" / "summary.json").exists()
+    assert not (workdir / "dry_run" / "teacher").exists()
+    assert f"{tmp_path / 'teacher'} holds no finished one" in fails(*again, f"--workdir={tmp_path}")
+
+
 def test_changed_settings_are_refused_and_nothing_is_touched(training_output, workdir):
     error = fails("train.py", *TINY, f"--workdir={workdir}", "--temperature=0.5")
     assert "--temperature: saved 0.1, now 0.5" in error and "another --workdir" in error

@@ -130,6 +130,14 @@ def test_a_teacher_that_the_method_does_not_need_takes_nothing():
     assert not planned_networks(simclr)[0].beside
 
 
+def test_a_method_that_has_one_view_at_a_time_needs_half_of_the_maps():
+    both, one = (
+        planned_networks(Config(method=MethodSettings(method="moco_v2", method_options=f"symmetric={value}")))[0]
+        for value in ("true", "false")
+    )
+    assert both.images == 2 * one.images == 2 * Config().optimizer.batch_size
+
+
 @pytest.mark.parametrize("target", ["balanced", "joint"])
 def test_what_trains_beside_the_student_is_at_least_what_its_settings_declare(target):
     shape = dict(width=16, depth=1, stages=2)
