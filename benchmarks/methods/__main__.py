@@ -126,7 +126,8 @@ def main() -> None:
     pairs = [(setting, part) for setting in ("strong", "weak", "many", "selection") for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
-    found += [tables.lengths("strong", chosen), tables.grid(), tables.rates("strong", chosen)]
+    found += [tables.lengths("strong", chosen), tables.grid()]
+    found += [tables.rates(setting, chosen) for setting in ("strong", "weak")]
     found = [table for table in found if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)

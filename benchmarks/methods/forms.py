@@ -100,7 +100,7 @@ FORMS = {
 }
 
 LENGTHS = (4, 8, 16, 32)
-LENGTH_FORMS = ("balanced", "s2bnn_contrastive", "simclr")
+LENGTH_FORMS = ("balanced", "s2bnn", "s2bnn_contrastive")
 
 LEARNING_RATES = (1e-3, 2e-3, 4e-3, 8e-3, 16e-3)
 """Of short runs, which like larger ones than runs of full length: those have `plan.Setting.rates`."""
