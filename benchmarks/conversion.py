@@ -147,10 +147,11 @@ def main() -> None:
     by_saved_model(reactnet_a(32))  # what is only done once in a process shall not count
     networks: list[tuple] = [(f"ReActNet-A, {size}×{size}, random", reactnet_a(size), noise)]
     rows_of_teacher: list[tuple] | None = None
+    every = 200 if QUICK.value else 10
     if RUN.value:
         student, images, data = _of_run(Path(RUN.value))
         networks.append((f"{student.name}, trained on {data.dataset}", student, images))
-        rows_of_teacher = teacher_in_fewer_bits(Path(RUN.value), data, every=200 if QUICK.value else 40)
+        rows_of_teacher = teacher_in_fewer_bits(Path(RUN.value), data, every)
     rows = [[*of_one] for of_one in zip(*(measured(*network) for network in networks), strict=True)]
     sizes, deviations, operators = (functools.reduce(operator.iadd, parts, []) for parts in rows)
     tables = [
@@ -170,7 +171,7 @@ def main() -> None:
         Table("Operators by kind", ("network", "way", "operators"), operators),
     ]
     if rows_of_teacher:
-        title = "Float teacher of the run, its weights stored in fewer bits; every 40th image"
+        title = f"Float teacher of the run, its weights stored in fewer bits; every {every}th image"
         tables.append(Table(title, ("weights", "bytes", "median relative deviation", "20-NN %"), rows_of_teacher))
     result, console = Result("conversion", tables), Console()
     result.show(console)
