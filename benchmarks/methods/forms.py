@@ -91,6 +91,8 @@ FORMS = {
     "memory": _variant("memory of 1024 past targets", "memory", "memory_size=1024"),
     "own_views": _variant("½ contrastive term between own views", "own_views", "contrastive=0.5"),
     "both": _variant("balanced and contrast, half each", "both"),
+    "heads_8": _variant("8 heads of 32 pseudo-classes", "heads", "heads=8"),
+    "heads_4_of_256": _variant("4 heads of 256 pseudo-classes", "heads", "heads=4", "pseudo_classes=1024"),
     "averaged": _variant("average of latent weights, 0.98", "averaged", "momentum=0.98"),
     "local_crops": _variant(
         "two local crops of 14 pixels",
