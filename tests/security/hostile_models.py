@@ -157,6 +157,24 @@ def huge_feature_map_of_any_image(folder: Path) -> Path:
     return folder / "open.keras"
 
 
+def layer_that_waits_for_itself(folder: Path) -> Path:
+    return _rewritten(folder / "itself.keras", lambda layer: layer.update(inbound_nodes=[[["conv", 0, 0, {}]]]))
+
+
+def layer_that_waits_for_a_call_never_made(folder: Path) -> Path:
+    def replace(layer: dict) -> None:
+        layer["inbound_nodes"].append([["conv", 7, 0, {}]])
+
+    return _rewritten(folder / "call.keras", replace)
+
+
+def argument_that_is_never_there(folder: Path) -> Path:
+    def replace(layer: dict) -> None:
+        layer["inbound_nodes"][0][0][3] = {"mask": ["conv", 0, 0]}
+
+    return _rewritten(folder / "argument.keras", replace)
+
+
 def sparse_array(folder: Path) -> Path:
     """An array of 4 TB that takes no room in the file."""
     path = honest(folder / "sparse.h5")
@@ -193,6 +211,9 @@ DAMAGED = (
     huge_feature_map,
     huge_feature_map_inside,
     huge_feature_map_of_any_image,
+    layer_that_waits_for_itself,
+    layer_that_waits_for_a_call_never_made,
+    argument_that_is_never_there,
     sparse_array,
     link_to_another_file,
     array_of_another_file,

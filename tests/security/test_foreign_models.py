@@ -65,6 +65,31 @@ def test_files_made_to_cost_much_are_refused_soon(tmp_path, make):
     assert time.monotonic() - begin < 10
 
 
+def shared_and_nested():
+    """A layer and two models that are called twice, an output that is an argument, operators, inputs in a dictionary."""
+    layers = tf.keras.layers
+    images = tf.keras.Input((8, 8, 3))
+    conv = layers.Conv2D(3, 3, padding="same", name="conv")
+    inner_images = tf.keras.Input((8, 8, 3))
+    inner = tf.keras.Model(inner_images, layers.ReLU()(layers.Conv2D(3, 1)(inner_images)), name="inner")
+    listed = tf.keras.Sequential([layers.Conv2D(3, 1, input_shape=(8, 8, 3)), layers.ReLU()], name="listed")
+    late = tf.keras.Sequential([layers.Conv2D(3, 1), layers.ReLU()], name="late")
+    twice = conv(conv(images))
+    x = layers.Add()([inner(twice), inner(images), listed(twice), listed(late(images)), late(twice)])
+    x = layers.Concatenate()([x, x + 2.0 * twice])
+    x = layers.Attention()([layers.Reshape((64, 6))(x), layers.Reshape((64, 6))(x)])
+    return tf.keras.Model(images, layers.GlobalAveragePooling2D()(layers.Reshape((8, 8, 6))(x)))
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_layers_that_are_shared_and_models_within_are_loaded(tmp_path, ending):
+    model = shared_and_nested()
+    model.save(tmp_path / f"model.{ending}")
+    loaded = load_keras_model(tmp_path / f"model.{ending}", flag="--lint", trust_flag="--lint_trust")
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(loaded(images), model(images), rtol=1e-5, atol=1e-6)
+
+
 def test_nobody_is_trusted_unasked():
     assert TeacherSettings().trust_teacher is False
 

@@ -16,6 +16,7 @@ from bssl_tf.models.keras_import.allowed_names import (
     POLICIES,
     RENAMED,
 )
+from bssl_tf.models.keras_import.connections import layers_without_inputs
 
 LARGEST_COUNT_OF_LAYERS = 5000
 LARGEST_COUNT_OF_VALUES = 1_000_000
@@ -59,7 +60,10 @@ class _Checker:
         if not isinstance(layers, list):
             raise RefusedArchitecture(f"{where} has no list of layers: it is a class of its own, made of code")
         rest = {key: self._plain(value, where) for key, value in config.items() if key not in ("layers", "dtype")}
-        return {"class_name": name, "config": {**rest, "layers": [self._layer(layer, depth) for layer in layers]}}
+        checked_layers = [self._layer(layer, depth) for layer in layers]
+        if name != "Sequential" and (idle := layers_without_inputs(checked_layers)):
+            raise RefusedArchitecture(f"{where} has a layer {idle[0][:100]!r} whose inputs no other layer gives")
+        return {"class_name": name, "config": {**rest, "layers": checked_layers}}
 
     def _layer(self, entry: Any, depth: int) -> dict[str, Any]:
         self._layers += 1
