@@ -83,7 +83,7 @@ def test_a_record_counts_only_for_the_same_arguments(tmp_path):
 
 
 def test_the_length_of_the_setting_itself_is_not_trained_again():
-    names = [run.name for run in length_queue("strong", 0, {})]
+    names = [run.name for run in length_queue("strong", [0], {})]
     assert "strong/balanced-seed0" in names and "strong/balanced-8epochs-seed0" not in names
     assert "strong/balanced-32epochs-seed0" in names
 

@@ -8,9 +8,10 @@ leaves a record in benchmarks/results/methods/ and is not done again, not even o
 and give it once more. Runs go seed by seed, so that what is there can be compared at any time.
 
     … --settings=weak                 a teacher of few images for each seed
-    … --settings=many                 as many images for the student as for its teacher
+    … --settings=many                 nearly as many images for the student as for its teacher
+    … --settings=narrow               a student half as wide
     … --parts=ablation,further        other rows, with the default form of BSSL
-    … --parts=length                  accuracy after 4, 8, 16 and 32 epochs a stage
+    … --parts=length --seeds=0        accuracy after 4, 8, 16 and 32 epochs a stage (or --lengths)
     … --parts=selection               temperatures (and rates, of short runs), on held-out training images: run it first
     … --parts=rates --seeds=0         learning rates in runs of full length, on the same images: run it second
     … --settings=selection --parts=further --seeds=100,101,102        ideas, on held-out training images
@@ -29,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from benchmarks.finished_runs import whole_numbers
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
-from benchmarks.methods.forms import FORMS
+from benchmarks.methods.forms import FORMS, LENGTHS
 from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, rates_queue, selection_queue
 from benchmarks.methods.selection import choose
 from benchmarks.methods.teachers import keep, unfinished
@@ -46,6 +47,7 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/methods", "Folder for all runs.")
 TABLES = flags.DEFINE_list("settings", ["strong"], f"Of {', '.join(SETTINGS)}.")
 PARTS_FLAG = flags.DEFINE_list("parts", ["methods"], f"Of {', '.join(PARTS)}.")
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds.")
+LENGTHS_FLAG = flags.DEFINE_list("lengths", [*map(str, LENGTHS)], "Epochs a stage, for --parts=length.")
 ONLY = flags.DEFINE_list("forms", [], f"Only these forms (of {', '.join(FORMS)}); all of the parts if empty.")
 QUICK = flags.DEFINE_bool("quick", False, "A check of the machinery; leaves nothing in benchmarks/results.")
 SAVE = flags.DEFINE_bool("save", True, "Write benchmarks/results/methods.json and docs/methods.png.")
@@ -69,7 +71,7 @@ def planned(chosen: dict) -> list[Run]:
         if keys:
             runs += queue(setting, keys, seeds, chosen)
         if "length" in parts:
-            runs += length_queue(setting, seeds[0], chosen)
+            runs += length_queue(setting, seeds, chosen, whole_numbers("lengths", LENGTHS_FLAG.value))
         if "rates" in parts:
             runs += rates_queue(setting, [key for key in FORMS if not ONLY.value or key in ONLY.value], chosen, seeds)
     return list(dict.fromkeys(runs))
@@ -123,7 +125,7 @@ def main() -> None:
     work_through(runs, place, records.FOLDER, console)
     if {"selection", "rates"} & {*PARTS_FLAG.value}:
         chosen = choose()
-    pairs = [(setting, part) for setting in ("strong", "weak", "many", "selection") for part in tables.PARTS]
+    pairs = [(setting, part) for setting in ("strong", "weak", "many", "narrow", "selection") for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
     found += [tables.lengths("strong", chosen), tables.grid()]

@@ -33,6 +33,7 @@ class Setting:
         tested: whether features are measured on test images; on held-out training images they always are.
         rates: learning rates that every form is tried with in runs of full length; none: the grid's best.
         teacher_of: the setting whose teacher it has; "": its own.
+        student: flags of train.py that make another student of it than the recipe's.
         title: for tables.
     """
 
@@ -46,6 +47,7 @@ class Setting:
     tested: bool = True
     rates: tuple[float, ...] = ()
     teacher_of: str = ""
+    student: tuple[str, ...] = ()
 
     @property
     def student_arguments(self) -> tuple[str, ...]:
@@ -53,6 +55,7 @@ class Setting:
         return (
             *(RECIPE, PRECISION, "--knn_every=0", f"--max_train_images={self.images}", f"--epochs={self.epochs}"),
             *(f"--view_cycle={self.epochs}", f"--stages={self.stages}"),
+            *self.student,
         )
 
     @property
@@ -79,6 +82,13 @@ SETTINGS = {
         title="Fashion-MNIST, 50 000 images, two stages of 2 epochs; the same teacher of all 60 000 images",
         rates=(16e-3,),
         teacher_of="strong",
+    ),
+    "narrow": Setting(
+        *(10_000, 8, 0, 16, True),
+        title="Fashion-MNIST, 10 000 images, two stages of 8 epochs; the teacher of all images, a student half as wide",
+        rates=(16e-3,),
+        teacher_of="strong",
+        student=("--student_width=16",),
     ),
     "selection": Setting(
         *(2_500, 6, 0, 16, True),
@@ -180,11 +190,13 @@ def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict[str, Cho
     return runs
 
 
-def length_queue(setting: str, seed: int, chosen: dict[str, Choice]) -> list[Run]:
+def length_queue(
+    setting: str, seeds: Sequence[int], chosen: dict[str, Choice], lengths: Sequence[int] = LENGTHS
+) -> list[Run]:
     """How accuracy grows with epochs: some forms, the shortest first."""
-    runs = [teacher_run(setting, seed)]
-    for epochs in LENGTHS:
-        runs += [run_of(setting, key, seed, chosen, epochs) for key in LENGTH_FORMS]
+    runs = [teacher_run(setting, seeds[0])]
+    for epochs in sorted(lengths):
+        runs += [run_of(setting, key, seed, chosen, epochs) for seed in seeds for key in LENGTH_FORMS]
     return runs
 
 

@@ -154,19 +154,22 @@ def _interval(values: list[float]) -> str:
 
 
 def lengths(setting: str, chosen: dict, folder: Path = records.FOLDER) -> Table | None:
-    """Accuracy after so many epochs a stage, one seed."""
+    """Accuracy after so many epochs a stage."""
     rows = []
     for key in LENGTH_FORMS:
-        cells = []
-        for epochs in LENGTHS:
-            record = finished(setting, key, chosen, epochs, folder).get(0)
-            cells.append(record and " / ".join(f"{100 * record.accuracies[score]:.1f}" for score in SCORES))
-        if any(cells):
-            rows.append((FORMS[key].title, *(cell or "" for cell in cells)))
+        found = [finished(setting, key, chosen, epochs, folder) for epochs in LENGTHS]
+        if any(found):
+            rows.append((FORMS[key].title, *map(_after, found)))
     if not rows:
         return None
     columns = ("20-NN / linear % after", *(f"2 × {epochs} epochs" for epochs in LENGTHS))
-    return Table("Length of training (10 000 images, the teacher of all 60 000, seed 0)", columns, rows)
+    note = "Means, and deviations over seeds; a cell without them is seed 0 alone. An empty cell was not run."
+    return Table("Length of training (10 000 images, the teacher of all 60 000)", columns, rows, (note,))
+
+
+def _after(of_form: dict[int, Record]) -> str:
+    scores = [{seed: record.accuracies[score] for seed, record in of_form.items()} for score in SCORES]
+    return " / ".join(map(_accuracy, scores)) if of_form else ""
 
 
 def plot(setting: str, chosen: dict, folder: Path = records.FOLDER) -> bytes | None:

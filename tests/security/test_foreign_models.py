@@ -66,7 +66,7 @@ def test_files_made_to_cost_much_are_refused_soon(tmp_path, make):
 
 
 def shared_and_nested():
-    """A layer and two models that are called twice, an output that is an argument, operators, inputs in a dictionary."""
+    """A layer and models that are called twice, operators, and calls of several inputs."""
     layers = tf.keras.layers
     images = tf.keras.Input((8, 8, 3))
     conv = layers.Conv2D(3, 3, padding="same", name="conv")
