@@ -37,7 +37,7 @@ def main() -> None:
     _check(model, root, queries)
     check_writable(path, "--index")
     if arguments.sheet:
-        _check_sheet(Path(arguments.sheet))
+        _check_sheet(Path(arguments.sheet), root, queries)
     import_tensorflow()
     from bssl_tf.search.contact_sheet import write_contact_sheet
     from bssl_tf.search.nearest import require_faiss
@@ -80,9 +80,15 @@ def _check(model: Path, root: Path, queries: list[Path]) -> None:
             raise ConfigError(f"--query={query} is no file.")
 
 
-def _check_sheet(sheet: Path) -> None:
+def _check_sheet(sheet: Path, photos: Path, queries: list[Path]) -> None:
     if sheet.suffix.lower() not in SHEETS:
         raise ConfigError(f"--sheet={sheet} must end in {', '.join(SHEETS[:-1])} or {SHEETS[-1]}.")
+    if sheet.resolve().is_relative_to(photos.resolve()):
+        raise ConfigError(
+            f"--sheet={sheet} lies in --photos={photos} and would be one of the photos: write it elsewhere."
+        )
+    if sheet.resolve() in [query.resolve() for query in queries]:
+        raise ConfigError(f"--sheet={sheet} is a --query: write it elsewhere.")
     check_writable(sheet, "--sheet")
 
 

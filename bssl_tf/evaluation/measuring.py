@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.training import ViewSettings
-from bssl_tf.console import console
+from bssl_tf.console import console, print_warning
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.data_sets import DataSet
 from bssl_tf.evaluation.protocols.base import Network, Task
@@ -21,6 +22,8 @@ from bssl_tf.evaluation.feature_store import FeatureStore, image_of  # noqa: E40
 from bssl_tf.evaluation.labelled_data import LabelledData, labelled  # noqa: E402
 from bssl_tf.progress import TrainingProgress  # noqa: E402
 from bssl_tf.runs import EvaluationFolder  # noqa: E402
+
+_FEW_TEST_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,12 @@ def _open(data_set: DataSet, workdir: Path | None) -> LabelledData:
         data = labelled(name, train, test, dataclasses.asdict(data_set.settings))
     if data.several_labels:
         return data
+    count = len(data.test_labels)
+    if count < _FEW_TEST_IMAGES:
+        print_warning(
+            f"{name}: {count} test images measure an accuracy to about ±{98 / math.sqrt(count):.0f} points. Give more: "
+            "raise --max_test_images, or train with a larger --holdout of the folder."
+        )
     unseen = sorted(set(data.train_labels.tolist()) - set(data.test_labels.tolist()))
     if unseen:
         names = ", ".join(data.class_names[label] for label in unseen[:5])

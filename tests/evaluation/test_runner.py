@@ -36,12 +36,14 @@ def test_everything_in_a_run_is_measured_once_and_table_md_keeps_it(run, monkeyp
     assert again.rows == first.rows and again.records == first.records
 
 
-def test_without_an_output_nothing_is_written(run, tmp_path):
+def test_without_an_output_nothing_is_written_and_few_images_are_warned_of(run, tmp_path, capsys):
     data = DataSettings(max_train_images=100, max_test_images=50)
     before = sorted(tmp_path.rglob("*"))
     result = bssl_tf.evaluate(models=[run / "stage2"], settings=EvaluationSettings(protocols="knn"), data=data)
     assert result.folder is None and result.records[0]["test_images"] == 50
     assert sorted(tmp_path.rglob("*")) == before
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert "50 test images measure an accuracy to about ±14 points" in shown
 
 
 def test_an_error_about_a_transfer_set_names_transfer(run):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -88,6 +89,17 @@ def test_layers_that_are_shared_and_models_within_are_loaded(tmp_path, ending):
     loaded = load_keras_model(tmp_path / f"model.{ending}", flag="--lint", trust_flag="--lint_trust")
     images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     np.testing.assert_allclose(loaded(images), model(images), rtol=1e-5, atol=1e-6)
+
+
+def test_the_error_of_a_model_that_cannot_be_built_names_no_code(tmp_path):
+    path = hostile_models.honest(tmp_path / "name.h5")
+    with h5py.File(path, "a") as file:
+        configuration = json.loads(file.attrs["model_config"])
+        configuration["config"]["name"] = "a\x1b[31mb"
+        file.attrs["model_config"] = json.dumps(configuration)
+    with pytest.raises(UserError, match="is not a valid root scope name") as error:
+        as_teacher(path)
+    assert ".py" not in str(error.value) and "user code" not in str(error.value)
 
 
 def test_nobody_is_trusted_unasked():

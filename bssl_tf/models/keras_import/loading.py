@@ -11,6 +11,7 @@ loaded only if the caller trusts them.
 import io
 import json
 import math
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -32,6 +33,7 @@ LARGEST_FEATURE_MAP = 2**28
 _CONFIGURATION, _WEIGHTS = "config.json", "model.weights.h5"
 _LARGEST_RATIO = 16
 _SMALL = 1 << 20
+_CALLERS = re.compile(r'^in user code:|^\s+File ".*", line \d+, in .*\n.*$', re.MULTILINE)
 
 
 def load_keras_model(path: Path, *, flag: str, trust_flag: str, trusted: bool = False) -> tf.keras.Model:
@@ -169,5 +171,6 @@ def check_feature_maps(model: tf.keras.Model, inputs: Any) -> None:
 
 
 def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    """What an error says, without the places in code that Keras and TensorFlow put before it."""
+    text = " ".join(_CALLERS.sub("", str(error)).split())
     return text if len(text) <= 500 else text[:500] + " …"
