@@ -4,4 +4,4 @@ python -m benchmarks.NAME        runs one, prints its tables, writes benchmarks/
 python -m benchmarks.pages       puts the tables of all results into docs/
 """
 
-import bssl_tf  # noqa: F401  before any of them imports TensorFlow: it chooses legacy Keras
+import bssl_tf  # before any of them imports TensorFlow: it chooses legacy Keras
