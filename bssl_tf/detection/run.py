@@ -33,8 +33,10 @@ from bssl_tf.detection.scores import require_library  # noqa: E402
 from bssl_tf.detection.sources import load_annotated  # noqa: E402
 from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers  # noqa: E402
 from bssl_tf.training.loop import train_phase  # noqa: E402
+from bssl_tf.training.memory import bytes_in_training, disk_of_phase, warn_of_disk  # noqa: E402
 from bssl_tf.training.multi_worker.strategy import Distribution, on_this_machine  # noqa: E402
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine  # noqa: E402
+from bssl_tf.training.phase_images import check_images, note_images  # noqa: E402
 from bssl_tf.training.precision import precision_policy  # noqa: E402
 from bssl_tf.training.run_report import report_done_before, report_phase  # noqa: E402
 from bssl_tf.training.training_data import TrainingData  # noqa: E402
@@ -54,7 +56,7 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
         What scores.json holds: scores of the Keras detector and of the file, and how they came about.
 
     Raises:
-        ConfigError: a setting cannot work, or is another one than the detector in the workdir was started with.
+        ConfigError: a setting cannot work, or settings or images are others than the detector was started with.
         UserError: data, backbone or file stand in the way; `pycocotools` is missing.
         Interrupted: by Ctrl-C or SIGTERM; all is saved.
         FloatingPointError: the loss is no longer finite.
@@ -81,6 +83,7 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
             report_done_before(console, phase)
         else:
             train = _opened(config, "train")
+            check_images(phase.folder, train.source, phase.new_place)
             with precision_policy(config.training.precision), distribution.scope():
                 _train(config, phase, folder, train, test, distribution)
             report_phase(console, phase)
@@ -174,6 +177,8 @@ def _train(
         training.optimizer, rate, weight_decay=training.weight_decay, momentum=training.momentum
     )
     method.compile(optimizer)
+    warn_of_disk(_disk_needed(method, training.optimizer), Path(config.run.workdir), (phase.name,))
+    note_images(phase.folder, train.source)
     data = _training_data(config, train, image_size, channels, steps)
     with readable_data_errors():
         summary = train_phase(
@@ -188,6 +193,13 @@ def _train(
     facts = {"data": config.as_dict()["data"], "backbone": str(folder), "settings": phase.settings}
     save_detector(detector, phase.folder.path, facts)
     phase.folder.write_summary(summary)
+
+
+def _disk_needed(method: Detection, optimizer: str) -> int:
+    """Bytes of the detector's checkpoints and weights."""
+    total = method.detector.count_params()
+    trained = sum(variable.shape.num_elements() for variable in method.trainable_variables)
+    return disk_of_phase(trained, total - trained, total, bytes_in_training(optimizer))
 
 
 def _training_data(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bssl_tf.config.chosen_method import ChosenMethod
-from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
 from bssl_tf.console import print_warning
@@ -127,7 +126,7 @@ def planned_networks(config: Config, still_open: Collection[str] | None = None) 
                 int(is_open),
                 f"--teacher_batch_size={pretraining.teacher_batch_size}",
                 _views_at_once(config.teacher_method) * pretraining.teacher_batch_size,
-                _trained_bytes(pretraining.optimizer_settings(momentum)),
+                bytes_in_training(pretraining.optimizer_settings(momentum).optimizer),
                 {},
                 {},
             )
@@ -152,7 +151,7 @@ def planned_networks(config: Config, still_open: Collection[str] | None = None) 
                 sum(still_open is None or stage in still_open for stage in stages),
                 f"--batch_size={optimizer.batch_size}",
                 _views_at_once(method) * optimizer.batch_size / optimizer.micro_batches,
-                _trained_bytes(optimizer),
+                bytes_in_training(optimizer.optimizer),
                 trained,
                 {flag: count - trained[flag] for flag, count in beside.items()},
             )
@@ -165,9 +164,9 @@ def _views_at_once(method: ChosenMethod) -> int:
     return 1 if method.options(1).get("symmetric") is False else 2
 
 
-def _trained_bytes(optimizer: OptimizerSettings) -> int:
+def bytes_in_training(optimizer: str) -> int:
     """Value, gradient, and the two moments of Adam or the velocity of SGD and LARS."""
-    kept = 2 if optimizer.optimizer.startswith("adam") else 1
+    kept = 2 if optimizer.startswith("adam") else 1
     return (2 + kept) * _FLOAT
 
 
@@ -230,23 +229,35 @@ def disk_needed(networks: Sequence[PlannedNetwork]) -> int:
     """Bytes of the checkpoints and weights of all phases in which networks are trained, at least."""
     total = 0
     for network in networks:
-        trained = network.size.parameters + sum(network.beside.values())
-        checkpoint = trained * (network.trained_bytes - _FLOAT) + sum(network.frozen.values()) * _FLOAT
-        total += network.phases * (_CHECKPOINTS * checkpoint + network.size.parameters * _FLOAT)
+        trained, frozen = network.size.parameters + sum(network.beside.values()), sum(network.frozen.values())
+        total += network.phases * disk_of_phase(trained, frozen, network.size.parameters, network.trained_bytes)
     return total
 
 
-def warn_of_disk(networks: Sequence[PlannedNetwork], workdir: Path, still_open: Collection[str]) -> None:
+def disk_of_phase(trained: int, frozen: int, result: int, trained_bytes: int) -> int:
+    """Bytes of the checkpoints and weights of one phase, at least.
+
+    Args:
+        trained: number of parameters that are trained.
+        frozen: of those in its checkpoints that are not.
+        result: of those in the weights that it writes at its end.
+        trained_bytes: as of `PlannedNetwork`.
+    """
+    checkpoint = trained * (trained_bytes - _FLOAT) + frozen * _FLOAT  # the gradient is not saved
+    return _CHECKPOINTS * checkpoint + result * _FLOAT
+
+
+def warn_of_disk(needed: int, workdir: Path, still_open: Collection[str]) -> None:
     """Warn where the checkpoints will not fit; what open phases have of an earlier session counts as fitted.
 
     Args:
-        networks: as `planned_networks` gives them for the open phases.
+        needed: bytes of the open phases, as of `disk_needed`.
         workdir: the run's; exists.
         still_open: names of the phases that are not done.
     """
     saved = [path for name in still_open for path in (workdir / name).glob("checkpoints/*")]
     there = sum(path.stat().st_size for path in saved if path.is_file())
-    needed, free = disk_needed(networks) - there, shutil.disk_usage(workdir).free
+    needed, free = needed - there, shutil.disk_usage(workdir).free
     if needed > free:
         print_warning(
             f"checkpoints and weights take {size_text(needed)} at least, and {size_text(free)} are free in {workdir}: "

@@ -6,14 +6,20 @@ from bssl_tf.data import Source
 from bssl_tf.errors import ConfigError
 from bssl_tf.files import read_json, write_json
 from bssl_tf.runs import PhaseFolder
+from bssl_tf.training.phases import NEW_WORKDIR
 
 
 class ImagesChanged(ConfigError):
     """A phase was started with other images."""
 
 
-def check_images(phase: PhaseFolder, images: Source) -> None:
+def check_images(phase: PhaseFolder, images: Source, new_place: str = NEW_WORKDIR) -> None:
     """Refuse to go on with other images. Phases of earlier versions have no note, and go on.
+
+    Args:
+        phase: done or not, begun or not.
+        images: of now.
+        new_place: flag that names the folder of a new one, for the message.
 
     Raises:
         ImagesChanged: says how many there were and are, and what to do.
@@ -28,7 +34,7 @@ def check_images(phase: PhaseFolder, images: Source) -> None:
         change = f"as many training images ({now['count']}), but their names, sizes or times were others"
     raise ImagesChanged(
         f"{phase.path} was started with {change}. Restore the images of then to go on with that run, or name another "
-        f"--workdir to start a new one. If only times have changed (copied files, for instance), {_remedy(phase)}. "
+        f"{new_place} to start a new one. If only times have changed (copied files, for instance), {_remedy(phase)}. "
         "Nothing was changed."
     )
 

@@ -14,6 +14,11 @@ from bssl_tf.files import read_json, write_json
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.runs import PhaseFolder, TeacherFiles, Workdir, teacher_files
 
+NEW_WORKDIR, NEW_DETECTOR = "--workdir", "--detector_name"
+"""Flags that name the folder of a new run, and of a new detector."""
+_FINGERPRINT = "_fingerprint"
+"""Ending of a setting that stands for files."""
+
 
 class SettingsChanged(ConfigError):
     """A phase exists with other settings than the current ones."""
@@ -56,6 +61,11 @@ class Phase:
         return f"stage {self.stage}" if self.kind is PhaseKind.STUDENT else self.kind.value
 
     @property
+    def new_place(self) -> str:
+        """Flag that names another folder, to start anew."""
+        return NEW_DETECTOR if self.kind is PhaseKind.DETECTOR else NEW_WORKDIR
+
+    @property
     def done(self) -> bool:
         return self.folder.done
 
@@ -75,18 +85,25 @@ class Phase:
         path = self.folder.settings_file
         if not path.exists():
             return
-        saved = read_json(path, dict, "restore it from a copy, or use another --workdir")
+        saved = read_json(path, dict, f"restore it from a copy, or use another {self.new_place}")
         different = settings_that_differ(saved, self.settings)
         if different:
-            rows = "\n".join(f"  --{name}: saved {old!r}, now {new!r}" for name, (old, new) in different.items())
+            rows = "\n".join(_difference(name, old, new) for name, (old, new) in different.items())
+            files = " and files" if any(name.endswith(_FINGERPRINT) for name in different) else ""
             raise SettingsChanged(
-                f"{self.folder.path} was started with other settings:\n{rows}\n"
-                "Give the saved values to go on with that run, or another --workdir to start a new one. "
+                f"{self.folder.path} was started with other settings{files}:\n{rows}\n"
+                f"Give the saved values{files} to go on with that run, or another {self.new_place} to start a new one. "
                 "Nothing was changed."
             )
 
     def save_settings(self) -> None:
         write_json(self.folder.settings_file, self.settings)
+
+
+def _difference(name: str, saved: Any, now: Any) -> str:
+    if name.endswith(_FINGERPRINT):
+        return f"  {name.removesuffix(_FINGERPRINT)}: its files were others (fingerprint saved {saved}, now {now})"
+    return f"  --{name}: saved {saved!r}, now {now!r}"
 
 
 def phases(config: Config) -> tuple[Phase, ...]:

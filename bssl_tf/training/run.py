@@ -107,7 +107,7 @@ def _train_phases(
     """
     from bssl_tf.data import readable_data_errors
     from bssl_tf.training.checks import check_requested
-    from bssl_tf.training.memory import planned_networks, warn_of_disk
+    from bssl_tf.training.memory import disk_needed, planned_networks, warn_of_disk
     from bssl_tf.training.phase_images import check_images, note_images
     from bssl_tf.training.run_report import report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
@@ -122,7 +122,7 @@ def _train_phases(
     _check(config, planned, data, teacher, distribution)
 
     if distribution.chief and (still_open := _still_open(planned)):
-        warn_of_disk(planned_networks(config, still_open), workdir.path, still_open)
+        warn_of_disk(disk_needed(planned_networks(config, still_open)), workdir.path, still_open)
 
     # 2. What will be deployed, before any time is spent on it.
     if distribution.chief:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from bssl_tf.console import print_warning
 from bssl_tf.errors import DiskFull, UserError
-from bssl_tf.files import is_disk_full, sha256, size_text, write_text
+from bssl_tf.files import is_disk_full, sha256, size_text, sweep, write_text
 
 _FILE = re.compile(r"ckpt-(\d+)\.(index|sha256|data-.*)")
 
@@ -78,8 +78,7 @@ def latest_whole(folder: Path, repair: bool) -> str | None:
             "followed is trained again, with the same result. Check the disk if it happens again."
         )
         for step in damaged:
-            for path in [*_files_of(folder, step), _sums_of(folder, step)]:
-                path.unlink(missing_ok=True)
+            _delete(folder, step)
     if whole is not None and repair:
         kept = [f"ckpt-{step}" for step in reversed(steps) if step not in damaged]
         lines = [f'model_checkpoint_path: "{kept[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in kept)]
@@ -89,19 +88,30 @@ def latest_whole(folder: Path, repair: bool) -> str | None:
 
 @contextmanager
 def disk_full_named(folder: Path, needed: int, step: int) -> Iterator[None]:
-    """Raises:
-    DiskFull: what is written within the block does not fit; names folder, need and remedy.
+    """Within the block the checkpoint of a step is saved, and nobody else writes in its folder.
+
+    Raises:
+        DiskFull: it does not fit; names folder, need and remedy. What was written of it is deleted: it would keep the
+            disk full.
     """
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
         if not is_disk_full(error):
             raise
+        sweep(folder, ())
+        if not is_whole(folder, step):
+            _delete(folder, step)
         raise DiskFull(
             f"the disk of {folder} is full: a checkpoint takes {size_text(needed)}, and "
             f"{size_text(shutil.disk_usage(folder).free)} are free. What was saved before step {step} is whole: free "
             "some space, and the same command goes on from there."
         ) from None
+
+
+def _delete(folder: Path, step: int) -> None:
+    for path in [*_files_of(folder, step), _sums_of(folder, step)]:
+        path.unlink(missing_ok=True)
 
 
 def _files_of(folder: Path, step: int) -> list[Path]:

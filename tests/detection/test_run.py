@@ -30,6 +30,7 @@ from bssl_tf.errors import ConfigError, Interrupted, UserError
 from bssl_tf.evaluation.protocols.classifier_training import learning_rate_multipliers
 from bssl_tf.locks import InUse, alone, lock_in
 from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
+from bssl_tf.training.checkpoints import PhaseCheckpoint
 from bssl_tf.training.phases import SettingsChanged
 from tests.detection.scenes import rectangles
 
@@ -145,13 +146,16 @@ def test_two_devices_compute_what_one_does():
 
 
 @pytest.mark.parametrize("layers", ["head", "layerwise"])
-def test_what_of_the_backbone_is_trained(layers):
+def test_what_of_the_backbone_is_trained(layers, tmp_path):
     spec = dataclasses.replace(SPEC, image_size=32)
     backbone = build_backbone(spec)
     detector = build_detector(DetectorSpec(spec, ("a", "b"), 32, 1), backbone)
     multipliers = learning_rate_multipliers(backbone, 0.01) if layers == "layerwise" else None
     method = Detection(detector, train_backbone=layers != "head", multipliers=multipliers)
     method.compile(tf.keras.optimizers.Adam(0.01), run_eagerly=True)
+    saved = PhaseCheckpoint(tmp_path, method, minutes=1.0).bytes
+    weights = 4 * detector.model.count_params()
+    assert 0.99 * (3 * saved + weights) < detection_run._disk_needed(method, "adam") <= 3 * saved + weights
     before = {layer.name: layer.get_weights() for layer in detector.model.layers}
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)), tf.uint8)
     boxes = tf.constant([[[4.0, 4.0, 20.0, 20.0]]] * 4)

@@ -1,5 +1,7 @@
 """A checkpoint that was damaged is found out, and the one before it is used."""
 
+from pathlib import Path
+
 import pytest
 import tensorflow as tf
 
@@ -101,3 +103,40 @@ def test_tensorflows_full_disk_is_one_line(tmp_path):
         raise tf.errors.ResourceExhaustedError(None, None, "ckpt-7_temp/part; No space left on device")
     with pytest.raises(tf.errors.ResourceExhaustedError), disk_full_named(tmp_path, 1, 1):
         raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+
+
+def content_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+FULL = tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+
+def test_on_a_full_disk_nothing_stays_of_the_checkpoint_that_failed(folder):
+    before = content_of(folder)
+    (folder / "ckpt-6_temp").mkdir()
+    (folder / "ckpt-6_temp" / "part-00000-of-00001.data-00000-of-00001.tempstate1").write_bytes(bytes(1000))
+    with pytest.raises(DiskFull), disk_full_named(folder, 4000, 6):
+        raise FULL
+    assert content_of(folder) == before and not list(folder.glob("ckpt-6*"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_checkpoint_whose_index_does_not_fit_is_deleted(folder):
+    before = content_of(folder)
+    (folder / "ckpt-6.index").symlink_to("/dev/full")
+    checkpoint = tf.train.Checkpoint(number=tf.Variable(tf.zeros(1000)))
+    with pytest.raises(DiskFull, match="before step 6 is whole"), disk_full_named(folder, 4000, 6):
+        checkpoint.write(str(folder / "ckpt-6"))
+    assert content_of(folder) == before and not list(folder.glob("ckpt-6*"))
+
+
+@pytest.mark.parametrize("with_sums", [True, False])
+def test_a_checkpoint_that_is_whole_stays_on_a_full_disk(folder, with_sums):
+    if not with_sums:
+        (folder / "ckpt-4.sha256").unlink()
+    before = content_of(folder)
+    (folder / "checkpoint.tmpab12").write_text("half of TensorFlow's list")
+    with pytest.raises(DiskFull), disk_full_named(folder, 4000, 4):
+        raise FULL
+    assert content_of(folder) == before
