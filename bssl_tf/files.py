@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -173,6 +173,35 @@ def read_json(path: Path, kind: type[Content], remedy: str) -> Content:
 
 
 _KINDS = {dict: "names and values, {…}", list: "a list, […]"}
+Kind = type | tuple[type, ...]
+NUMBER = (int, float)
+_LARGEST = 2.0**63
+
+
+def check_values(content: Mapping[str, Any], kinds: Mapping[str, Kind], where: str | Path, remedy: str) -> None:
+    """Refuse values that a JSON file which this program wrote cannot hold.
+
+    Args:
+        content: names and values.
+        kinds: name → type or types of its value, which has to be there; `NUMBER` for numbers.
+        where: the file, and the place in it, for the message.
+        remedy: what to do, for the message.
+
+    Raises:
+        UserError: a value is missing or of another type, or a number is not finite; names it.
+    """
+    for name, kind in kinds.items():
+        if name not in content:
+            raise UserError(f"{where}: {name} is missing: {remedy}.")
+        if not _is_of(content[name], kind if isinstance(kind, tuple) else (kind,)):
+            raise UserError(f"{where}: {name} cannot be {str(content[name])[:40]!r}: {remedy}.")
+
+
+def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    """A truth value is no number here, and a number is one that can be computed with."""
+    if isinstance(value, bool):
+        return bool in kinds
+    return isinstance(value, kinds) and not (isinstance(value, NUMBER) and not abs(value) < _LARGEST)
 
 
 def sweep(folder: Path, written: Iterable[str] | None, seconds_old: float = 0.0) -> list[Path]:

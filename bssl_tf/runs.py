@@ -37,19 +37,29 @@ from typing import Any
 
 from bssl_tf.config.execution import DRY_RUN
 from bssl_tf.config.renamed import METRICS, with_new_names
-from bssl_tf.errors import UserError
-from bssl_tf.files import SECONDS_UNTIL_LEFT, TEMPORARY, fingerprint, read_json, sweep, write_json
+from bssl_tf.files import (
+    NUMBER,
+    SECONDS_UNTIL_LEFT,
+    TEMPORARY,
+    Kind,
+    check_values,
+    fingerprint,
+    read_json,
+    sweep,
+    write_json,
+)
 from bssl_tf.models.choices import TEACHERS
 from bssl_tf.models.spec import SPEC_FILE, TEACHER_FOLDER, WEIGHTS_FILE
 
 BACKBONE_FILES = (SPEC_FILE, WEIGHTS_FILE)
 STAGES = (1, 2)
-SUMMARY: dict[str, type | tuple[type, ...]] = {
+SUMMARY: dict[str, Kind] = {
     "steps": int,
     "epochs": int,
-    "seconds": (int, float),
-    "images_per_second": (int, float),
+    "seconds": NUMBER,
+    "images_per_second": NUMBER,
     "final": dict,
+    "warnings": list,
 }
 """What a phase's summary holds at least, and of which types."""
 PHASE_FILES = (
@@ -108,12 +118,18 @@ class PhaseFolder:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the finished phase wrote last: steps, seconds, images a second, final metrics, warnings."""
-        remedy = "delete it, and the same command writes it anew"
-        summary = read_json(self.summary_file, dict, remedy)
-        for name, kind in SUMMARY.items():
-            if not isinstance(summary.get(name), kind):
-                raise UserError(f"{self.summary_file}: {name} cannot be {summary.get(name)!r}: {remedy}.")
+        """What the finished phase wrote last: steps, seconds, images a second, final metrics, warnings.
+
+        Raises:
+            UserError: it is damaged; names the file and, if it can be read, the key.
+        """
+        file, remedy = self.summary_file, "delete it, and the same command writes it anew"
+        summary = read_json(file, dict, remedy)
+        check_values(summary, SUMMARY, file, remedy)
+        whole = {name: value for name, value in summary["final"].items() if not isinstance(value, float)}
+        check_values(whole, dict.fromkeys(whole, int), f"{file}: final", remedy)  # a metric may well be nan
+        warnings = {f"warnings[{place}]": warning for place, warning in enumerate(summary["warnings"])}
+        check_values(warnings, dict.fromkeys(warnings, str), file, remedy)
         return summary | {"final": with_new_names(summary["final"], METRICS)}
 
     def write_summary(self, summary: dict[str, Any]) -> None:

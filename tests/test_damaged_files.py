@@ -15,6 +15,7 @@ from bssl_tf.files import write_json
 from bssl_tf.models.spec import SPEC_FILE, WEIGHTS_FILE
 from bssl_tf.runs import PhaseFolder
 from bssl_tf.training.phases import phases
+from bssl_tf.training.run import train
 
 NO_OBJECTS = ["", "{", "null", "[]", "3", '"x"', "\xff", "[" * 100_000]
 
@@ -74,6 +75,10 @@ SCORE = {"measure": "20-NN", "value": 0.5, "images": 10, "labels": "", "headline
 RECORD = {
     **dict.fromkeys(("network", "identity", "data_name", "protocol"), "x"),
     **{key: {} for key in ("settings", "part", "data")},
+    "feature_size": 16,
+    "image": [8, 1],
+    "training_images": 10,
+    "test_images": 5,
     "scores": [SCORE],
     "date": "2026-11-24 12:00:00",
 }
@@ -84,9 +89,30 @@ RECORD = {
     [
         (None, "must hold names and values"),
         ({**RECORD, "scores": None}, "scores cannot be 'None'"),
-        ({**RECORD, "scores": [{"measure": "x"}]}, "a score cannot be read"),
-        ({**RECORD, "scores": [3]}, "a score cannot be read"),
-        ({**RECORD, "scores": [{**SCORE, "value": "high"}]}, "the value of a score cannot be 'high'"),
+        ({**RECORD, "scores": [{"measure": "x"}]}, r"scores\[0\]: labels is missing"),
+        ({**RECORD, "scores": [SCORE, 3]}, r"scores\[1\] must hold names and values"),
+        *(
+            ({**RECORD, "scores": [SCORE, {**SCORE, name: value}]}, rf"scores\[1\]: {name} cannot be")
+            for name, value in {
+                "measure": None,
+                "labels": 3,
+                "images": True,
+                "headline": "no",
+                "details": [1],
+            }.items()
+        ),
+        *(
+            ({**RECORD, "scores": [{**SCORE, "value": value}]}, r"scores\[0\]: value cannot be")
+            for value in ("high", True, float("nan"), float("inf"), 1.5, -0.5, 10**400)
+        ),
+        *(
+            ({**RECORD, "scores": [{**SCORE, "details": {"confusion": confusion}}]}, "confusion cannot be")
+            for confusion in (3, [[1, 2]], [[1, "x"], [0, 1]])
+        ),
+        ({**RECORD, "feature_size": "z"}, "feature_size cannot be 'z'"),
+        ({**RECORD, "image": [8]}, r"image cannot be '\[8\]'"),
+        ({**RECORD, "test_images": None}, "test_images cannot be 'None'"),
+        ({**RECORD, "views": 3}, "views cannot be '3'"),
         ({**RECORD, "identity": 3}, "identity cannot be '3'"),
         ({**RECORD, "settings": []}, r"settings cannot be '\[\]'"),
     ],
@@ -99,11 +125,61 @@ def test_records_of_results_json_are_checked(tmp_path, record, message):
         Results(tmp_path / "results.json")
 
 
-def test_a_summary_without_its_numbers_is_named(tmp_path):
+SUMMARY = {"steps": 4, "epochs": 2, "seconds": 1.5, "images_per_second": 9.0, "final": {"loss": 0.5}, "warnings": ["w"]}
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"steps": "many"}, "steps cannot be 'many'"),
+        ({"steps": True}, "steps cannot be 'True'"),
+        ({"seconds": float("nan")}, "seconds cannot be 'nan'"),
+        ({"warnings": 3}, "warnings cannot be '3'"),
+        ({"warnings": [3]}, r"warnings\[0\] cannot be '3'"),
+        ({"final": {"loss": "x"}}, "final: loss cannot be 'x'"),
+        ({"final": {"loss": None}}, "final: loss cannot be 'None'"),
+    ],
+)
+def test_the_summary_of_a_phase_is_checked(tmp_path, values, message):
     folder = PhaseFolder(tmp_path)
-    folder.summary_file.write_text('{"final": {}, "steps": "many"}')
-    with pytest.raises(UserError, match=r"summary\.json: steps cannot be 'many': delete it"):
+    folder.write_summary(SUMMARY | {"final": {"loss": float("nan"), "steps": 3}})  # a metric may be nan
+    assert folder.summary["warnings"] == ["w"]
+    folder.write_summary(SUMMARY | values)
+    with pytest.raises(UserError, match=rf"summary\.json: {message}: delete it"):
         _ = folder.summary
+
+
+def test_a_summary_without_one_of_its_values_is_named(tmp_path):
+    folder = PhaseFolder(tmp_path)
+    folder.write_summary({name: value for name, value in SUMMARY.items() if name != "warnings"})
+    with pytest.raises(UserError, match=r"summary\.json: warnings is missing: delete it"):
+        _ = folder.summary
+
+
+def finished_run(workdir):
+    """A run of which every phase says that it is done."""
+    config = Config(run=RunSettings(workdir=str(workdir)))
+    for phase in phases(config):
+        phase.folder.path.mkdir()
+        phase.folder.write_summary(SUMMARY)
+    return config
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("{"), None])
+def test_the_configuration_of_a_finished_run_is_restored_by_its_command(tmp_path, config_file, damage, capsys):
+    config = finished_run(tmp_path)
+    if damage:
+        damage(config_file)
+    else:
+        edited(config_file, "views", "crop_min", value=float("nan"))
+    with pytest.raises((UserError, FileNotFoundError)):
+        saved.load(config_file)
+    train(config)
+    assert saved.load(config_file) == config and "written anew" in capsys.readouterr().err
+    config_file.touch()
+    before = config_file.stat().st_mtime_ns
+    train(config)
+    assert config_file.stat().st_mtime_ns == before and not capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["null", '{"outputs": 3}', '{"outputs": [3]}', '{"parity": "good"}'])

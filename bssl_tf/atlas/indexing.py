@@ -1,6 +1,5 @@
 """Features of all photos, kept between starts; after changes in the folder only new photos go through the network."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +9,9 @@ import numpy as np
 
 from bssl_tf.atlas.photos import PhotoFolder
 from bssl_tf.data.sources.folder import FolderSource
-from bssl_tf.files import fingerprint, write_json
-from bssl_tf.search.photo_index import Origin, PhotoIndex, StaleIndex, build
+from bssl_tf.errors import UserError
+from bssl_tf.files import fingerprint, read_json, write_json
+from bssl_tf.search.photo_index import Origin, PhotoIndex, build
 
 _INDEX, _STAMPS = "photos.index", "photos.stamps.json"
 _PHOTOS_BETWEEN_SAVES = 4000
@@ -62,8 +62,8 @@ def _kept(folder: Path, model: Path, stamps: dict[str, list[int]]) -> dict[str, 
     """Features that were computed before, by this very model, of files that have not changed since."""
     try:
         index = PhotoIndex.load(folder / _INDEX)
-        before = json.loads((folder / _STAMPS).read_text(encoding="utf-8"))
-    except (StaleIndex, OSError, ValueError):
+        before = read_json(folder / _STAMPS, dict, "")
+    except (OSError, UserError):
         return {}
     if index.origin.model != fingerprint(model):
         return {}

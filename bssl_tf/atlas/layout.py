@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_bytes
+from bssl_tf.npz_files import ArraysError, read_npz
 from bssl_tf.search.nearest import by_cosine
 
 NEIGHBOURS = 30
@@ -50,16 +51,17 @@ class Layout:
 
 def open_layout(path: Path, features: np.ndarray, progress: Callable[[float], None] = lambda share: None) -> Layout:
     """The layout of features (n, D), from a file if it was made of them, else computed and saved."""
-    identity = hashlib.sha256(f"{_FORMAT} {features.shape}".encode() + features.tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{_FORMAT} {features.shape}".encode() + features.tobytes()).digest()
+    identity = np.frombuffer(digest, np.uint8)
     try:
-        with np.load(path) as content:
-            if str(content["identity"]) == identity:
-                return Layout(*(content[name] for name in Layout.__dataclass_fields__))
-    except (OSError, ValueError, KeyError, EOFError):
+        saved = read_npz(path)
+        if np.array_equal(saved["identity"], identity):
+            return Layout(*(saved[name] for name in Layout.__dataclass_fields__))
+    except (OSError, ArraysError, KeyError):
         pass  # not there, or half of it: it can be made again
     layout = lay_out(features, progress)
     content = io.BytesIO()
-    np.savez(content, identity=np.array(identity), **vars(layout))
+    np.savez(content, identity=identity, **vars(layout))
     write_bytes(path, content.getvalue())
     return layout
 

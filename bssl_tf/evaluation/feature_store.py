@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from bssl_tf.console import print_warning
 from bssl_tf.data import evaluation_images, readable_data_errors
+from bssl_tf.errors import UserError
 from bssl_tf.evaluation.features import extract_features
 from bssl_tf.evaluation.labelled_data import LabelledData
 from bssl_tf.evaluation.protocols.base import Network
-from bssl_tf.files import write_bytes, write_json
+from bssl_tf.files import read_json, sha256, write_bytes, write_json
 
 PREPROCESSING = "evaluation_images, 1"
 """Names how images reach the network; a new name where `data.evaluation_images` gives other pixels."""
@@ -48,12 +50,16 @@ class FeatureStore:
         name = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
         path = self._folder and self._folder / f"{name}.npy"
         if path and path.exists():
-            return np.load(path)
+            if not (damage := _damage(path)):
+                return np.load(path)
+            print_warning(f"{path} {damage}: the features are computed again.")
         features = self._computed(source, split)
         if path:
             content = io.BytesIO()
             np.save(content, features)
-            write_json(path.with_suffix(".json"), {"name": self._network.name, "data": self._data.name} | key)
+            about = {"name": self._network.name, "data": self._data.name} | key
+            checksum = hashlib.sha256(content.getbuffer()).hexdigest()
+            write_json(path.with_suffix(".json"), about | {"sha256": checksum})
             write_bytes(path, content.getvalue())
         return features
 
@@ -63,6 +69,18 @@ class FeatureStore:
         images = evaluation_images(source, image_size=size, channels=channels)
         with readable_data_errors():
             return extract_features(model, images, f"features of {split} images")
+
+
+def _damage(path: Path) -> str:
+    """Why features on disk cannot be trusted; empty if they are as they were written."""
+    about = path.with_suffix(".json")
+    try:
+        expected = read_json(about, dict, "").get("sha256")
+    except (FileNotFoundError, UserError):
+        return f"has no readable {about.name} beside it"
+    if expected is None:
+        return f"has no checksum in {about.name}, as an earlier version left it"
+    return "" if expected == sha256(path) else f"is not what {about.name} describes, but damaged or changed"
 
 
 def image_of(model: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from bssl_tf.config.renamed import with_new_names
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.errors import UserError
 from bssl_tf.evaluation.protocols.base import Network, Protocol, Score
-from bssl_tf.files import read_json, write_json
+from bssl_tf.files import NUMBER, Kind, check_values, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,21 @@ def _key(identity: str, question: dict[str, Any]) -> str:
 
 REMEDY = "move the file away, and everything is measured again"
 _TEXTS = ("network", "identity", "data_name", "protocol", "date")
-_RECORD = {**dict.fromkeys(_TEXTS, str), **dict.fromkeys(("settings", "part", "data"), dict), "scores": list}
+_RECORD: dict[str, Kind] = {
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(("settings", "part", "data"), dict),
+    **dict.fromkeys(("training_images", "test_images"), int),
+    "feature_size": (int, type(None)),
+    **dict.fromkeys(("image", "scores"), list),
+}
 """What a record holds at least, and of which types."""
+_SCORE: dict[str, Kind] = {
+    **dict.fromkeys(("measure", "labels"), str),
+    "value": NUMBER,
+    "images": int,
+    "headline": bool,
+    "details": dict,
+}
 
 
 class Results:
@@ -111,16 +124,29 @@ def _check_record(record: Any, where: str) -> None:
     """Raises UserError for what `Results.put` cannot have written."""
     if not isinstance(record, dict):
         raise UserError(f"{where} must hold names and values, but is {str(record)[:40]!r}: {REMEDY}.")
-    for name, kind in _RECORD.items():
-        if not isinstance(record.get(name), kind):
-            raise UserError(f"{where}: {name} cannot be {str(record.get(name))[:40]!r}: {REMEDY}.")
-    for score in record["scores"]:
-        try:
-            Score(**score)
-        except TypeError as error:
-            raise UserError(f"{where}: a score cannot be read ({error}): {REMEDY}.") from None
-        if isinstance(score["value"], bool) or not isinstance(score["value"], int | float):
-            raise UserError(f"{where}: the value of a score cannot be {score['value']!r}: {REMEDY}.")
+    check_values(record, _RECORD, where, REMEDY)
+    check_values(record, {"views": dict} if "views" in record else {}, where, REMEDY)
+    if not _are_counts(record["image"], 2):
+        raise UserError(f"{where}: image cannot be {str(record['image'])[:40]!r}, size and channels: {REMEDY}.")
+    for place, score in enumerate(record["scores"]):
+        _check_score(score, f"{where}: scores[{place}]")
+
+
+def _check_score(score: Any, where: str) -> None:
+    if not isinstance(score, dict):
+        raise UserError(f"{where} must hold names and values, but is {str(score)[:40]!r}: {REMEDY}.")
+    check_values(score, _SCORE, where, REMEDY)
+    if not 0 <= round(score["value"], 6) <= 1:
+        raise UserError(f"{where}: value cannot be {score['value']}, an accuracy in 0..1: {REMEDY}.")
+    confusion = score["details"].get("confusion")
+    if not (
+        confusion is None or (isinstance(confusion, list) and all(_are_counts(r, len(confusion)) for r in confusion))
+    ):
+        raise UserError(f"{where}: confusion cannot be {str(confusion)[:40]!r}: {REMEDY}.")
+
+
+def _are_counts(values: Any, length: int) -> bool:
+    return isinstance(values, list) and len(values) == length and all(type(v) is int and v >= 0 for v in values)
 
 
 def _under_new_names(record: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@
 TensorFlow is imported only where something is to be measured or drawn.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,14 +16,14 @@ from bssl_tf.config import saved
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.training import Config, DataSettings, ViewSettings
 from bssl_tf.config.validation import validate_group
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.data_sets import DataSet, data_sets
 from bssl_tf.evaluation.networks import each_once, named_networks, networks_of_run
 from bssl_tf.evaluation.protocols.base import Network, Protocol
 from bssl_tf.evaluation.protocols.registry import chosen_protocols
 from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earlier
 from bssl_tf.evaluation.tables import write_tables
-from bssl_tf.files import check_writable, write_json
+from bssl_tf.files import check_writable, read_json, write_json
 from bssl_tf.locks import alone, lock_in
 from bssl_tf.runs import EvaluationFolder, Workdir
 
@@ -161,6 +160,6 @@ def _jobs(
 def _drawn_before(plots: Path, jobs: list[Job]) -> bool:
     """Whether the plots there show these very jobs."""
     try:
-        return json.loads((plots / DRAWN).read_text(encoding="utf-8")) == [job.key for job in jobs]
-    except (OSError, ValueError):
+        return read_json(plots / DRAWN, list, "") == [job.key for job in jobs]
+    except (OSError, UserError):
         return False  # they are drawn again

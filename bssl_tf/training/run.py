@@ -12,6 +12,7 @@ from bssl_tf.config.training import Config, for_dry_run
 from bssl_tf.config.validation import validate
 from bssl_tf.config.without_effect import without_effect
 from bssl_tf.console import console, print_warning, program
+from bssl_tf.errors import UserError
 from bssl_tf.native_logs import import_tensorflow, start_xla
 from bssl_tf.runs import Workdir, teacher_files
 from bssl_tf.training.multi_worker.cluster import Cluster, cluster_from
@@ -58,6 +59,8 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     if not config.run.dry_run and not config.run.preview_views:
         planned = _planned(config, chief)
         if all(phase.done for phase in planned):
+            if chief:
+                _restore_config(config, workdir)
             _report_finished(workdir, planned)
             return _summaries(planned)
     with alone_in_workdir(workdir, config.run) if chief else nullcontext():
@@ -69,6 +72,17 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
                 reasons = ", ".join(f"--{name} ({why})" for name, why in idle.items())
                 print_warning(f"without effect in this run: {reasons}.")
         return _train(config, requested, planned, workdir, cluster)
+
+
+def _restore_config(config: Config, workdir: Workdir) -> None:
+    """Write the configuration of a finished run anew if it is lost or damaged."""
+    try:
+        saved.load(workdir.config_file)
+    except (FileNotFoundError, UserError) as error:
+        with alone_in_workdir(workdir, config.run):
+            saved.save(config, workdir.config_file)
+        was = "damaged" if isinstance(error, UserError) else "missing"
+        print_warning(f"{workdir.config_file} was {was}: written anew, with the settings of this command.")
 
 
 def _train(

@@ -98,6 +98,11 @@ def test_the_index_computes_only_what_is_new(tmp_path, digits):
     assert not np.array_equal(second.features[1], first.features[2])
     again = open_index(session, digits.model, PhotoFolder(folder), done.append)
     assert done[2:] == [3] and np.array_equal(again.features, second.features)
+    for name, content in (("photos.stamps.json", b"[]"), ("photos.index", b"half")):
+        (session / name).write_bytes(content)
+        done.clear()
+        again = open_index(session, digits.model, PhotoFolder(folder), done.append)
+        assert done == [0, 3] and np.array_equal(again.features, second.features)
 
 
 def test_the_map_keeps_clusters_together_and_is_kept(tmp_path):
@@ -109,8 +114,13 @@ def test_the_map_keeps_clusters_together_and_is_kept(tmp_path):
     assert all(len(np.unique(classes[layout.clusters == cluster])) == 1 for cluster in np.unique(layout.clusters))
     again = open_layout(tmp_path / "layout.npz", features)
     np.testing.assert_array_equal(again.positions, layout.positions)
-    (tmp_path / "layout.npz").write_bytes(b"half")
-    np.testing.assert_array_equal(open_layout(tmp_path / "layout.npz", features).clusters, layout.clusters)
+    whole = (tmp_path / "layout.npz").read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    for damaged in (b"half", whole[: len(whole) // 2], bytes(flipped)):
+        (tmp_path / "layout.npz").write_bytes(damaged)
+        np.testing.assert_array_equal(open_layout(tmp_path / "layout.npz", features).positions, layout.positions)
+    assert (tmp_path / "layout.npz").read_bytes() == whole
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 6, 12])

@@ -10,13 +10,14 @@ from bssl_tf.evaluation.protocols.knn import Knn
 from bssl_tf.evaluation.results import Job, Results
 
 SETTINGS = EvaluationSettings(protocols="knn")
+FACTS = {"feature_size": 3, "image": [8, 1], "training_images": 100, "test_images": 50}
 
 
 def measured(run, networks, data_settings=None):
     results = Results(run / "evaluation" / "results.json")
     for name, identity in networks.items():
         job = Job(Network(name, identity, None), Knn(SETTINGS), {}, "digits", data_settings or {"dataset": "digits"})
-        results.put(job, [Score("20-NN", 0.5, 100)], 1.0, {"feature_size": 3})
+        results.put(job, [Score("20-NN", 0.5, 100)], 1.0, FACTS)
     return str(run)
 
 

@@ -17,7 +17,7 @@ from bssl_tf.evaluation.results import EvaluationResult, Job, Results, summarise
 from bssl_tf.evaluation.tables import long_table, markdown, short_table
 
 NETWORK = Network("student", "abc", None)
-FACTS = {"feature_size": 3}
+FACTS = {"feature_size": 3, "image": [8, 1], "training_images": 100, "test_images": 50}
 
 
 def job(network=NETWORK, protocol=Knn, settings=EvaluationSettings(), data="digits", part=None):
@@ -120,6 +120,44 @@ def test_features_are_computed_once_for_a_network_and_images(tmp_path):
     FeatureStore(tmp_path, dataclasses.replace(NETWORK, identity="other"), data, Means)("train")
     FeatureStore(tmp_path, NETWORK, labelled("toy", source(2), source(1)), Means)("train")
     assert Means.batches == 3
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def without_checksum(path):
+    about = json.loads(path.with_suffix(".json").read_text())
+    del about["sha256"]
+    path.with_suffix(".json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        flip_a_bit,
+        without_checksum,
+        lambda path: path.with_suffix(".json").unlink(),
+        lambda path: path.with_suffix(".json").write_text("[" * 100_000),
+    ],
+)
+def test_damaged_features_are_named_and_computed_again(tmp_path, damage, capsys):
+    data = labelled("toy", source(0, 200), source(1))
+    first = FeatureStore(tmp_path, NETWORK, data, Means)("train")
+    (path,) = tmp_path.glob("*.npy")
+    damage(path)
+    again = FeatureStore(tmp_path, NETWORK, data, Means)("train")
+    assert np.array_equal(again, first)
+    said = capsys.readouterr().err
+    assert str(path) in said and "computed again" in said
+    assert np.array_equal(FeatureStore(tmp_path, NETWORK, data, None)("train"), first)  # they are whole again
 
 
 def test_training_and_test_images_must_differ():

@@ -8,6 +8,7 @@ import bssl_tf
 from bssl_tf import ConfigError, DataSettings, EvaluationSettings, UserError
 from bssl_tf.evaluation import measuring
 from bssl_tf.evaluation.data_sets import data_sets
+from bssl_tf.evaluation.runner import _drawn_before
 from tests.runs_on_disk import untrained_run
 
 
@@ -34,6 +35,14 @@ def test_everything_in_a_run_is_measured_once_and_table_md_keeps_it(run, monkeyp
     monkeypatch.setattr(measuring, "measure", lambda jobs, *_: jobs and pytest.fail("measured again"))
     again = bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), plots=False)
     assert again.rows == first.rows and again.records == first.records
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{}", "", "\xff", '["other"]'])
+def test_plots_are_drawn_anew_where_their_list_is_damaged(tmp_path, text):
+    (tmp_path / "drawn.json").write_text("[]")
+    assert _drawn_before(tmp_path, [])
+    (tmp_path / "drawn.json").write_bytes(text.encode("latin-1"))
+    assert not _drawn_before(tmp_path, [])
 
 
 def test_without_an_output_nothing_is_written_and_few_images_are_warned_of(run, tmp_path, capsys):
