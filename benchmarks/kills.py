@@ -115,7 +115,8 @@ def _computed_by(path: Path) -> bytes:
 
 def _without_times(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _without_times(item) for key, item in value.items() if key not in (*TIMES, "sha256", "command")}
+        compared = {key for key in value if key not in (*TIMES, "command") and not key.startswith("sha256")}
+        return {key: _without_times(item) for key, item in value.items() if key in compared}
     return [_without_times(item) for item in value] if isinstance(value, list) else value
 
 

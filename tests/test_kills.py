@@ -17,6 +17,8 @@ def runs(tmp_path):
         folder.mkdir(parents=True)
         (folder / "metrics.csv").write_text("step,loss\n4,0.5\n")
         (folder / "summary.json").write_text(json.dumps({"steps": 4, "seconds": 1.5 + len(name)}))
+        report = {"date": name, "sha256": name, "sha256_of_report": name}
+        (folder.parent / "model.json").write_text(json.dumps(report))
         (folder.parent / "config.json").write_text(json.dumps({"run": {"workdir": str(folder.parent)}}))
         with h5py.File(folder / "backbone.weights.h5", "w") as file:
             file["00000"] = np.arange(3.0)

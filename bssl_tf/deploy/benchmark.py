@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.console import console
+from bssl_tf.deploy.papers import damaged_paper, papers, with_checksums
 from bssl_tf.device.adb import AdbShell
 from bssl_tf.device.machine import Machine
 from bssl_tf.device.ssh import SshShell
@@ -16,7 +17,7 @@ from bssl_tf.device.timing import DeviceReport, time_on
 from bssl_tf.device.tool import Shell, ToolMachine, check_tool
 from bssl_tf.errors import ConfigError
 from bssl_tf.file_sets import finish_set, write_set
-from bssl_tf.files import encoded, fingerprint, json_text, read_json, write_bytes
+from bssl_tf.files import fingerprint, read_json, write_bytes
 from bssl_tf.locks import alone, lock_beside
 from bssl_tf.models.spec import SPEC_FILE, read_spec
 from bssl_tf.native_logs import import_tensorflow
@@ -120,8 +121,12 @@ def _facts(file: Path) -> dict[str, Any]:
 
 def _add_to_report(file: Path, earlier: dict[str, Any], report: DeviceReport) -> None:
     """Put the times into both reports of the file, as one; those of an earlier benchmark are replaced."""
-    facts, text = file.with_suffix(".json"), file.with_suffix(".md")
-    before = text.read_text(encoding="utf-8").split(_HEADING)[0] if text.exists() else f"# {file.name}\n"
+    text = file.with_suffix(".md")
+    before = f"# {file.name}\n"
+    if text.exists():
+        before = text.read_text(encoding="utf-8", errors="replace").split(_HEADING)[0]
     markdown = before + _HEADING + report.markdown() + "\n"
-    content = json_text(earlier | {"device": report.as_dict()})
-    write_set(file, {facts.name: encoded(content), text.name: encoded(markdown)})
+    content = earlier | {"device": report.as_dict()}
+    if damaged_paper(file, earlier) is None:  # else they must not pass for whole ones now
+        content = with_checksums(content, markdown)
+    write_set(file, papers(file, content, markdown))

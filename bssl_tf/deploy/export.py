@@ -23,10 +23,11 @@ from bssl_tf.config.training import DataSettings
 from bssl_tf.config.validation import validate_group
 from bssl_tf.console import console
 from bssl_tf.deploy.finished_export import finished_export
+from bssl_tf.deploy.papers import papers, with_checksums
 from bssl_tf.deploy.subjects import Subject, subject_of
 from bssl_tf.errors import ConfigError
 from bssl_tf.file_sets import finish_set, write_set
-from bssl_tf.files import check_writable, encoded, json_text
+from bssl_tf.files import check_writable
 from bssl_tf.locks import alone, lock_beside
 from bssl_tf.native_logs import import_tensorflow
 
@@ -96,7 +97,8 @@ def export(
         command: the command line to name in report and metadata; this call by default.
 
     Returns:
-        The file with its report. A file that exists and came from the same weights and options is not made again.
+        The file with its report. A file that exists and came from the same weights and options is not made again, as
+        long as its reports are as they were written.
 
     Raises:
         ConfigError: nothing to export in `source`, or a setting or file name that cannot be used.
@@ -195,8 +197,8 @@ def _export(
         unfolded=unfolded,
         fewest_bytes=fewest_bytes(folded),
     )
-    papers = {path.with_suffix(".json").name: json_text(report), path.with_suffix(".md").name: text}
-    write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
+    report = with_checksums(report, text)
+    write_set(path, {path.name: content, **papers(path, report, text)})
     return report
 
 

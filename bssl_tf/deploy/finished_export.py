@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from bssl_tf.console import print_warning
+from bssl_tf.deploy.papers import damaged_paper
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.files import read_json, sha256
 
@@ -13,6 +15,8 @@ _REPORT_ENTRIES = {"file", "sha256", "operators", "plan"}
 
 def finished_export(output: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, Any] | None:
     """The report of a file that was made from these weights with these options; None if it is to be made.
+
+    Of damaged reports a warning is printed: the file is made again with them.
 
     Args:
         output: the .tflite file.
@@ -30,7 +34,12 @@ def finished_export(output: Path, identity: dict[str, Any], overwrite: bool) -> 
     problem, report = _problem(output, identity)
     if problem and not overwrite:
         raise ConfigError(f"--output={output} {problem}")
-    return report if not problem and output.with_suffix(".md").exists() else None
+    if problem:
+        return None
+    if (paper := damaged_paper(output, report)) is not None:
+        print_warning(f"{paper} is not as it was written: {output.name} and its reports are made again.")
+        return None
+    return report
 
 
 def _check_papers(output: Path) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from bssl_tf.console import console
 from bssl_tf.deploy import deployment_plan, inspect_file, make_report
 from bssl_tf.deploy.metadata import FileFacts, attach_metadata, check_metadata
+from bssl_tf.deploy.papers import papers, with_checksums
 from bssl_tf.deploy.provenance import provenance
 from bssl_tf.detection.annotations import AnnotatedImages
 from bssl_tf.detection.model import DETECTOR_WEIGHTS_FILE, Detector, load_detector
@@ -19,7 +20,7 @@ from bssl_tf.detection.postprocessing import IOU_THRESHOLD, SCORE_THRESHOLD
 from bssl_tf.detection.scores import DetectionScores, Found, score
 from bssl_tf.detection.tflite import OUTPUTS, DetectorParity, TfliteDetector, convert_detector, final_file, raw_parity
 from bssl_tf.file_sets import write_set
-from bssl_tf.files import encoded, fingerprint, json_text
+from bssl_tf.files import fingerprint
 
 PARITY_IMAGES = 64
 
@@ -81,8 +82,7 @@ def export_detector(
         "test data": test.source.name,
     }
     facts_of_file, text = make_report(path.name, content, report, plan, raw, shlex.join(command), extra=extra)
-    papers = {path.with_suffix(".json").name: json_text(facts_of_file), path.with_suffix(".md").name: text}
-    write_set(path, {path.name: content, **{name: encoded(paper) for name, paper in papers.items()}})
+    write_set(path, {path.name: content, **papers(path, with_checksums(facts_of_file, text), text)})
     console.print(f"[bold green]written[/]: {path} ({report.file_bytes} bytes)")
     return {"tflite": file_scores.as_dict(), "parity": parity.as_dict(), "export": facts}
 

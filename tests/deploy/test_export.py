@@ -16,6 +16,7 @@ from bssl_tf.deploy import inspect_file
 from bssl_tf.deploy.export import has_few_test_images
 from bssl_tf.deploy.flatbuffer import float_weights
 from bssl_tf.deploy.metadata import read_metadata
+from bssl_tf.deploy.papers import damaged_paper
 from bssl_tf.deploy.subjects import subject_of
 from bssl_tf.errors import UserError
 from bssl_tf.file_sets import write_set
@@ -204,6 +205,49 @@ def test_a_file_without_its_papers_is_made_again(copied, tmp_path):
     (tmp_path / "model.json").unlink()
     with pytest.raises(ConfigError, match="exists without the report of an export"):
         copied()
+
+
+def report_with(**values):
+    def damage(file):
+        facts = file.with_suffix(".json")
+        facts.write_text(json.dumps(json.loads(facts.read_text()) | values))
+
+    return damage
+
+
+def without_checksums(file):
+    """As the first release wrote it."""
+    facts = file.with_suffix(".json")
+    report = json.loads(facts.read_text())
+    facts.write_text(json.dumps({name: value for name, value in report.items() if not name.startswith("sha256_of_")}))
+
+
+@pytest.mark.parametrize(
+    "damages, ending",
+    [
+        ([lambda file: file.with_suffix(".md").write_text("garbage")], ".md"),
+        ([lambda file: file.with_suffix(".md").write_text(file.with_suffix(".md").read_text() + "x")], ".md"),
+        ([lambda file: file.with_suffix(".md").unlink()], ".md"),
+        ([report_with(parity=None, operators=3)], ".json"),
+        ([report_with(bytes=3)], ".json"),
+        ([without_checksums], ""),
+        ([without_checksums, report_with(parity=None)], ".json"),
+        ([without_checksums, lambda file: file.with_suffix(".md").write_bytes(b"\xff")], ".md"),
+    ],
+)
+def test_reports_that_are_not_as_they_were_written_are_found(exported, copied, tmp_path, damages, ending):
+    file = tmp_path / "model.tflite"
+    for damage in damages:
+        damage(file)
+    report = json.loads(file.with_suffix(".json").read_text())
+    assert damaged_paper(file, report) == (file.with_suffix(ending) if ending else None)
+
+
+def test_damaged_reports_are_made_again_with_their_file(exported, copied, tmp_path, capsys):
+    report_with(parity=None)(tmp_path / "model.tflite")
+    again = copied()
+    assert not again.reused and again.parity.ok and "model.json is not as it was written" in capsys.readouterr().err
+    assert copied().reused
 
 
 @pytest.mark.parametrize("moved", [0, 1, 2, 3])
