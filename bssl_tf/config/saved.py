@@ -48,8 +48,11 @@ def load(path: Path) -> Config:
     Settings younger than the file have their defaults, settings that no longer exist are skipped.
 
     Raises:
-        UserError: it is damaged, or a value is not allowed (it may have been edited by hand); names file and key.
+        UserError: it is missing or damaged, or a value is not allowed (it may have been edited by hand); names file and
+            key.
     """
+    if not path.exists():
+        raise UserError(f"{path} is missing: {REMEDY}.")
     content = read_json(path, dict, REMEDY)
     for name, group in content.items():
         if not isinstance(group, dict):

@@ -78,10 +78,10 @@ def _restore_config(config: Config, workdir: Workdir) -> None:
     """Write the configuration of a finished run anew if it is lost or damaged."""
     try:
         saved.load(workdir.config_file)
-    except (FileNotFoundError, UserError) as error:
+    except UserError:
+        was = "damaged" if workdir.config_file.exists() else "missing"
         with alone_in_workdir(workdir, config.run):
             saved.save(config, workdir.config_file)
-        was = "damaged" if isinstance(error, UserError) else "missing"
         print_warning(f"{workdir.config_file} was {was}: written anew, with the settings of this command.")
 
 
