@@ -126,7 +126,7 @@ def main() -> None:
     if {"selection", "rates"} & {*PARTS_FLAG.value}:
         chosen = choose()
     pairs = [(setting, part) for setting in ("strong", "weak", "many", "narrow", "selection") for part in tables.PARTS]
-    found = [tables.comparison(*pair, chosen) for pair in pairs if pair != ("selection", "methods")]
+    found = [tables.comparison(*pair, chosen) for pair in pairs]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
     found += [tables.lengths("strong", chosen), tables.grid()]
     found += [tables.rates(setting, chosen) for setting in ("strong", "weak")]

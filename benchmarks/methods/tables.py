@@ -218,12 +218,15 @@ COSTS = ("wall_seconds", "processor_seconds")
 
 
 def _note(setting: str, chosen: dict, folder: Path) -> str:
-    rates = ", ".join(f"{rate:g}" for rate in SETTINGS[setting].rates)
-    grid = (
-        f"temperature of each form, and its learning rate of {rates}, chosen on held-out training images"
-        if chosen
-        else "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
-    )
+    rates = [f"{rate:g}" for rate in SETTINGS[setting].rates]
+    if not chosen:
+        grid = "Adam 1e-3 and each method's own temperature: nothing was tuned for any of them"
+    elif len(rates) == 1:
+        grid = f"temperature of each form chosen on held-out training images, learning rate {rates[0]} for all"
+    elif rates:
+        grid = f"temperature, and learning rate of {', '.join(rates)}, of each form chosen on held-out training images"
+    else:
+        grid = "temperature and learning rate of each form chosen on the images that it is measured on, seed 100"
     alone = _tried_once(setting, chosen, folder)
     once = f" (with {SETTINGS[setting].rates[0]:g} alone: {', '.join(alone)})" if alone else ""
     teacher = records.load(teacher_run(setting, 0), folder)
@@ -234,7 +237,8 @@ def _note(setting: str, chosen: dict, folder: Path) -> str:
         "Student's 95 % interval; one seed has neither deviation nor interval. 20 neighbours among, and logistic "
         "regression on, the student's training images"
         f"{f' ({100 * own[0]:.1f} % for the teacher among the images that it learnt from)' if own else ''}; "
-        "all 10 000 test images. supervised learns with the labels. "
+        f"{'all 10 000 test images' if SETTINGS[setting].tested else '10 000 held-out training images'}. supervised "
+        "learns with the labels. "
         f"Views repeat after {SETTINGS[setting].epochs} epochs, for all; the teacher's features of them are computed "
         "once a seed, and their time is not in the columns of cost. The machine did other work at the same time, so "
         "wall seconds say less than processor seconds."
