@@ -88,5 +88,5 @@ def _who(holder: Path) -> str:
             f"since {process['since']} by process {process['pid']} on {process['host']}, which runs: "
             f"{process['command']}"
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "by another process, which has left no word on itself"

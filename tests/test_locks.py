@@ -52,8 +52,9 @@ def test_a_lock_ends_with_its_process_however_that_ends(holder, tmp_path):
         pass
 
 
-def test_a_damaged_word_on_the_holder_is_no_traceback(holder, tmp_path):
-    (tmp_path / ".lock.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_a_damaged_word_on_the_holder_is_no_traceback(holder, tmp_path, text):
+    (tmp_path / ".lock.json").write_text(text)
     with pytest.raises(InUse, match="by another process"):
         take(tmp_path).__enter__()
 

@@ -89,7 +89,7 @@ class FinetuneRunner:
         with self._lock:
             try:
                 written = JobState(**json.loads(self._state_file.read_text(encoding="utf-8")))
-            except (OSError, ValueError):
+            except (OSError, ValueError, TypeError, RecursionError):  # it is not there yet, or damaged
                 written = JobState("running", "starting") if self._process is not None else JobState()
             if written.phase != "running" or (self._process is not None and self._process.poll() is None):
                 return written
