@@ -21,8 +21,8 @@ a factor of two and more within minutes, with the load of its neighbours.
 Ratios can be trusted where they are medians over rounds in which what is compared ran in turn. These are: *of it the
 teacher*, *× float twin* and *× plain layers* of the step, and *× float32* of its variants; the ratios of *Step growth*;
 *× ours, CPU* of *Step torch* (*× ours* is of wall time, of which other work on the machine takes from either); the
-comparison of the pipeline with Pillow and torchvision. All other times, shares and ratios (*of the step*, *× floor*)
-are of shortest or single timings. A part that is the difference of two of these may come out
+comparison of the pipeline with Pillow and torchvision. All other times, shares and ratios (*of the step*, *× floor*,
+the steps of the pipeline) are of shortest or single timings. A part that is the difference of two of these may come out
 negative: it is then too small to be seen."""
 OF_ACCURACY = ("methods", "detection")
 """Results that say how good a network is, not what it costs; each between marks of its name in docs/results.md."""
