@@ -6,12 +6,14 @@ from PIL import Image
 
 from bssl_tf.config.training import Config, DataSettings, FeatureCacheSettings, RunSettings
 from bssl_tf.data import load_source
+from bssl_tf.data.preview import _GAP as GAP
+from bssl_tf.data.preview import _SMALLEST_TILE as TILE
+from bssl_tf.data.preview import _TITLE_HEIGHT as TITLE
 from bssl_tf.training.run import train
 from bssl_tf.training.run_data import RunData
 from bssl_tf.training.training_data import training_data
 
 IMAGES, SIZE = 24, 8
-TILE, GAP, TITLE = 112, 8, 20
 
 
 @pytest.mark.parametrize(("task", "phase", "cycle"), [("all", 1, 0), ("all", 1, 2), ("teacher", 0, 2)])
