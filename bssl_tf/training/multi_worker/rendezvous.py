@@ -115,7 +115,7 @@ def _as_chief(
     if others:
         log(f"waiting for {', '.join(map(cluster.name, others))}")
     with _greetings(server, run_token(cluster)) as greetings:
-        while missing := [index for index in others if index not in lines]:
+        while missing := [index for index in others if index not in lines or lines[index].hung_up()]:
             try:
                 line, greeting = greetings.get(timeout=max(deadline - time.monotonic(), 0.01))
                 index = greeting["index"]
@@ -125,6 +125,9 @@ def _as_chief(
                     f"{', '.join(map(cluster.name, missing))} did not come in time (--worker_timeout). Start the same "
                     f"command there with its own --worker_index, and see that it can reach {cluster.addresses[0]}.",
                 ) from None
+            if line.hung_up():  # it has died since; it may have been started again, and that greeting come first
+                line.close()
+                continue
             came_before, lines[index] = lines.get(index), line
             if (came_before and not came_before.hung_up()) or index not in others:
                 raise refuse(ConfigError, f"--worker_index={index} was given to more than one worker.")
@@ -199,18 +202,21 @@ def _as_member(
     log(f"{cluster.name(cluster.index)} joins {chief}, which shows and writes all")
     line = _call(cluster, deadline)
 
-    def answer_within(seconds: float) -> dict[str, Any]:
+    def answer_within(seconds: float, needed: bool = True) -> dict[str, Any]:
         try:
-            answer = line.receive(seconds + SECONDS_FOR_A_GREETING)
+            answer = line.receive(seconds)
         except OSError as error:
+            if isinstance(error, TimeoutError) and not needed:
+                return {}
             raise UserError(f"{chief} has not answered ({error}): look at what it says.") from None
         if "refused" in answer:
             raise ConfigError(answer["refused"])
         return answer
 
     line.send(token=run_token(cluster), index=cluster.index, settings=settings)
-    answer = answer_within(max(deadline - time.monotonic(), 0.0))
+    answer = answer_within(max(deadline - time.monotonic(), 0.0) + SECONDS_FOR_A_GREETING)
     if not appears(workdir / str(answer.get("token")), SECONDS_UNTIL_FILES_SHOW):
+        answer_within(0.1, needed=False)  # the chief may have given up for another reason, and taken the file away
         message = (
             f"--workdir={workdir} on {cluster.name(cluster.index)} is not the folder of {chief}: all workers need the "
             "same one, on a disk that they share."

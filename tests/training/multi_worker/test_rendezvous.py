@@ -120,6 +120,56 @@ def test_a_worker_that_died_may_come_again_before_all_are_there(tmp_path):
     assert all(isinstance(ended[index], team.Team) for index in range(3)), ended
 
 
+def test_a_worker_that_died_is_waited_for_even_if_all_others_are_there(tmp_path):
+    addresses, ended = free_addresses(3), {}
+    first = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path, 2: tmp_path})))
+    first.start()
+    call_as_worker_1(Cluster(addresses, 1)).close()
+    time.sleep(0.5)  # by now the chief has heard of all three
+    ended.update(start(addresses, {1: tmp_path}))
+    first.join(30)
+    assert all(isinstance(ended[index], team.Team) for index in range(3)), ended
+
+
+def test_the_greeting_of_one_that_died_may_come_after_that_of_its_successor(tmp_path, monkeypatch):
+    addresses, ended = free_addresses(3), {}
+    receive = team.Line.receive
+
+    def late_if_dead(line, seconds):
+        message = receive(line, seconds)
+        time.sleep(0.1)
+        if message.get("index") == 1 and line.hung_up():
+            time.sleep(0.5)
+        return message
+
+    monkeypatch.setattr(team.Line, "receive", late_if_dead)
+    chief = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path})))
+    chief.start()
+    call_as_worker_1(Cluster(addresses, 1)).close()
+    successor = threading.Thread(target=lambda: ended.update(start(addresses, {1: tmp_path})))
+    successor.start()
+    time.sleep(1.0)
+    ended.update(start(addresses, {2: tmp_path}))
+    for thread in (chief, successor):
+        thread.join(30)
+    assert all(isinstance(ended[index], team.Team) for index in range(3)), ended
+
+
+def test_a_chief_that_gives_up_is_not_taken_for_another_workdir(tmp_path, monkeypatch):
+    monkeypatch.setattr(team, "SECONDS_UNTIL_FILES_SHOW", 0.3)
+    addresses, ended = free_addresses(2), {}
+    with team._open_port(Cluster(addresses, 0)) as server:
+        member = threading.Thread(target=lambda: ended.update(start(addresses, {1: tmp_path})))
+        member.start()
+        line = team.Line(server.accept()[0])
+        line.receive(10)
+        line.send(token="gone")
+        line.send(refused="worker 2 is gone before the start.")
+        member.join(30)
+        line.close()
+    assert str(ended[1]) == "worker 2 is gone before the start."
+
+
 def test_an_index_given_twice_is_refused(tmp_path):
     addresses, ended = free_addresses(3), {}
     chief = threading.Thread(target=lambda: ended.update(start(addresses, {0: tmp_path})))
