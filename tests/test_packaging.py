@@ -59,9 +59,11 @@ def test_help_lists_the_recipes(installed, tmp_path):
 
 
 def test_a_recipe_runs_from_anywhere(installed, tmp_path):
-    shown = run(installed / "bssl-train", "--recipe=digits", "--stages=2", "--workdir=run", "--dry_run", cwd=tmp_path)
+    shown = run(
+        installed / "bssl-train", "--recipe=digits", "--task=teacher", "--workdir=run", "--dry_run", cwd=tmp_path
+    )
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "reactnet_small" in shown.stdout and (tmp_path / "run/dry_run/stage2").is_dir()
+    assert "dataset=digits" in shown.stdout and (tmp_path / "run/dry_run/teacher").is_dir()
 
 
 def test_an_unknown_recipe_is_answered_with_those_that_exist(installed, tmp_path):

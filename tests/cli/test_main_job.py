@@ -165,7 +165,6 @@ def test_convert_does_not_overwrite_another_networks_file(training_output, workd
         ("train.py", ("--workdir=w", "--dataset=cifar"), "--dataset=cifar is unknown"),
         ("train.py", ("--workdir=w", "digits"), "unexpected argument 'digits'"),
         ("train.py", ("--workdir=w", "--batch_size=5000"), "--batch_size=5000: --dataset=digits has only 1437"),
-        ("train.py", ("--workdir=w", "--teacher_batch_size=5000"), "--teacher_batch_size=5000: --dataset=digits has"),
         ("train.py", ("--workdir=w", "--student=quicknet"), "--image_size=8 is too small for quicknet"),
         ("evaluate.py", ("--model=nothing.tflite",), "--model=nothing.tflite is neither"),
         ("evaluate.py", ("--workdir=nothing",), "holds no run"),

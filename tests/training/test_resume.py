@@ -1,6 +1,5 @@
 """A run that was interrupted ends as if it had not been: same weights, same losses, no row twice."""
 
-import dataclasses
 import json
 import signal
 from types import MappingProxyType
@@ -28,7 +27,7 @@ from bssl_tf.training.monitoring.metrics_log import read_table
 from bssl_tf.training.run import train
 
 
-def config_for(workdir, micro_batches=1, view_cycle=0, method=MethodSettings(), **bssl):
+def config_for(workdir, micro_batches=1, view_cycle=0, checkpoint_minutes=10.0, method=MethodSettings(), **bssl):
     return Config(
         data=DataSettings(max_train_images=50, max_test_images=40),
         student=StudentSettings(student_stages=1),
@@ -38,7 +37,7 @@ def config_for(workdir, micro_batches=1, view_cycle=0, method=MethodSettings(), 
         bssl=BsslSettings(pseudo_classes=8, target_learning_rate_multiplier=0.5, **bssl),
         optimizer=OptimizerSettings(epochs=2, batch_size=16, warmup_epochs=1, micro_batches=micro_batches),
         cache=FeatureCacheSettings(view_cycle=view_cycle),
-        run=RunSettings(workdir=str(workdir), log_every=2, knn_every=2),
+        run=RunSettings(workdir=str(workdir), log_every=2, knn_every=2, checkpoint_minutes=checkpoint_minutes),
     )
 
 
@@ -73,9 +72,41 @@ def run(monkeypatch):
     return run
 
 
-def test_resumes_to_the_step_across_stages(run, tmp_path):
-    whole, parts = (config_for(tmp_path / name, view_cycle=1) for name in ("whole", "parts"))
-    run(whole)
+class WholeRun:
+    """A run that nothing interrupts, with a checkpoint at every step; and what was seen of it."""
+
+    def __init__(self, workdir):
+        self.workdir = workdir
+        self.saved = []  # phase and step of every checkpoint
+        self.started_from, self.ended_with = {}, {}  # phase → network → weights
+        train_phase, write_sums = stages.train_phase, checkpoints.write_sums
+
+        def watched_write_sums(folder, step):
+            self.saved.append((folder.parent.name, step))
+            write_sums(folder, step)
+
+        def weights(method):
+            return {name: network.get_weights() for name, network in method.networks.items()}
+
+        def watched_train_phase(phase, method, data, **options):
+            self.started_from[phase.name] = weights(method)
+            summary = train_phase(phase, method, data, **options)
+            self.ended_with[phase.name] = weights(method)
+            return summary
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stages, "train_phase", watched_train_phase)
+            patch.setattr(checkpoints, "write_sums", watched_write_sums)
+            train(config_for(workdir, view_cycle=1, checkpoint_minutes=0.0))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return WholeRun(tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_resumes_to_the_step_across_stages(run, whole, tmp_path):
+    parts = config_for(tmp_path / "parts", view_cycle=1)
     for stop in ({"teacher": 2}, {"stage1": 5}, {"stage2": 3}):  # in an epoch, between two rows, at an epoch's end
         with pytest.raises(Interrupted, match="the same command goes on") as stopped:
             run(parts, stop)
@@ -83,7 +114,7 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
         assert not (tmp_path / "parts" / next(iter(stop)) / "summary.json").exists()
     run(parts)
     for phase in ("teacher", "stage1", "stage2"):
-        expected, result = (load_backbone(tmp_path / name / phase)[0] for name in ("whole", "parts"))
+        expected, result = (load_backbone(workdir / phase)[0] for workdir in (whole.workdir, tmp_path / "parts"))
         for ours, theirs in zip(result.get_weights(), expected.get_weights(), strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
         steps = [row["step"] for row in read_table(tmp_path / "parts" / phase / "metrics.csv")]
@@ -91,26 +122,18 @@ def test_resumes_to_the_step_across_stages(run, tmp_path):
     (features,) = (tmp_path / "parts" / "features").iterdir()  # one key: both stages share them
     assert len(list(features.glob("cycle-*.npy"))) == 1
     for phase in ("teacher", "stage1", "stage2"):
-        whole, parts = (tmp_path / name / phase for name in ("whole", "parts"))
+        folders = (whole.workdir / phase, tmp_path / "parts" / phase)
         for table in ("metrics.csv", "epochs.csv"):
-            assert (whole / table).read_text() == (parts / table).read_text()
-        summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, parts)]
+            expected, result = ((folder / table).read_text() for folder in folders)
+            assert result == expected
+        summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
         for name in ("steps", "epochs", "final", "warnings"):
             assert summaries[0][name] == summaries[1][name]
 
 
-def test_every_checkpoint_is_written_once(tmp_path, monkeypatch):
+def test_every_checkpoint_is_written_once(whole):
     """Replacing one is the only way to have files of two saves under one name."""
-    saved, write_sums = [], checkpoints.write_sums
-
-    def watched(folder, step):
-        saved.append((folder.parent.name, step))
-        write_sums(folder, step)
-
-    monkeypatch.setattr(checkpoints, "write_sums", watched)
-    config = config_for(tmp_path / "run", ablation="balancing")
-    train(dataclasses.replace(config, run=dataclasses.replace(config.run, checkpoint_minutes=0.0)))
-    assert saved == [(phase, step) for phase in ("teacher", "stage2") for step in range(1, 7)]
+    assert whole.saved == [(phase, step) for phase in ("teacher", "stage1", "stage2") for step in range(1, 7)]
 
 
 def test_signals_are_given_back_however_training_ends(tmp_path, monkeypatch):
@@ -128,27 +151,14 @@ def test_signals_are_given_back_however_training_ends(tmp_path, monkeypatch):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_stage_2_starts_from_all_three_networks_of_stage_1(run, tmp_path, monkeypatch):
-    config = config_for(tmp_path / "run")
-    started_from = {}
-    train_phase = stages.train_phase
-
-    def watch(phase, method, data, **options):
-        started_from[phase.name] = {name: network.get_weights() for name, network in method.networks.items()}
-        summary = train_phase(phase, method, data, **options)
-        started_from[f"end of {phase.name}"] = {
-            name: network.get_weights() for name, network in method.networks.items()
-        }
-        return summary
-
-    monkeypatch.setattr(stages, "train_phase", watch)
-    run(config)
-    assert set(started_from["stage2"]) == {"backbone", "classifier", "target_classifier", "feature_map"}
-    for name, weights in started_from["stage2"].items():
-        for ours, theirs in zip(weights, started_from["end of stage1"][name], strict=True):
+def test_stage_2_starts_from_all_three_networks_of_stage_1(whole):
+    started_from = whole.started_from["stage2"]
+    assert set(started_from) == {"backbone", "classifier", "target_classifier", "feature_map"}
+    for name, weights in started_from.items():
+        for ours, theirs in zip(weights, whole.ended_with["stage1"][name], strict=True):
             np.testing.assert_array_equal(ours, theirs)
-    _, spec = load_backbone(tmp_path / "run" / "stage2")
-    assert spec.mode == "binary" and load_backbone(tmp_path / "run" / "stage1")[1].mode == "binary_activations"
+    modes = [load_backbone(whole.workdir / stage)[1].mode for stage in ("stage1", "stage2")]
+    assert modes == ["binary_activations", "binary"]
 
 
 def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tmp_path):
