@@ -25,7 +25,7 @@ from bssl_tf.evaluation.results import EvaluationResult, Job, Results, with_earl
 from bssl_tf.evaluation.tables import write_tables
 from bssl_tf.files import check_writable, read_json, write_json
 from bssl_tf.locks import alone, lock_in
-from bssl_tf.runs import EvaluationFolder, Workdir
+from bssl_tf.runs import STAGES, EvaluationFolder, Workdir
 
 DRAWN = "drawn.json"
 """Beside the plots: the jobs that they show. Written last."""
@@ -129,8 +129,14 @@ def run_config(workdir: Path | None) -> Config:
     """
     if workdir is None:
         return Config()
-    path = Workdir(workdir).config_file
+    run = Workdir(workdir)
+    path = run.config_file
     if not path.exists():
+        if any(run.stage(number).has_backbone for number in STAGES):
+            raise ConfigError(
+                f"--workdir={workdir} has lost {path.name}: restore it from a copy, or give the command that trained "
+                "this run once more, which writes it again and trains nothing that is there."
+            )
         raise ConfigError(f"--workdir={workdir} holds no run ({path.name} is missing): train one first, see train.py.")
     return saved.load(path)
 

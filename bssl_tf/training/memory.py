@@ -260,9 +260,9 @@ def warn_of_disk(needed: int, workdir: Path, still_open: Collection[str]) -> Non
     needed, free = needed - there, shutil.disk_usage(workdir).free
     if needed > free:
         print_warning(
-            f"checkpoints and weights take {size_text(needed)} at least, and {size_text(free)} are free in {workdir}: "
-            "free some space. A run that finds the disk full ends, and the same command goes on from its last "
-            "checkpoint."
+            f"checkpoints (two are kept while a third is written) and weights take {size_text(needed)}, and "
+            f"{size_text(free)} are free in {workdir}: free some space. A run that finds the disk full ends, and the "
+            "same command goes on from its last checkpoint."
         )
 
 

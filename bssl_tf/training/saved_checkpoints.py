@@ -102,10 +102,13 @@ def disk_full_named(folder: Path, needed: int, step: int) -> Iterator[None]:
         sweep(folder, ())
         if not is_whole(folder, step):
             _delete(folder, step)
+        before = next((saved for saved in steps_saved(folder) if is_whole(folder, saved)), None)
+        goes_on = "begins this phase again, of which nothing was saved before"
+        if before is not None:
+            goes_on = f"goes on from step {before}, whose checkpoint is whole"
         raise DiskFull(
             f"the disk of {folder} is full: a checkpoint takes {size_text(needed)}, and "
-            f"{size_text(shutil.disk_usage(folder).free)} are free. What was saved before step {step} is whole: free "
-            "some space, and the same command goes on from there."
+            f"{size_text(shutil.disk_usage(folder).free)} are free. Free some space, and the same command {goes_on}."
         ) from None
 
 

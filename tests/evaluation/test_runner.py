@@ -70,6 +70,12 @@ def test_transfer_sets_share_limits_and_a_name_counts_once():
     assert data_sets(data, [DataSettings(holdout=0.2)])[1].settings.holdout == 0.2
 
 
+def test_a_run_without_its_settings_is_not_taken_for_no_run(run):
+    (run / "config.json").unlink()
+    with pytest.raises(ConfigError, match="has lost config.json: .* trained this run once more"):
+        bssl_tf.evaluate(run)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -97,7 +97,7 @@ def test_no_folder_is_no_checkpoint(tmp_path):
 
 def test_tensorflows_full_disk_is_one_line(tmp_path):
     with (
-        pytest.raises(DiskFull, match=r"a checkpoint takes 3 MB, and .* free some space"),
+        pytest.raises(DiskFull, match=r"a checkpoint takes 3 MB, and .* Free some space, .* nothing was saved before"),
         disk_full_named(tmp_path, 3_000_000, 7),
     ):
         raise tf.errors.ResourceExhaustedError(None, None, "ckpt-7_temp/part; No space left on device")
@@ -126,7 +126,10 @@ def test_a_checkpoint_whose_index_does_not_fit_is_deleted(folder):
     before = content_of(folder)
     (folder / "ckpt-6.index").symlink_to("/dev/full")
     checkpoint = tf.train.Checkpoint(number=tf.Variable(tf.zeros(1000)))
-    with pytest.raises(DiskFull, match="before step 6 is whole"), disk_full_named(folder, 4000, 6):
+    with (
+        pytest.raises(DiskFull, match="goes on from step 4, whose checkpoint is whole"),
+        disk_full_named(folder, 4000, 6),
+    ):
         checkpoint.write(str(folder / "ckpt-6"))
     assert content_of(folder) == before and not list(folder.glob("ckpt-6*"))
 
