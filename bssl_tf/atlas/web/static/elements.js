@@ -10,8 +10,15 @@ export function element(name, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(key, "");
     else if (value !== false && value != null) made.setAttribute(key, value);
   }
-  made.append(...children.filter((child) => child != null && child !== false));
+  made.append(...given(children));
   return made;
+}
+
+const given = (children) => children.filter((child) => child != null && child !== false);
+
+// What the panel under the tabs shows from now on.
+export function controls(...children) {
+  byId("controls").replaceChildren(...given(children));
 }
 
 export function button(text, onclick, attributes = {}) {

@@ -1,7 +1,7 @@
 // The tab Take home: labels and classifiers as files.
 
 import { get, post } from "./api.js";
-import { button, byId, element, plural } from "./elements.js";
+import { button, byId, controls, element, plural } from "./elements.js";
 import { attempt, model, show } from "./model.js";
 
 const said = new Map();
@@ -64,7 +64,7 @@ export function home() {
   const labels = model.labels.filter((label) => label != null).length, ready = model.predictions !== null;
   const canExport = model.state?.can_export === true;
   const missing = canExport ? "" : " Needs the run that the model came from: start bssl-atlas with --workdir=RUN.";
-  byId("controls").replaceChildren(
+  controls(
     step("labels", "Labels", `${plural(labels, "label")}, as a table or as a folder of classes for train.py and evaluate.py.`,
       button("CSV", () => run("labels", "export/csv", {}, (done) => [line(`${plural(done.photos, "label")} in`), command(done.file), line(download("labels.csv"))]), { disabled: !labels || busy !== null }),
       button("Folder of links", () => tree("symlinks"), { disabled: !ready || busy !== null }),

@@ -2,7 +2,7 @@
 
 import { get, post, thumbnail } from "./api.js";
 import { colourOf, rampStyle, UNKNOWN } from "./colours.js";
-import { arrowKeys, ask, byId, element, message, plural } from "./elements.js";
+import { arrowKeys, ask, byId, controls, element, message, plural } from "./elements.js";
 import { focusFirst, namesOf, setFocus, startGallery } from "./gallery.js";
 import { home, openHome, watchJob } from "./home.js";
 import { PhotoMap } from "./map.js";
@@ -56,7 +56,7 @@ function openTab(name, run = TABS[name]) {
   byId("view").setAttribute("aria-labelledby", `tab-${name}`);
   byId("view").scrollTop = 0;
   byId("page").replaceChildren();
-  byId("controls").replaceChildren();
+  controls();
   byId("gallery").replaceChildren();
   run();
 }

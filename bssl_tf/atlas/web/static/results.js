@@ -1,6 +1,6 @@
 // The tab Accuracy: how right the classifier is on labels that it has not seen.
 
-import { byId, element, plural } from "./elements.js";
+import { byId, controls, element, plural } from "./elements.js";
 import { className, model, show } from "./model.js";
 
 const percent = (share) => `${(100 * share).toFixed(share === 1 ? 0 : 1)}\u00a0%`;
@@ -54,14 +54,14 @@ export function results() {
   byId("page").replaceChildren();
   show({ photos: [] });
   if (!accuracy) {
-    byId("controls").replaceChildren(element("p", { class: "empty" }, "Label three photos or more of each of two classes. A share of them is then held out, and the accuracy is measured on those."));
+    controls(element("p", { class: "empty" }, "Label three photos or more of each of two classes. A share of them is then held out, and the accuracy is measured on those."));
     return;
   }
   const { right, count, interval } = accuracy.overall;
   const kind = accuracy.unbiased
     ? "Measured on random checks (Suggest › Random check): this is what to expect of the photos that had no label when they were drawn."
     : "Measured on a fifth of your labels. You chose them, so they are no random sample: Suggest › Random check gives one, of the photos that have no label when they are drawn.";
-  byId("controls").replaceChildren(
+  controls(
     element("div", { class: "big" }, percent(right / count)),
     element("div", {}, `${right} of ${count} held-out photos; 95\u00a0% interval ${percent(interval[0])} to ${percent(interval[1])}`),
     bar(accuracy.overall),

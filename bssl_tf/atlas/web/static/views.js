@@ -1,7 +1,7 @@
 // The tabs: Look, Suggest, Clean.
 
 import { get } from "./api.js";
-import { button, byId, element, plural, segments } from "./elements.js";
+import { button, byId, controls, element, plural, segments } from "./elements.js";
 import { focusCard } from "./gallery.js";
 import { attempt, className, emit, model, show, similarTo, similarToFile } from "./model.js";
 
@@ -11,7 +11,6 @@ const RULES = {
 };
 let measure = "cosine", queue = "next", cleaning = "duplicates", query = null, turn = 0;
 
-const controls = (...children) => byId("controls").replaceChildren(...children.filter(Boolean));
 const note = (text) => element("p", {}, text);
 
 // Answers may come late: only the last question's counts.
