@@ -80,7 +80,7 @@ SETTINGS = {
     "many": Setting(
         *(50_000, 2, 0, 16, True),
         title="Fashion-MNIST, 50 000 images, two stages of 2 epochs; the same teacher of all 60 000 images",
-        rates=(16e-3,),
+        rates=(4e-3, 8e-3, 16e-3),
         teacher_of="strong",
     ),
     "narrow": Setting(
