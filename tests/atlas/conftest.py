@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from bssl_tf.atlas.demo_photos import write_photos
+from bssl_tf.atlas.indexing import open_index
+from bssl_tf.atlas.photos import PhotoFolder
 from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.saved import save
 from bssl_tf.config.training import Config, DataSettings, RunSettings
@@ -59,3 +61,25 @@ def digits(tmp_path_factory) -> Digits:
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(secret)
     (folder / "outside.png").symlink_to(secret)
     return Digits(folder, truth, run, model)
+
+
+@pytest.fixture(scope="session")
+def photos(digits) -> PhotoFolder:
+    return PhotoFolder(digits.folder)
+
+
+@pytest.fixture(scope="session")
+def index(digits, photos, tmp_path_factory):
+    return open_index(tmp_path_factory.mktemp("session"), digits.model, photos)
+
+
+@pytest.fixture(scope="session")
+def classes(digits, photos):
+    return np.array([int(digits.truth[path]) for path in photos.paths])
+
+
+def blobs(count, spread=0.3, seed=0):
+    """Features around four centres, and the centre of each."""
+    generator = np.random.default_rng(seed)
+    classes = generator.integers(4, size=count)
+    return (3 * np.eye(16)[classes] + spread * generator.normal(size=(count, 16))).astype(np.float32), classes
