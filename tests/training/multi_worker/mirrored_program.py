@@ -99,12 +99,13 @@ def simclr():
     return method
 
 
-def train(distribution, method, first, last):
-    """Losses of some steps on batches that depend on the step alone."""
+def train(distribution, method, first, last, order=range(8)):
+    """Losses of some steps on batches that depend on the step alone; `order`: that of the images in each."""
 
     def views(context):
         size = context.get_per_replica_batch_size(8)
         batches = np.random.default_rng(1).uniform(0, 255, (last, 2, 8, 8, 8, 1)).astype(np.float32)[first:]
+        batches = batches[:, :, list(order)]
         parts = batches.reshape(last - first, 2, 8 // size, size, 8, 8, 1).swapaxes(1, 2).reshape(-1, 2, size, 8, 8, 1)
         return tf.data.Dataset.from_tensor_slices(parts).map(lambda pair: ((pair[0], pair[1]),)).repeat()
 
@@ -159,13 +160,26 @@ def compare_baselines():
         FOUND[f"losses of {name}"] = deviation(losses[1], losses[0])
 
 
+def dense(units):
+    layers = [tf.keras.Input((8, 8, 1)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(units)]
+    return tf.keras.Sequential(layers)
+
+
+def compare_micro_batches():
+    """The parts that batch norms see are halves of each device's half: images 0, 1, 4, 5 and 2, 3, 6, 7."""
+    found = []
+    for distribution, order in ((ONE_DEVICE, (0, 1, 4, 5, 2, 3, 6, 7)), (TWO, range(8))):
+        with distribution.scope():
+            tf.keras.utils.set_random_seed(0)
+            options = dict(target="joint", standardise=False, pseudo_classes=5)
+            method = create("bssl", options, backbone=dense(6), teacher=dense(4))
+            method.compile(tf.keras.optimizers.SGD(0.01), micro_batches=2)
+            found.append(train(distribution, method, 0, 3, order))
+    FOUND["losses of micro batches"] = deviation(found[1], found[0])
+
+
 def compare_targets_of_bssl():
     """Losses that compare all images, and what they leave in the target's classifier, after three steps."""
-
-    def dense(units):
-        layers = [tf.keras.Input((8, 8, 1)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(units)]
-        return tf.keras.Sequential(layers)
-
     for target in ("contrast", "balanced"):
         found = []
         for distribution in (ONE_DEVICE, TWO):
@@ -184,6 +198,7 @@ compare_batch_norm()
 compare_contrastive_loss()
 compare_baselines()
 compare_targets_of_bssl()
+compare_micro_batches()
 with tempfile.TemporaryDirectory() as temporary:
     compare_runs(Path(temporary))
 try:

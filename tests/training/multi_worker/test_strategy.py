@@ -168,6 +168,7 @@ def mirrored():
         ("target of bssl, contrast", 1e-4),
         ("losses of bssl, balanced", 1e-5),
         ("target of bssl, balanced", 1e-4),
+        ("losses of micro batches", 1e-5),
         ("SimCLR losses after a checkpoint of one device", 1e-5),
         ("one device from their checkpoint", 0.0),
     ],
