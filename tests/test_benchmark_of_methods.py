@@ -34,6 +34,14 @@ def record(run, knn, linear=0.8, seconds=100.0):
     return records.Record(run.arguments, run.seed, accuracies, *costs, {}, [], "a machine", "today", held_out)
 
 
+def test_one_stage_has_the_epochs_of_two_and_is_no_form_of_a_setting_with_one():
+    arguments = run_of("strong", "one_stage", 0, {}).arguments
+    assert arguments[-4:] == ("--target=balanced", "--stages=2", "--epochs=16", "--seed=0")
+    keys = [["features", "cosine", *rest] for rest in (["one_stage"], [])]
+    found = [[run.key for run in queue(name, ["cosine", "one_stage"], [0], {})][1:] for name in ("strong", "selection")]
+    assert found == keys
+
+
 def test_the_interval_holds_the_true_difference_in_19_of_20_cases():
     random, inside = np.random.default_rng(0), 0
     for _ in range(2000):

@@ -1,6 +1,6 @@
 """The forms of training that are compared, in the order in which they are run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DEFAULT_FORM = "balanced"
 """The form of BSSL that all others are compared with: the default of the command line."""
@@ -16,6 +16,7 @@ class Form:
         temperature: flag that sets its temperature, with {} for the number; "" if it has none.
         part: "methods", "ablation" or "further", the table it belongs to.
         distils: whether it needs the teacher.
+        in_one_stage: whether it has the epochs of two stages in one; a setting of one stage has no such form.
     """
 
     title: str
@@ -23,6 +24,7 @@ class Form:
     temperature: str = ""
     part: str = "methods"
     distils: bool = True
+    in_one_stage: bool = False
 
 
 def _own(title: str, method: str, temperature: str = "--method_options=temperature={}") -> Form:
@@ -64,15 +66,14 @@ FORMS = {
     "moco_v2": _own("MoCo v2", "moco_v2"),
     "byol": _own("BYOL", "byol", ""),
     "swav": _own("SwAV", "swav"),
-    "rows_1": _bssl("① balanced target alone", "--target=balanced", "--ablation=joint", part="ablation"),
-    "rows_2": _bssl("①+② L_FS, λ = ½", "--target=balanced", "--ablation=similarity", part="ablation"),
-    "rows_3": _bssl("①+②+③ λ from 0.9 to 0.7", "--target=balanced", "--ablation=balancing", part="ablation"),
-    "rows_4": _bssl("①+②+③+④ two stages", "--target=balanced", "--balance=cosine", part="ablation"),
-    "one_stage": _bssl("one stage of 16 epochs", "--target=balanced", *("--stages=2", "--epochs=16"), part="ablation"),
-    "without_3": _bssl(
+    "without_fs": _bssl(
         "without L_FS", "--target=balanced", *("--balance=constant", "--balance_start=0"), part="ablation"
     ),
     "fs_alone": _bssl("L_FS alone", "--target=balanced", *("--balance=constant", "--balance_start=1"), part="ablation"),
+    "cosine": _bssl("λ from 0.9 to 0.7", "--target=balanced", "--balance=cosine", part="ablation"),
+    "one_stage": replace(
+        _bssl("one stage, twice as long", "--target=balanced", "--stages=2", part="ablation"), in_one_stage=True
+    ),
     "map_linear": _bssl("linear map", "--target=balanced", "--similarity_map=linear", part="ablation"),
     "raw_features": _bssl("raw teacher features", "--target=balanced", "--standardise=no", part="ablation"),
     "k_64": _bssl("K = 64", "--target=balanced", "--pseudo_classes=64", part="ablation"),

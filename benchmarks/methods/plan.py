@@ -153,6 +153,8 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs:
         return Run(setting, key, seed, ())
     own = chosen.get(key if form.part == "methods" else DEFAULT_FORM, Choice())
     arguments = [*SETTINGS[setting].student_arguments, *form.arguments]
+    if form.in_one_stage:
+        arguments.append(f"--epochs={2 * SETTINGS[setting].epochs}")
     rate = rate or own.rates.get(setting, own.learning_rate)
     if rate:
         arguments.append(f"--learning_rate={rate:g}")
@@ -181,6 +183,7 @@ def features_run(setting: str, seed: int) -> Run:
 def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict[str, Choice]) -> list[Run]:
     """All runs of some forms, seed by seed, so that what is there after any of them can be compared."""
     runs = []
+    keys = [key for key in keys if not (FORMS[key].in_one_stage and SETTINGS[setting].stages == "2")]
     for seed in seeds:
         if not runs or not SETTINGS[setting].shared_teacher:
             runs.append(teacher_run(setting, seed))
