@@ -69,7 +69,7 @@ def test_all_flags_of_the_plan_are_flags_of_train():
         if key == "s2bnn_contrastive":
             options = "unit_length=true,contrastive=1.0,temperature=0.3,contrastive_temperature=0.3"
             assert registry["method_options"].value == options
-    assert registry["learning_rate"].value == 4e-3  # a further form has the hyperparameters of the default one
+    assert registry["learning_rate"].value == 8e-3  # a further form has the hyperparameters of the default one
 
 
 def test_seeds_come_one_after_the_other_and_share_the_strong_teacher():
