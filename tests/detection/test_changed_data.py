@@ -87,4 +87,4 @@ def test_a_disk_without_room_is_warned_of_before_the_first_step(begin, monkeypat
     assert "are free in" not in capsys.readouterr().err
     monkeypatch.setattr(memory.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**5))
     begin()
-    assert "at least, and 100 kB are free in" in " ".join(capsys.readouterr().err.split())
+    assert ", and 100 kB are free in" in " ".join(capsys.readouterr().err.split())
