@@ -36,6 +36,7 @@ class Line:
 
     def hung_up(self) -> bool:
         """Whether the other end has closed the connection; it is expected to say nothing now."""
+        patience = self._connection.gettimeout()
         self._connection.settimeout(0.0)
         try:
             return not self._connection.recv(1, socket.MSG_PEEK)
@@ -43,6 +44,8 @@ class Line:
             return False
         except OSError:
             return True
+        finally:
+            self._connection.settimeout(patience)
 
     def close(self) -> None:
         self._reader.close()
