@@ -97,7 +97,7 @@ def test_a_worker_that_hangs_is_noticed(tmp_path, monkeypatch):
 
 def test_who_does_not_come_is_named_on_both_sides(tmp_path):
     addresses = free_addresses(3)
-    ended = start(addresses, {0: tmp_path, 1: tmp_path}, seconds=1.0)
+    ended = start(addresses, {0: tmp_path, 1: tmp_path}, seconds=3.0)
     for index in (0, 1):
         assert f"worker 2 ({addresses[2]}) did not come in time" in str(ended[index])
     (alone,) = start(addresses, {1: tmp_path}, seconds=0.5).values()
