@@ -1,6 +1,7 @@
 """The plan of the comparison, its statistics, and what it knows of finished runs."""
 
 import dataclasses
+import re
 import shutil
 
 import numpy as np
@@ -94,6 +95,21 @@ def test_the_length_of_the_setting_itself_is_not_trained_again():
     names = [run.name for run in length_queue("strong", [0], {})]
     assert "strong/balanced-seed0" in names and "strong/balanced-8epochs-seed0" not in names
     assert "strong/balanced-32epochs-seed0" in names
+    names = [run.name for run in length_queue("strong", [0], {}, [16], ["s2bnn"])]
+    assert names == ["strong/teacher-seed0", "strong/s2bnn-16epochs-seed0"]
+
+
+def test_another_form_of_a_baseline_has_what_was_chosen_for_the_baseline():
+    chosen = {"balanced": Choice(2e-3, {"0.002": 0.2}), "s2bnn": Choice(4e-3, {"0.004": 0.1})}
+    for key, expected in (("s2bnn_one_stage", ("4", "0.1")), ("one_stage", ("2", "0.2"))):
+        arguments = run_of("strong", key, 0, chosen).arguments
+        assert f"--learning_rate=0.00{expected[0]}" in arguments
+        assert any(argument.endswith(f"temperature={expected[1]}") for argument in arguments)
+
+
+def test_views_come_again_after_eight_epochs_at_the_latest():
+    cycles = {name: re.search(r"--view_cycle=(\d+)", " ".join(of.student_arguments)) for name, of in SETTINGS.items()}
+    assert int(cycles["few"][1]) == 8 and int(cycles["many"][1]) == 2
 
 
 def test_hyperparameters_come_from_the_whole_grid_on_held_out_training_images(tmp_path):

@@ -30,7 +30,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from benchmarks.finished_runs import whole_numbers
 from benchmarks.methods import records, tables
 from benchmarks.methods.execution import Place, execute
-from benchmarks.methods.forms import FORMS, LENGTHS
+from benchmarks.methods.forms import FORMS, LENGTH_FORMS, LENGTHS
 from benchmarks.methods.plan import SETTINGS, Run, length_queue, queue, rates_queue, selection_queue
 from benchmarks.methods.selection import choose
 from benchmarks.methods.teachers import keep, unfinished
@@ -71,7 +71,8 @@ def planned(chosen: dict) -> list[Run]:
         if keys:
             runs += queue(setting, keys, seeds, chosen)
         if "length" in parts:
-            runs += length_queue(setting, seeds, chosen, whole_numbers("lengths", LENGTHS_FLAG.value))
+            lengths = whole_numbers("lengths", LENGTHS_FLAG.value)
+            runs += length_queue(setting, seeds, chosen, lengths, ONLY.value or LENGTH_FORMS)
         if "rates" in parts:
             runs += rates_queue(setting, [key for key in FORMS if not ONLY.value or key in ONLY.value], chosen, seeds)
     return list(dict.fromkeys(runs))
@@ -125,11 +126,11 @@ def main() -> None:
     work_through(runs, place, records.FOLDER, console)
     if {"selection", "rates"} & {*PARTS_FLAG.value}:
         chosen = choose()
-    pairs = [(setting, part) for setting in ("strong", "weak", "many", "narrow", "selection") for part in tables.PARTS]
+    pairs = [(setting, part) for setting in SETTINGS if setting != "quick" for part in tables.PARTS]
     found = [tables.comparison(*pair, chosen) for pair in pairs]
     found += [tables.of_tasks(setting, chosen) for setting in ("strong", "weak")]
     found += [tables.lengths("strong", chosen), tables.grid()]
-    found += [tables.rates(setting, chosen) for setting in ("strong", "weak")]
+    found += [tables.rates(setting, chosen) for setting in ("strong", "weak", "many", "few")]
     found = [table for table in found if table is not None]
     result = Result("methods", found, command="python -m benchmarks.methods --data_dir=DATA --workdir=runs/methods")
     result.show(console)

@@ -17,6 +17,7 @@ class Form:
         part: "methods", "ablation" or "further", the table it belongs to.
         distils: whether it needs the teacher.
         in_one_stage: whether it has the epochs of two stages in one; a setting of one stage has no such form.
+        tuned_as: the form whose learning rate and temperature it has, unless its part is "methods".
     """
 
     title: str
@@ -25,6 +26,7 @@ class Form:
     part: str = "methods"
     distils: bool = True
     in_one_stage: bool = False
+    tuned_as: str = DEFAULT_FORM
 
 
 def _own(title: str, method: str, temperature: str = "--method_options=temperature={}") -> Form:
@@ -73,6 +75,14 @@ FORMS = {
     "cosine": _bssl("λ from 0.9 to 0.7", "--target=balanced", "--balance=cosine", part="ablation"),
     "one_stage": replace(
         _bssl("one stage, twice as long", "--target=balanced", "--stages=2", part="ablation"), in_one_stage=True
+    ),
+    "s2bnn_one_stage": Form(
+        "S2-BNN, distillation, one stage, twice as long",
+        ("--method=s2bnn", "--method_options=unit_length=true", "--stages=2"),
+        "--method_options=unit_length=true,temperature={}",
+        "ablation",
+        in_one_stage=True,
+        tuned_as="s2bnn",
     ),
     "map_linear": _bssl("linear map", "--target=balanced", "--similarity_map=linear", part="ablation"),
     "raw_features": _bssl("raw teacher features", "--target=balanced", "--standardise=no", part="ablation"),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.methods.forms import (
-    DEFAULT_FORM,
     FORMS,
     LEARNING_RATES,
     LENGTH_FORMS,
@@ -15,6 +14,8 @@ from benchmarks.methods.forms import (
 
 RECIPE = "--flagfile=flags/fashion_mnist.cfg"
 PRECISION = "--precision=mixed_bfloat16"
+VIEW_CYCLE = 8
+"""Epochs after which views come again, at most: the teacher's features of them are computed once."""
 HELD_OUT = "train[50000:]"
 """Images that no student learns from: what is chosen is chosen on them."""
 
@@ -54,7 +55,7 @@ class Setting:
         """Flags of train.py that all students of this setting have."""
         return (
             *(RECIPE, PRECISION, "--knn_every=0", f"--max_train_images={self.images}", f"--epochs={self.epochs}"),
-            *(f"--view_cycle={self.epochs}", f"--stages={self.stages}"),
+            *(f"--view_cycle={min(self.epochs, VIEW_CYCLE)}", f"--stages={self.stages}"),
             *self.student,
         )
 
@@ -80,6 +81,12 @@ SETTINGS = {
     "many": Setting(
         *(50_000, 2, 0, 16, True),
         title="Fashion-MNIST, 50 000 images, two stages of 2 epochs; the same teacher of all 60 000 images",
+        rates=(4e-3, 8e-3, 16e-3),
+        teacher_of="strong",
+    ),
+    "few": Setting(
+        *(2_500, 16, 0, 16, True),
+        title="Fashion-MNIST, 2 500 images, two stages of 16 epochs; the same teacher of all 60 000 images",
         rates=(4e-3, 8e-3, 16e-3),
         teacher_of="strong",
     ),
@@ -142,7 +149,7 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs:
 
     Args:
         setting: name of a setting.
-        key: name of a form; an ablation's and a further one has the hyperparameters of BSSL's default form.
+        key: name of a form; an ablation's and a further one has the hyperparameters of the form that it is `tuned_as`.
         seed: its seed.
         chosen: of each form.
         epochs: of each stage; 0: the setting's.
@@ -151,7 +158,7 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs:
     form = FORMS[key]
     if not form.arguments:
         return Run(setting, key, seed, ())
-    own = chosen.get(key if form.part == "methods" else DEFAULT_FORM, Choice())
+    own = chosen.get(key if form.part == "methods" else form.tuned_as, Choice())
     arguments = [*SETTINGS[setting].student_arguments, *form.arguments]
     if form.in_one_stage:
         arguments.append(f"--epochs={2 * SETTINGS[setting].epochs}")
@@ -162,7 +169,7 @@ def run_of(setting: str, key: str, seed: int, chosen: dict[str, Choice], epochs:
     if form.temperature and f"{rate:g}" in own.temperatures:
         arguments.append(form.temperature.format(f"{own.temperatures[f'{rate:g}']:g}"))
     if epochs not in (0, SETTINGS[setting].epochs):
-        arguments += [f"--epochs={epochs}", f"--view_cycle={min(epochs, 8)}"]
+        arguments += [f"--epochs={epochs}", f"--view_cycle={min(epochs, VIEW_CYCLE)}"]
         key = f"{key}-{epochs}epochs"
     return Run(setting, key, seed, (*arguments, f"--seed={seed}"))
 
@@ -194,12 +201,16 @@ def queue(setting: str, keys: list[str], seeds: list[int], chosen: dict[str, Cho
 
 
 def length_queue(
-    setting: str, seeds: Sequence[int], chosen: dict[str, Choice], lengths: Sequence[int] = LENGTHS
+    setting: str,
+    seeds: Sequence[int],
+    chosen: dict[str, Choice],
+    lengths: Sequence[int] = LENGTHS,
+    keys: Sequence[str] = LENGTH_FORMS,
 ) -> list[Run]:
     """How accuracy grows with epochs: some forms, the shortest first."""
     runs = [teacher_run(setting, seeds[0])]
     for epochs in sorted(lengths):
-        runs += [run_of(setting, key, seed, chosen, epochs) for seed in seeds for key in LENGTH_FORMS]
+        runs += [run_of(setting, key, seed, chosen, epochs) for seed in seeds for key in keys]
     return runs
 
 
