@@ -1,9 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from bssl_tf.cli.import_teacher import PIXELS
 from bssl_tf.config.training import TeacherSettings
+from bssl_tf.errors import UserError
 from bssl_tf.models import build_backbone, fingerprint, load_teacher, save_backbone
 from bssl_tf.models.pixels import PIXEL_RANGES
 from tests.models.networks import features_of, pixels_for, randomised, spec_of
@@ -77,6 +79,22 @@ def test_takes_any_saved_keras_model(tmp_path, file, pixels):
     np.testing.assert_allclose(training, expected, rtol=1e-4, atol=1e-5)
     assert teacher.trainable_weights == [] and teacher.input_shape == (None, 8, 8, 3)
     assert "mine" in description
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_a_file_of_keras_3_is_named_as_such_with_what_to_do(tmp_path, ending, trusted):
+    layers = keras.layers
+    saved = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()])
+    saved.save(tmp_path / f"new.{ending}")
+    with pytest.raises(UserError, match=f"was saved by Keras {keras.__version__}.* in tf_keras, .*set_weights"):
+        load_teacher(tmp_path / f"new.{ending}", image_size=8, channels=1, trusted=trusted)
+
+    again = tf.keras.Sequential([tf.keras.Input((8, 8, 1)), tf.keras.layers.Conv2D(4, 3)])
+    again.add(tf.keras.layers.GlobalAveragePooling2D())
+    again.set_weights(saved.get_weights())
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_allclose(again(images), saved(images), rtol=1e-5, atol=1e-6)
 
 
 def test_minus_one_to_one(tmp_path):

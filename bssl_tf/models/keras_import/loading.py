@@ -30,7 +30,7 @@ SAVED_MODEL_FILE = "saved_model.pb"
 LARGEST_CONFIGURATION = 2**25
 LARGEST_WEIGHTS = 2**34
 LARGEST_FEATURE_MAP = 2**28
-_CONFIGURATION, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIGURATION, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _LARGEST_RATIO = 16
 _SMALL = 1 << 20
 _CALLERS = re.compile(r'^in user code:|^\s+File ".*", line \d+, in .*\n.*$', re.MULTILINE)
@@ -59,13 +59,14 @@ def load_keras_model(path: Path, *, flag: str, trust_flag: str, trusted: bool = 
         if h5py.is_hdf5(path):
             return _load_hdf5(path)
     except (RefusedArchitecture, RefusedFile) as reason:
+        saved_by = _other_keras(path)
+        if saved_by and isinstance(reason, RefusedArchitecture):  # trust would not help
+            raise UserError(_of_other_keras(path, flag, saved_by)) from None
         raise UserError(_refusal(path, flag, trust_flag, str(reason))) from None
     except RecursionError:
         raise UserError(f"{flag}={path} is damaged: its configuration is nested without end.") from None
     except Exception as error:  # Keras raises whatever a damaged configuration or array trips over
-        raise UserError(
-            f"{flag}={path} is no model that Keras 2 (tf-keras) can load: {type(error).__name__}: {_short(error)}"
-        ) from error
+        raise UserError(_unreadable(path, flag, error)) from error
     raise UserError(f"{flag}={path} is neither an .h5 nor a .keras file.")
 
 
@@ -84,11 +85,39 @@ def _refusal(path: Path, flag: str, trust_flag: str, reason: str) -> str:
     )
 
 
+def _unreadable(path: Path, flag: str, error: Exception) -> str:
+    if saved_by := _other_keras(path):
+        return _of_other_keras(path, flag, saved_by)
+    return f"{flag}={path} is no model that Keras 2 (tf-keras) can load: {type(error).__name__}: {_short(error)}"
+
+
+def _of_other_keras(path: Path, flag: str, version: str) -> str:
+    return (
+        f"{flag}={path} was saved by Keras {version}; Keras 2 (tf-keras), which Larq needs, cannot load it. Build the "
+        "same network in tf_keras, give it the weights (new.set_weights(old.get_weights())), and save it again."
+    )
+
+
+def _other_keras(path: Path) -> str:
+    """The version of Keras that a file says it was saved by, if it is not 2; "" if it is, or says nothing."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                version = json.loads(_member(archive, _METADATA, _SMALL))["keras_version"]
+        else:
+            with h5py.File(path) as file:
+                version = file.attrs["keras_version"]
+    except Exception:  # damaged, or no model: what is wrong with it is said by the caller
+        return ""
+    found = re.match(r"\d+(\.\d+)*", str(version)[:20])
+    return found[0] if found and not found[0].startswith("2.") else ""
+
+
 def _load_by_keras(path: Path, flag: str) -> tf.keras.Model:
     try:
         model = tf.keras.models.load_model(path, compile=False, safe_mode=False)
     except Exception as error:  # Keras raises whatever the file's format happens to trip over
-        raise UserError(f"{flag}={path} is no model that Keras 2 (tf-keras) can load: {_short(error)}") from error
+        raise UserError(_unreadable(path, flag, error)) from error
     if not isinstance(model, tf.keras.Model):
         raise UserError(f"{flag}={path} was not saved by Keras: it came back as a {type(model).__name__}.")
     return model
