@@ -28,7 +28,6 @@ from bssl_tf.data.augmentation.views import (
 )
 from bssl_tf.data.sources.base import DataError, Source, readable_data_errors
 
-_EVALUATION_MARGIN = 256 / 224
 DECODED_PER_SIZE = 2  # photos are decoded at up to twice the size the networks see
 
 
@@ -273,13 +272,18 @@ def to_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.image.rgb_to_grayscale(image)
 
 
+def short_side_of(image_size: int) -> int:
+    """To what a larger image's short side is shrunk before its middle is taken: 256 for 224."""
+    return round(image_size * 256 / 224)
+
+
 def centre(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """The uint8 image (height, width, C) as `evaluation_images` shows it: (image_size, image_size, C)."""
     if image.shape[:2] == (image_size, image_size):
         return image
     extent = tf.cast(tf.shape(image)[:2], tf.float32)
     short_side = tf.reduce_min(extent)
-    target = tf.where(short_side > image_size, tf.round(image_size * _EVALUATION_MARGIN), float(image_size))
+    target = tf.where(short_side > image_size, float(short_side_of(image_size)), float(image_size))
     scale = target / short_side
     resized = tf.raw_ops.ScaleAndTranslate(
         images=image[tf.newaxis],

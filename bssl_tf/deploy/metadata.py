@@ -70,6 +70,11 @@ _IDENTIFIER = b"M001"
 _DESCRIBED = {
     "features": "feature vector; compare two by their cosine",
     "codes": "the same feature in one bit a number, 8 to a byte, lowest bit first; compare two by the bits that differ",
+    "logits": "a score for each label",
+    "boxes": "of each object found: top, left, bottom and right, as shares of height and width",
+    "scores": "of each object found, from 0 to 1, the best first",
+    "classes": "of each object found: the number of its class, from 0",
+    "count": "how many objects were found; what is behind them in the other outputs means nothing",
 }
 
 
@@ -221,7 +226,7 @@ def _input(tensor: TensorInfo) -> dict[str, Any]:
 def _output(tensor: TensorInfo, facts: FileFacts) -> dict[str, Any]:
     values: dict[str, Any] = {
         "name": tensor.name,
-        "description": _DESCRIBED.get(tensor.name, "a score for each label"),
+        "description": _DESCRIBED.get(tensor.name, "numbers without a description"),
         "content": {"content_properties": ("FeatureProperties", {})},
     }
     if tensor.name in facts.labels:

@@ -28,7 +28,11 @@ ROUNDING = 3e-7
 LEAST_SHARE = 0.25
 """Images that must agree, as a share of those expected to."""
 LEAST_COSINE = 0.8
-"""Flips were seen to turn a feature vector to a cosine of 0.965 at worst."""
+"""Flips were seen to turn a feature vector to a cosine of 0.965 at worst.
+
+Logits have no such bound: those of two classes lie on a line, so that a doubtful image whose class a flip changes turns to
+-1. Their cosine is therefore taken of all images together.
+"""
 FEWEST_CONCLUSIVE = 4
 """Images that must be expected to agree before their absence means anything."""
 
@@ -45,12 +49,13 @@ class Parity:
         images: number of images compared.
         largest_deviation: largest |u - v| of a single feature.
         largest_relative, median_relative: over the images.
-        smallest_cosine: between u and v.
+        smallest_cosine: between u and v; of logits, between those of all images together.
         agreeing: share of images with a relative deviation within `tolerance`.
         expected_agreeing: the same share for Keras against itself with nudged weights.
         constant_channels: channels of batch norms whose variance has died; their multipliers are so large
             that the engine's rounding shows.
         tolerance: relative deviation that counts as rounding.
+        of_logits: whether u and v are a classifier's logits.
     """
 
     images: int
@@ -62,6 +67,7 @@ class Parity:
     expected_agreeing: float
     constant_channels: int = 0
     tolerance: float = TOLERANCE
+    of_logits: bool = False
 
     @property
     def conclusive(self) -> bool:
@@ -78,8 +84,9 @@ class Parity:
         return (
             f"{agreeing} of {self.images} images agree to {self.tolerance:g} (float rounding, which can flip a sign, "
             f"alone leaves {expected}); relative deviation: median {self.median_relative:.1e}, largest "
-            f"{self.largest_relative:.1e}; smallest cosine {self.smallest_cosine:.6f}; largest deviation of a "
-            f"feature {self.largest_deviation:.1e}"
+            f"{self.largest_relative:.1e}; {'cosine of all logits' if self.of_logits else 'smallest cosine'} "
+            f"{self.smallest_cosine:.6f}; largest deviation of a {'logit' if self.of_logits else 'feature'} "
+            f"{self.largest_deviation:.1e}"
         )
 
     def as_dict(self) -> dict:
@@ -118,9 +125,10 @@ class Parity:
         """
         if self.smallest_cosine >= LEAST_COSINE:
             return self
+        what = "the file's logits" if self.of_logits else "on some image the file's features"
         raise ParityError(
-            f"--float_weights={float_weights} loses too much: on some image the file's features have a cosine of only "
-            f"{self.smallest_cosine:.2f} to the Keras network's ({LEAST_COSINE} is the least). Store them in "
+            f"--float_weights={float_weights} loses too much: {what} have a cosine of only {self.smallest_cosine:.2f} to "
+            f"the Keras network's ({LEAST_COSINE} is the least). Store them in "
             f"{'float16 or ' if float_weights == 'int8' else ''}float32."
         )
 
@@ -137,7 +145,14 @@ class Parity:
         )
 
 
-def compare(keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndarray], seed: int = 0) -> Parity:
+def compare(
+    keras_model: tf.keras.Model,
+    tflite: bytes,
+    images: Iterable[np.ndarray],
+    seed: int = 0,
+    *,
+    of_logits: bool = False,
+) -> Parity:
     """Run the Keras network and the file on the same pixels.
 
     Args:
@@ -145,6 +160,7 @@ def compare(keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndar
         tflite: content of the file.
         images: uint8 batches (b, S, S, C) of real images; 64 images or more.
         seed: of the nudges. The model's own weights are the same afterwards.
+        of_logits: whether the network is a classifier.
 
     Raises:
         UserError: no images, images of another size, or features that are not finite.
@@ -164,10 +180,11 @@ def compare(keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndar
         largest_deviation=float(np.abs(features - converted).max()),
         largest_relative=float(relative.max()),
         median_relative=float(np.median(relative)),
-        smallest_cosine=float(_cosine(features, converted).min()),
+        smallest_cosine=float(_cosine(*((u.reshape(1, -1) if of_logits else u) for u in (features, converted))).min()),
         agreeing=float((relative <= TOLERANCE).mean()),
         expected_agreeing=float((_relative(features, _nudged(keras_model, batches, seed)) <= TOLERANCE).mean()),
         constant_channels=_constant_channels(keras_model),
+        of_logits=of_logits,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from bssl_tf.data.pipeline import short_side_of
 from bssl_tf.deploy.metadata import FileFacts
 from bssl_tf.deploy.report import versions
 from bssl_tf.deploy.subjects import Subject
@@ -32,7 +33,8 @@ def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], com
     return FileFacts(
         name=spec.name,
         description=f"Binary network for Larq Compute Engine: {spec.image_size}×{spec.image_size} {colours} pixels in "
-        f"0..255 to {' and '.join(outputs)}.",
+        f"0..255 to {' and '.join(outputs)}. Larger photos: short side shrunk to {short_side_of(spec.image_size)}, then "
+        f"the {spec.image_size}×{spec.image_size} in the middle.",
         version=subject.fingerprint,
         provenance=provenance(spec, subject.fingerprint, training, outputs, command),
         labels={} if subject.class_names is None else {subject.output: tuple(subject.class_names)},

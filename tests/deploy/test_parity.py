@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.deploy import Parity, ParityError, TfliteBackbone, compare
+from bssl_tf.deploy import Parity, ParityError, TfliteBackbone, compare, convert_backbone
 
 
 def broken(model, change):
@@ -90,6 +90,36 @@ def test_flips_that_rounding_explains_are_forgiven():
     assert parity(agreeing=0.1, expected_agreeing=0.2, median_relative=0.05).ok
     assert not parity(agreeing=0.1, expected_agreeing=0.9).ok
     assert not parity(smallest_cosine=0.5).ok
+
+
+def test_a_doubtful_image_of_two_classes_does_not_condemn_the_file(plain, grey_images):
+    kernel = np.random.default_rng(3).normal(size=48).astype(np.float32)
+    decision = plain(grey_images.astype(np.float32)).numpy() @ kernel
+    small = 1e-5 * np.median(np.abs(decision - decision[0]))
+
+    def classifier(shift):  # to which the first image belongs only by the shift
+        logits = tf.keras.layers.Dense(2)
+        model = tf.keras.Model(plain.input, logits(plain.output))
+        bias = shift - decision[0]
+        logits.set_weights([np.stack([-kernel, kernel], axis=1), np.array([-bias, bias])])
+        return model
+
+    model, file = classifier(small), convert_backbone(classifier(-small), output="logits")
+    parity = compare(model, file, [grey_images], of_logits=True).check()
+    assert parity.of_logits and parity.smallest_cosine > 0.9999 and "cosine of all logits 1.0" in str(parity)
+    assert Parity.from_dict(parity.as_dict()).check_rounded("int8") == parity
+    with pytest.raises(ParityError, match="smallest cosine -1.0"):
+        compare(model, file, [grey_images]).check()
+    for wrong in (classifier(30 * small), broken(model, negate_all)):
+        with pytest.raises(ParityError):
+            compare(wrong, file, [grey_images], of_logits=True).check()
+    with pytest.raises(ParityError, match="int8 loses too much: the file's logits have a cosine of only -"):
+        compare(broken(model, negate_all), file, [grey_images], of_logits=True).check_rounded("int8")
+
+
+def negate_all(weights, names):
+    weights[-2] *= -1
+    weights[-1] *= -1
 
 
 def test_constant_channels_are_named_as_the_cause(plain, plain_file, grey_images):
