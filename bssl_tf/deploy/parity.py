@@ -30,8 +30,8 @@ LEAST_SHARE = 0.25
 LEAST_COSINE = 0.8
 """Flips were seen to turn a feature vector to a cosine of 0.965 at worst.
 
-Logits have no such bound: those of two classes lie on a line, so that a doubtful image whose class a flip changes turns to
--1. Their cosine is therefore taken of all images together.
+Logits have no such bound: those of two classes lie on a line, and a doubtful image whose class a flip changes turns
+to -1. Their cosine is therefore taken of all images together.
 """
 FEWEST_CONCLUSIVE = 4
 """Images that must be expected to agree before their absence means anything."""
@@ -97,8 +97,11 @@ class Parity:
         """Inverse of `as_dict`."""
         return cls(**{name: value for name, value in content.items() if name != "ok"})
 
-    def check(self) -> "Parity":
+    def check(self, remedy: str = "--holdout=0.5 of a folder, or another --dataset") -> "Parity":
         """Return itself if `ok`.
+
+        Args:
+            remedy: how the user gets more images, if they are too few.
 
         Raises:
             ParityError: with the numbers and what to do.
@@ -109,7 +112,7 @@ class Parity:
             raise ParityError(
                 f"{self.images} images are too few to decide whether the file is right: on only"
                 f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. Compare more images"
-                f" (--holdout=0.5 of a folder, or another --dataset). {self}."
+                f" ({remedy}). {self}."
             )
         raise ParityError(
             f"The file does not compute what the Keras network computes: {self}. Do not use it. {self._remedy()}"
@@ -127,8 +130,8 @@ class Parity:
             return self
         what = "the file's logits" if self.of_logits else "on some image the file's features"
         raise ParityError(
-            f"--float_weights={float_weights} loses too much: {what} have a cosine of only {self.smallest_cosine:.2f} to "
-            f"the Keras network's ({LEAST_COSINE} is the least). Store them in "
+            f"--float_weights={float_weights} loses too much: {what} have a cosine of only {self.smallest_cosine:.2f} "
+            f"to the Keras network's ({LEAST_COSINE} is the least). Store them in "
             f"{'float16 or ' if float_weights == 'int8' else ''}float32."
         )
 

@@ -33,8 +33,8 @@ def file_facts(subject: Subject, spec: BackboneSpec, outputs: Sequence[str], com
     return FileFacts(
         name=spec.name,
         description=f"Binary network for Larq Compute Engine: {spec.image_size}×{spec.image_size} {colours} pixels in "
-        f"0..255 to {' and '.join(outputs)}. Larger photos: short side shrunk to {short_side_of(spec.image_size)}, then "
-        f"the {spec.image_size}×{spec.image_size} in the middle.",
+        f"0..255 to {' and '.join(outputs)}. Larger photos: short side shrunk to {short_side_of(spec.image_size)}, "
+        f"then the {spec.image_size}×{spec.image_size} in the middle.",
         version=subject.fingerprint,
         provenance=provenance(spec, subject.fingerprint, training, outputs, command),
         labels={} if subject.class_names is None else {subject.output: tuple(subject.class_names)},

@@ -23,6 +23,7 @@ from bssl_tf.file_sets import write_set
 from bssl_tf.files import fingerprint
 
 PARITY_IMAGES = 64
+MORE_IMAGES = "of another --test_dataset or --test_split, or leave the file out by --noexport"
 
 
 def export_detector(
@@ -60,7 +61,7 @@ def export_detector(
     seconds = time.process_time() - started
     console.print("comparing with Keras on the test images …")
     first = images.unbatch().take(PARITY_IMAGES).batch(PARITY_IMAGES)
-    raw = raw_parity(detector, content, list(first.as_numpy_iterator())).check()
+    raw = raw_parity(detector, content, list(first.as_numpy_iterator())).check(MORE_IMAGES)
     content = _with_metadata(final_file(content), detector, path.parent, command)
     found = objects_in_images(TfliteDetector(content), images.as_numpy_iterator())
     file_scores = score(test.annotations, found)

@@ -28,6 +28,7 @@ SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE = "scores.json", "scores.md", "
 REPORTS = tuple(str(Path(TFLITE_FILE).with_suffix(ending)) for ending in (".json", ".md"))
 WRITTEN = (DETECTOR_FILE, DETECTOR_WEIGHTS_FILE, SCORES_FILE, TABLE_FILE, SHEET_FILE, TFLITE_FILE, *REPORTS)
 """Files of a detector's folder, besides those of every phase."""
+PARTS_OF_FILE = ("tflite", "parity", "export")
 COLUMNS = {
     "AP": "ap",
     "AP50": "ap50",
@@ -70,18 +71,13 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
     key = {
         "detector": fingerprint(folder / DETECTOR_WEIGHTS_FILE),
         "test_images": f"{test.source.fingerprint} {fingerprint_of(test)}",
-        "input_type": run.input_type if run.export else "",
     }
     finish_set(folder / TFLITE_FILE)
-    wanted = [
-        path,
-        *([folder / TFLITE_FILE] if run.export else []),
-        *([folder / SHEET_FILE] if run.sheet_images else []),
-    ]
-    is_there = all(each.exists() for each in wanted)
-    if is_there and (saved := _read_scores(path))["key"] == key:
+    before = _scored_before(path, key)
+    of_file = _of_file(folder, before, run)
+    if before and (of_file or not run.export) and _has_sheet(folder, before, run.sheet_images):
         console.print(f"scored before: {path}", markup=False)
-        return saved
+        return before
     detector, _ = load_detector(folder)
     check_classes(detector.spec.class_names, test.annotations.class_names)
     spec = detector.spec.backbone
@@ -96,20 +92,44 @@ def scored(folder: Path, run: DetectionRunSettings, test: AnnotatedImages, comma
         write_sheet(folder / SHEET_FILE, shown, found, test.annotations)
         console.print(f"test images with boxes: {folder / SHEET_FILE}", markup=False)
     result: dict[str, Any] = {
-        "key": key | {"input_type": ""},
+        "key": key | {"input_type": "", "sheet_images": run.sheet_images},
         "command": shlex.join(command),
         "date": time.strftime("%Y-%m-%d"),
         "test_data": test.source.name,
         "keras": scores.as_dict(),
     }
+    if of_file:
+        result |= of_file
+        result["key"]["input_type"] = before["key"]["input_type"]
     _write(folder, result)  # before the export, which may fail
-    if run.export:
+    if run.export and not of_file:
         exported = export_detector(
             detector, folder / TFLITE_FILE, test, images, scores, run.input_type, command, objects_in_images
         )
-        result |= exported | {"key": key}
+        result |= exported
+        result["key"]["input_type"] = run.input_type
         _write(folder, result)
     return result
+
+
+def _scored_before(path: Path, key: dict[str, str]) -> dict[str, Any]:
+    """What scores.json holds of these weights and test images; {} if nothing."""
+    saved = _read_scores(path) if path.exists() else {"key": {}}
+    return saved if key.items() <= saved["key"].items() else {}
+
+
+def _of_file(folder: Path, before: dict[str, Any], run: DetectionRunSettings) -> dict[str, Any]:
+    """What was found of detector.tflite, if it is there and of the type that is asked for."""
+    if "tflite" not in before or not (folder / TFLITE_FILE).exists():
+        return {}
+    if run.export and before["key"].get("input_type") != run.input_type:
+        return {}
+    return {part: before[part] for part in PARTS_OF_FILE}
+
+
+def _has_sheet(folder: Path, before: dict[str, Any], images: int) -> bool:
+    drawn = before["key"].get("sheet_images", images)  # was not written down at first
+    return not images or (drawn == images and (folder / SHEET_FILE).exists())
 
 
 def check_classes(learned: Sequence[str], tested: Sequence[str]) -> None:
@@ -134,7 +154,7 @@ def _read_scores(path: Path) -> dict[str, Any]:
     """
     remedy = "delete it, and the same command scores the detector again"
     saved = read_json(path, dict, remedy)
-    parts = ("key", "keras", "tflite", "parity", "export") if "tflite" in saved else ("key", "keras")
+    parts = ("key", "keras", *(PARTS_OF_FILE if "tflite" in saved else ()))
     for part in parts:
         if not isinstance(saved.get(part), dict):
             raise UserError(f"{path}: {part} cannot be {str(saved.get(part))[:40]!r}: {remedy}.")

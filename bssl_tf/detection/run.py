@@ -23,9 +23,11 @@ import tensorflow as tf  # noqa: E402
 
 from bssl_tf.data import readable_data_errors, steps_per_epoch  # noqa: E402
 from bssl_tf.deploy import deployment_plan  # noqa: E402
+from bssl_tf.deploy.parity import FEWEST_CONCLUSIVE  # noqa: E402
 from bssl_tf.detection.annotations import AnnotatedImages  # noqa: E402
 from bssl_tf.detection.backbones import backbone_folder, starting_backbone, starting_spec  # noqa: E402
 from bssl_tf.detection.batches import evaluation_batches, training_batches  # noqa: E402
+from bssl_tf.detection.export import MORE_IMAGES  # noqa: E402
 from bssl_tf.detection.method import Detection  # noqa: E402
 from bssl_tf.detection.model import DetectorSpec, build_detector, save_detector  # noqa: E402
 from bssl_tf.detection.results import WRITTEN, check_classes, scored  # noqa: E402
@@ -79,6 +81,11 @@ def train_detector(config: DetectionConfig, command: Sequence[str] = ()) -> dict
         phase = _phase(config, folder)
         phase.check_settings()
         test = _opened(config, "test")
+        if config.run.export and test.source.num_examples < FEWEST_CONCLUSIVE:
+            raise ConfigError(
+                f"{test.source.num_examples} test images are too few to prove that the file is right; it takes "
+                f"{FEWEST_CONCLUSIVE} at least. Give more ({MORE_IMAGES})."
+            )
         if phase.done:
             report_done_before(console, phase)
         else:

@@ -77,11 +77,26 @@ def test_a_detector_is_trained_scored_and_exported_and_goes_on_where_it_was_inte
     assert "NON_MAX_SUPPRESSION_V4" in file.report.operators
     found = file(np.zeros((2, 64, 64, 1), np.uint8))
     assert found.boxes.shape == (2, 100, 4) and found.count.shape == (2,)
-    facts = read_metadata((folder / "detector.tflite").read_bytes())
+    content = (folder / "detector.tflite").read_bytes()
+    assert b"top, left, bottom and right" in content and b"a score for each label" not in content
+    facts = read_metadata(content)
     assert facts.provenance["class_names"] == ["upright", "lying"]
     before = (folder / "scores.json").stat().st_mtime_ns
     detection_run.train_detector(config, command=["bssl-detect"])  # all is there
     assert (folder / "scores.json").stat().st_mtime_ns == before
+    made = (folder / "detector.tflite").stat().st_mtime_ns
+    detection_run.train_detector(changed(config, "run", export=False, sheet_images=0))
+    assert (folder / "scores.json").stat().st_mtime_ns == before
+    sheet = (folder / "sheet.png").read_bytes()
+    smaller = detection_run.train_detector(changed(config, "run", sheet_images=1))
+    assert (folder / "sheet.png").read_bytes() != sheet
+    assert (folder / "detector.tflite").stat().st_mtime_ns == made  # is not made again
+    assert smaller["tflite"] == json.loads(json.dumps(result["tflite"]))
+    assert "file, LCE" in (folder / "scores.md").read_text()
+    with monkeypatch.context() as patched:
+        patched.setattr(detection_run, "load_annotated", lambda *rest: rectangles(3, seed=1))
+        with pytest.raises(ConfigError, match="3 test images are too few .* it takes 4 .*--test_dataset.*--noexport"):
+            detection_run.train_detector(config)
     with pytest.raises(SettingsChanged, match="--epochs: saved 2, now 4"):
         detection_run.train_detector(changed(config, "training", epochs=4))
     scores_of_keras = json.loads((folder / "scores.json").read_text())["keras"]
