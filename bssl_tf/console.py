@@ -129,11 +129,20 @@ def run_entry_point(
         for flag in defined if module.startswith("bssl_tf") else ():
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)  # so that --help shows it
     try:
-        arguments = sys.argv[1:] if expand is None else expand(sys.argv[1:])
+        arguments = [_with_home(argument) for argument in sys.argv[1:]]
+        arguments = arguments if expand is None else expand(arguments)
     except ConfigError as error:
         _fail(str(error), 2)
     with _sigterm_as_interruption():
         app.run(guarded, argv=[sys.argv[0], *arguments], flags_parser=_parsed)
+
+
+def _with_home(argument: str) -> str:
+    """--workdir=~/runs as the user means it: shells replace a ~ only where a word begins."""
+    flag, equals, value = argument.partition("=")
+    if flag.startswith("-") and (value == "~" or value.startswith("~/")):
+        return flag + equals + os.path.expanduser(value)
+    return argument
 
 
 def _parsed(arguments: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What is printed may come from files of anybody, and go to any terminal."""
 
 import io
+import os
 import shlex
 import signal
 import subprocess
@@ -64,6 +65,17 @@ def test_a_name_that_a_library_cannot_take_is_told_in_one_line():
     program = "from bssl_tf.console import run_entry_point\nrun_entry_point(lambda: 'caf\\udce9'.encode(), '')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith(r"error: caf\udce9 has bytes that are no UTF-8"), done.stderr
+
+
+def test_the_home_folder_may_be_written_as_a_tilde():
+    program = (
+        "from absl import flags\nfrom bssl_tf.console import run_entry_point\n"
+        "for name in ('workdir', 'note'): flags.DEFINE_string(name, '', '')\n"
+        "run_entry_point(lambda: print(flags.FLAGS.workdir, flags.FLAGS.note), '')"
+    )
+    command = [sys.executable, "-c", program, "--workdir=~/runs/x", "--note=a~/b"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HOME": "/home/me"})
+    assert done.stdout == "/home/me/runs/x a~/b\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from bssl_tf.config.setting import (
     setting,
 )
 from bssl_tf.config.training import dry_run_batch
-from bssl_tf.config.validation import validate_group
+from bssl_tf.config.validation import check_path_of_checkpoints, validate_group
 from bssl_tf.errors import ConfigError
 
 RANDOM = "random"
@@ -180,6 +180,7 @@ class DetectionConfig:
             raise ConfigError(
                 "--dataset is not set: give tfds:NAME or coco:ANNOTATIONS.json,IMAGES, images with boxes."
             )
+        check_path_of_checkpoints("--workdir", run.workdir)
         name = run.detector_name  # a dry run empties the folder of that name
         if not name or name.startswith(".") or Path(name).name != name:
             raise ConfigError(f"--detector_name={name}: give a single folder name that does not begin with a dot.")
@@ -204,7 +205,7 @@ class DetectionConfig:
 
     def for_dry_run(self, replicas: int = 1) -> "DetectionConfig":
         """The same on a handful of images, for so many devices that share a batch."""
-        replace, batch = dataclasses.replace, dry_run_batch(replicas)
+        replace, batch = dataclasses.replace, dry_run_batch(replicas, self.training.batch_size)
         return replace(
             self,
             data=replace(self.data, max_train_images=2 * batch, max_test_images=32),

@@ -33,8 +33,8 @@ class FeatureCacheSettings:
     feature_cache_dir: str = setting(
         "",
         "Where these features are kept (2 views × width × 2 bytes an image and epoch of the cycle). Empty: in the "
-        "teacher's workdir, so that all runs with this teacher share them; of a saved Keras model: in --workdir. "
-        "Several machines need it on a disk that they share.",
+        "teacher's workdir, so that all runs with this teacher share them; of an imported teacher: in its folder; of a "
+        "saved Keras model: in --workdir. Several machines need it on a disk that they share.",
         changes_result=False,
     )
 

@@ -107,9 +107,9 @@ def config_groups() -> dict[str, type[Any]]:
     return {field.name: type(field.default) for field in fields(Config)}
 
 
-def dry_run_batch(parts: int) -> int:
-    """Images in a step of a dry run that so many equal parts share: 16, or the next multiple."""
-    return -(-16 // parts) * parts
+def dry_run_batch(parts: int, requested: int = 16) -> int:
+    """Images in a step of a dry run that so many equal parts share: 16 or, if fewer, the requested; a multiple."""
+    return -(-min(16, requested) // parts) * parts
 
 
 def for_dry_run(config: Config, replicas: int = 1) -> Config:
@@ -124,7 +124,8 @@ def for_dry_run(config: Config, replicas: int = 1) -> Config:
         teacher = replace(teacher, teacher=config.run.workdir)  # that run's own one, which it has pretrained before
     caches = config.cache.view_cycle > 0 and config.cache.feature_cache
     micro_batches = math.gcd(config.optimizer.micro_batches, 16)
-    teacher_batch, batch = dry_run_batch(replicas), dry_run_batch(replicas * micro_batches)
+    teacher_batch = dry_run_batch(replicas, config.pretraining.teacher_batch_size)
+    batch = dry_run_batch(replicas * micro_batches, config.optimizer.batch_size)
     return replace(
         config,
         data=replace(config.data, max_train_images=2 * max(teacher_batch, batch), max_test_images=32),

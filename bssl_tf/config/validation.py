@@ -1,6 +1,7 @@
 """What settings may be, each by itself and all together, before any compute is spent."""
 
 import math
+import os
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ def validate_group(group: Any) -> None:
             raise ConfigError(f"{flag}: give {_TYPES[kind]}, not {value!r}.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{flag}: give a finite number.")
+        if isinstance(value, str) and value.startswith("~/"):
+            raise ConfigError(f"{flag}: ~ is not replaced here. Write the home folder's full path.")
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"--{field.name}={value!r}: leave out the null character.")
         if limits["choices"] and value not in limits["choices"]:
@@ -31,6 +34,20 @@ def validate_group(group: Any) -> None:
             raise ConfigError(f"{flag}: give at least {limits['low']}.")
         if limits["high"] is not None and value > limits["high"]:
             raise ConfigError(f"{flag}: give at most {limits['high']}.")
+
+
+def check_path_of_checkpoints(flag: str, folder: str) -> None:
+    """TensorFlow looks for checkpoints by patterns, and takes the folder's own path for a part of them.
+
+    Raises:
+        ConfigError: the path would match other folders, or not itself.
+    """
+    path = os.path.abspath(folder)
+    if found := [letter for letter in "*?[\\" if letter in path]:
+        raise ConfigError(
+            f"{flag}={folder}: {' and '.join(found)} in the path of a checkpoint is a pattern to TensorFlow. Name a "
+            rf"folder whose path, here {path}, has none of * ? [ \."
+        )
 
 
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
@@ -52,6 +69,7 @@ def validate(config: Config) -> None:
         validate_group(getattr(config, group.name))
     if not config.run.workdir:
         raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
+    check_path_of_checkpoints("--workdir", config.run.workdir)
     if config.teacher.teacher in TEACHERS and config.teacher.teacher_pixels != "0..255":
         raise ConfigError(
             f"--teacher_pixels={config.teacher.teacher_pixels} is for a saved Keras model; --teacher="

@@ -14,4 +14,4 @@ from bssl_tf.data.pipeline import evaluation_images, pixel_statistics, steps_per
 from bssl_tf.data.preview import write_preview
 from bssl_tf.data.sources.base import DataError, Source, readable_data_errors
 from bssl_tf.data.sources.decoded import keep_decoded
-from bssl_tf.data.sources.registry import load_source, resolve_image
+from bssl_tf.data.sources.registry import check_is_outside, load_source, resolve_image

@@ -39,10 +39,13 @@ def check_requested(
     batches = [network.batch_flag for network in networks if network.phases]
     too_large = [flag for flag in batches if int(flag.partition("=")[2]) > images]
     if too_large:
-        smaller = " ".join(f"{flag.partition('=')[0]}={images}" for flag in too_large)
+        parts = distribution.replicas * config.optimizer.micro_batches
+        largest = images // parts * parts
+        smaller = " ".join(f"{flag.partition('=')[0]}={largest}" for flag in too_large)
+        remedy = f"Give {smaller}, or less, or more images." if largest >= max(2, parts) else "Give more images."
         raise ConfigError(
-            f"{' and '.join(too_large)}: --dataset={config.data.dataset} has only {images} images to train on. Give "
-            f"{smaller}, or less, or more images."
+            f"{' and '.join(too_large)}: --dataset={config.data.dataset} has only {images} "
+            f"image{'s' if images != 1 else ''} to train on. {remedy}"
         )
     for batch in batches:
         flag, _, size = batch.partition("=")
@@ -116,6 +119,30 @@ def check_frozen_teacher(
     if source.features is not None:
         model = model or build_backbone(teacher_spec(data, settings))
         source.features.check_space(model.output_shape[-1])
+
+
+def check_similarity_map(source: FrozenTeacher, config: Config, data: RunData, to_be_trained: bool) -> None:
+    """Without a map, feature similarity compares student and teacher number by number.
+
+    Args:
+        source: the teacher.
+        config: of the run.
+        data: the run's images.
+        to_be_trained: whether the teacher is a phase of this run that is not done.
+
+    Raises:
+        ConfigError: their features have other widths; names both.
+    """
+    if config.student_method.name != "bssl" or config.bssl.similarity_map != "identity":
+        return
+    teacher = build_backbone(teacher_spec(data, config.teacher)) if to_be_trained else source.load(data)[0]
+    student = build_backbone(student_spec(data, config.student, STAGE_MODES[config.stage_numbers[0]]))
+    widths = student.output_shape[-1], teacher.output_shape[-1]
+    if widths[0] != widths[1]:
+        raise ConfigError(
+            f"--similarity_map=identity compares features of one width; the student has {widths[0]}, the teacher "
+            f"{widths[1]}: use --similarity_map=linear or mlp."
+        )
 
 
 def _check_labels(method: ChosenMethod, flag: str, data: RunData) -> None:

@@ -181,10 +181,11 @@ def _open_data(
     config: Config, requested: Config, workdir: Workdir, distribution: "Distribution"
 ) -> tuple["RunData", int]:
     """The images, and how many of them train as requested, of which a dry run takes a part."""
-    from bssl_tf.data import keep_decoded, load_source, resolve_image
+    from bssl_tf.data import check_is_outside, keep_decoded, load_source, resolve_image
     from bssl_tf.training.run_data import RunData
     from bssl_tf.training.run_report import report_data, report_idle_blur, report_skipped_files
 
+    check_is_outside(requested.data, Path(requested.run.workdir), "--workdir")
     start_xla()
     train_images = load_source(config.data, "train", workdir.path)
     test_images = load_source(config.data, "test", workdir.path)
@@ -246,6 +247,7 @@ def _check(
         checks.check_teacher_phase(data, config.teacher, config.teacher_method, optimizer, distribution)
     if teacher is not None:
         checks.check_frozen_teacher(teacher, config.teacher, config.student_method, data, to_be_trained)
+        checks.check_similarity_map(teacher, config, data, to_be_trained)
     for phase in planned:
         if phase.kind is PhaseKind.STUDENT:
             checks.check_stage(phase.stage, data, config.student, config.student_method, config.optimizer, distribution)

@@ -143,10 +143,13 @@ class TeacherFeatures:
 
 
 def caches_folder(feature_cache_dir: str, teacher: TeacherFiles, workdir: Path) -> Path:
-    """The folder of all caches: --feature_cache_dir, or beside the teacher, or in the workdir for a saved model."""
+    """The folder of all caches: --feature_cache_dir, or that of the teacher: its run, an import; else the workdir."""
     if feature_cache_dir:
         return Path(feature_cache_dir)
-    return Workdir(teacher.path.parent if teacher.has_backbone else workdir).teacher_features
+    if not teacher.has_backbone:
+        return Workdir(workdir).teacher_features
+    of_a_run = teacher.path == Workdir(teacher.path.parent).teacher.path
+    return Workdir(teacher.path.parent if of_a_run else teacher.path).teacher_features
 
 
 def _writable(folder: Path) -> Path:

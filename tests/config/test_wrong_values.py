@@ -108,6 +108,9 @@ def test_all_numbers_among_the_options_of_methods_have_limits(name):
         (["--seed=4294967296"], "--seed=4294967296: give at most 4294967295"),
         (["--seed=-1"], "--seed=-1: give at least 0"),
         (["--max_test_images=-5"], "--max_test_images=-5: give at least 0"),
+        (["--workdir=runs/lr[0.1]"], r"--workdir=runs/lr\[0.1\]: \[ in the path of a checkpoint .* none of \* \? \[ "),
+        (["--workdir=runs/a*b?"], r"--workdir=runs/a\*b\?: \* and \? in the path"),
+        (["--teacher=~/moco"], "--teacher=~/moco: ~ is not replaced here. Write the home folder's full path"),
         (["--dataset=folder:a\0b"], "leave out the null character"),
         (
             ["--method=moco_v2", "--method_options=queue_size=-5"],

@@ -3,12 +3,17 @@
 import dataclasses
 
 import pytest
+from PIL import Image
 
+from bssl_tf.config.bssl import BsslSettings
 from bssl_tf.config.detection import DetectionConfig
+from bssl_tf.config.learning import PretrainingSettings
+from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config, DataSettings, MethodSettings, OptimizerSettings, RunSettings, for_dry_run
 from bssl_tf.errors import ConfigError
 from bssl_tf.training.checks import check_requested
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
+from bssl_tf.training.run import train
 
 PHOTOS = Config(data=DataSettings(dataset="folder:photos"))
 ALL = ("teacher", "stage1", "stage2")
@@ -26,6 +31,21 @@ def test_all_batches_larger_than_the_data_are_named_at_once():
         "--teacher_batch_size=58 --batch_size=58, or less, or more images."
     )
     check_requested(PHOTOS, 8, 256, ONE_DEVICE, ALL)
+
+
+@pytest.mark.parametrize(
+    "images, parts, remedy",
+    [
+        (1, 1, "has only 1 image to train on. Give more images."),
+        (3, 2, "has only 3 images to train on. Give --teacher_batch_size=2 --batch_size=2, or less, or more images."),
+        (7, 8, "has only 7 images to train on. Give more images."),
+    ],
+)
+def test_a_batch_that_is_proposed_is_one_that_is_taken(images, parts, remedy):
+    config = dataclasses.replace(PHOTOS, optimizer=OptimizerSettings(micro_batches=parts))
+    with pytest.raises(ConfigError) as refusal:
+        check_requested(config, 8, images, ONE_DEVICE, ALL)
+    assert str(refusal.value).endswith(remedy)
 
 
 def test_the_teachers_batch_counts_only_where_one_is_trained():
@@ -62,3 +82,35 @@ def test_batches_of_a_dry_run_can_be_shared_out(replicas, micro_batches):
     assert detector.data.max_train_images == 2 * detector.training.batch_size
     if parts in (1, 2, 4, 8, 16):
         assert (small.optimizer.batch_size, small.data.max_train_images) == (16, 32)
+
+
+def test_a_dry_run_takes_no_larger_batches_than_were_asked_for():
+    few = Config(optimizer=OptimizerSettings(batch_size=4), pretraining=PretrainingSettings(teacher_batch_size=6))
+    small = for_dry_run(few)
+    assert (small.optimizer.batch_size, small.pretraining.teacher_batch_size) == (4, 6)
+    assert small.data.max_train_images == 12
+
+
+def test_a_workdir_among_the_photos_is_refused(tmp_path):
+    for number in range(4):
+        Image.new("L", (8, 8), 60 * number).save(tmp_path / f"{number}.png")
+    data = DataSettings(dataset=f"folder:{tmp_path}", holdout=0.5)
+    with pytest.raises(
+        ConfigError, match=f"--workdir={tmp_path}/runs/a lies among the photos of .* outside {tmp_path};"
+    ):
+        train(Config(data=data, run=RunSettings(workdir=f"{tmp_path}/runs/a")))
+
+
+def test_feature_similarity_without_a_map_takes_equal_widths(tmp_path):
+    config = Config(
+        data=DataSettings(dataset="digits", max_train_images=600, max_test_images=50),
+        student=StudentSettings(student="reactnet_small", student_width=16, student_stages=1),
+        teacher=TeacherSettings(teacher="resnet_small", teacher_width=8, teacher_stages=1),
+        bssl=BsslSettings(similarity_map="identity"),
+        run=RunSettings(workdir=str(tmp_path / "run")),
+    )
+    with pytest.raises(
+        ConfigError, match="--similarity_map=identity .* the student has 32, the teacher 16: use --simi"
+    ):
+        train(config)
+    assert not (tmp_path / "run" / "teacher").exists()

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from bssl_tf.data import training_views, views_in_order
 from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.errors import ConfigError, DiskFull, Interrupted, UserError
 from bssl_tf.methods.bssl import Bssl
-from bssl_tf.models import BackboneSpec, build_backbone
+from bssl_tf.models import BackboneSpec, build_backbone, save_backbone
+from bssl_tf.runs import teacher_files
 from bssl_tf.training import feature_cache
 from bssl_tf.training.feature_cache import FeatureCache, check_space, folder_of, write_about
+from bssl_tf.training.teacher_features import caches_folder
 from bssl_tf.training.training_data import LocalFeatures
 
 SPEC = dict(image_size=8, channels=1, mean=(100.0,), std=(60.0,), stages=1)
@@ -194,6 +197,23 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_keeps_what_is_whole(cache, te
     with pytest.raises(DiskFull, match=r"the disk is full: .*cycle-0001.partial takes .* are free. Free some space"):
         fill(cache, teacher, source)
     assert cache.missing == [1] and not list(cache.folder.glob("*.partial"))
+
+
+def test_features_are_kept_with_the_teacher_they_are_of(tmp_path):
+    spec = BackboneSpec("resnet_small", width=16, mode="float", **SPEC)
+    for folder in ("run/teacher", "imports/moco_v2"):
+        save_backbone(build_backbone(spec), spec, tmp_path / folder)
+    (tmp_path / "saved.h5").touch()
+    found = {}
+    for teacher in ("resnet_small", "run", "run/teacher", "imports/moco_v2", "saved.h5"):
+        files = teacher_files(tmp_path / "run", teacher if teacher == "resnet_small" else str(tmp_path / teacher))
+        found[teacher] = caches_folder("", files, tmp_path / "mine").relative_to(tmp_path).as_posix()
+        assert caches_folder("disk", files, tmp_path / "mine") == Path("disk")
+    assert found == {
+        **dict.fromkeys(("resnet_small", "run", "run/teacher"), "run/features"),
+        "imports/moco_v2": "imports/moco_v2/features",
+        "saved.h5": "mine/features",
+    }
 
 
 def test_features_have_their_blocks_before_they_are_written_to_memory(cache):

@@ -88,6 +88,11 @@ def _multi_labels(root: Path, report: ScanReport, paths: list[str], scanned: lis
     return multi_labels(root / LABEL_FILE, named(report, paths), images, skipped)
 
 
+def scanned_folders(root: Path) -> list[Path]:
+    """The folders whose files `load` looks at: those of given splits, or the whole folder."""
+    return [*_split_roots(root).values()] or [root]
+
+
 class FolderSource(Source):
     """Image files below one folder.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from bssl_tf.config.training import DataSettings
 from bssl_tf.data.sources import digits, folder
 from bssl_tf.data.sources.base import DataError, Source
+from bssl_tf.errors import ConfigError
 
 _LARGEST_NATIVE_SIZE = 64
 _PHOTO_SIZE = 224
@@ -45,6 +46,28 @@ def load_source(settings: DataSettings, split: str, cache_dir: Path | None = Non
         f"--dataset={settings.dataset} is unknown. Known are digits, tfds:NAME[/CONFIG] (tfds:fashion_mnist, "
         "say) and folder:PATH."
     )
+
+
+def check_is_outside(settings: DataSettings, written: Path, flag: str) -> None:
+    """A folder that is written to must not lie among the photos: its plots would be taken for some.
+
+    Args:
+        settings: the data set.
+        written: the folder.
+        flag: that names it.
+
+    Raises:
+        ConfigError: it does; says what to do.
+    """
+    kind, _, rest = settings.dataset.partition(":")
+    if kind != "folder" or not rest:
+        return
+    for photos in folder.scanned_folders(Path(rest).expanduser()):
+        if written.resolve().is_relative_to(photos.resolve()):
+            raise ConfigError(
+                f"{flag}={written} lies among the photos of --dataset={settings.dataset}, and the plots in it would be "
+                f"taken for photos. Name a folder outside {photos}; what is there already can be moved."
+            )
 
 
 def resolve_image(settings: DataSettings, source: Source) -> tuple[int, int]:

@@ -1,11 +1,14 @@
+import contextlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from bssl_tf.config.training import DataSettings
-from bssl_tf.data import load_source, resolve_image
+from bssl_tf.data import check_is_outside, load_source, resolve_image
 from bssl_tf.data.sources.arrays import ArraySource
 from bssl_tf.data.sources.base import DataError
+from bssl_tf.errors import ConfigError
 
 
 def source_of(*shape):
@@ -34,6 +37,29 @@ def test_images_of_tfds_are_decoded_into_memory_up_to_the_limit(data_dir, limit_
     settings = DataSettings(dataset="tfds:fashion_mnist", data_dir=str(data_dir), decoded_cache_mb=limit_mb)
     for split in ("train", "test"):
         assert isinstance(load_source(settings, split), ArraySource) == in_memory
+
+
+@pytest.mark.parametrize(
+    "splits, written, refused",
+    [
+        ((), "photos/runs/a", True),
+        ((), "photos", True),
+        ((), "photos2/runs", False),
+        ((), "photos/../runs", False),
+        (("train", "val"), "photos/runs", False),  # beside given splits nothing is read
+        (("train", "val"), "photos/val/runs", True),
+        (("train",), "photos/runs", True),
+    ],
+)
+def test_a_folder_that_is_written_to_lies_outside_the_photos(tmp_path, splits, written, refused):
+    photos = tmp_path / "photos"
+    for name in ("cats", *splits):
+        (photos / name).mkdir(parents=True)
+    settings = DataSettings(dataset=f"folder:{photos}")
+    expected = pytest.raises(ConfigError, match="--workdir=.* lies among the photos of --dataset=folder:.*moved")
+    with expected if refused else contextlib.nullcontext():
+        check_is_outside(settings, tmp_path / written, "--workdir")
+    check_is_outside(DataSettings(dataset="digits"), tmp_path / written, "--workdir")
 
 
 def test_folder_remembers_its_check(tmp_path):
