@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bssl_tf.atlas import exporting, finding, suggesting
+from bssl_tf.atlas import belonging, exporting, finding, suggesting
 from bssl_tf.atlas.database import check_room
 from bssl_tf.atlas.jobs import FinetuneRunner
 from bssl_tf.atlas.layout import Layout, open_layout, reduced
@@ -68,7 +68,7 @@ class Atlas:
         self.progress = progress
         settings.session.mkdir(parents=True, exist_ok=True)
         check_room(settings.session)
-        self.store = SessionStore(settings.session / "session.sqlite")
+        self.store = SessionStore(settings.session / belonging.FILE)
         self.thumbnails = ThumbnailCache(settings.session / "thumbnails.sqlite")
         self.jobs = FinetuneRunner(settings.session / "finetuning")
         self._lock = threading.RLock()

@@ -73,18 +73,27 @@ class Database:
                 for statement in _SCHEMA.split(";"):
                     self.execute(statement)
                 self.execute("INSERT INTO facts VALUES ('format', ?), ('revision', '0')", (str(_FORMAT),))
-        found = self._fact("format")
+        found = self.fact("format")
         if found != str(_FORMAT):
             raise UserError(f"{self.path} has format {found}, this version reads {_FORMAT}: name another --session.")
 
     @property
     def revision(self) -> int:
-        return int(self._fact("revision"))
+        return int(self.fact("revision") or 0)
 
     def raise_revision(self) -> int:
         """The new revision."""
         self.execute("UPDATE facts SET value = CAST(value AS INTEGER) + 1 WHERE name = 'revision'")
         return self.revision
+
+    def fact(self, name: str) -> Any:
+        """What is noted under a name; None: nothing."""
+        found = self.rows("SELECT value FROM facts WHERE name = ?", (name,))
+        return found[0][0] if found else None
+
+    def note(self, name: str, value: str | bytes) -> None:
+        """Keep a fact in place of the one of that name."""
+        self.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with self._lock:
@@ -118,6 +127,3 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
-
-    def _fact(self, name: str) -> str:
-        return self.rows("SELECT value FROM facts WHERE name = ?", (name,))[0][0]

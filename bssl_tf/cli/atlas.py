@@ -38,6 +38,7 @@ def main() -> None:
         raise ConfigError(f"--session={session} lies among the photos: name a folder elsewhere.")
     check_folder_writable(session, "--session")
     _require_extra()
+    from bssl_tf.atlas.belonging import claim
     from bssl_tf.atlas.web.server import Address, serve
 
     if arguments.host.lower() not in ("127.0.0.1", "localhost"):
@@ -52,6 +53,9 @@ def main() -> None:
     address = Address(arguments.host, arguments.port)
     name = printable(photos.resolve().name)
     with alone(lock_in(session), f"--session={session}", "name another --session"):
+        before = claim(session, photos, is_named=bool(arguments.session))
+        if before is not None:
+            console.print(f"[yellow]warning:[/] --session={session} was of {before}: now it is of {photos.resolve()}.")
         whole = serve(open_atlas, name, address, arguments.browser, _show)
     if not whole:
         sys.exit(1)

@@ -81,7 +81,8 @@ def serving(digits: Digits, session: Path, *flags: str) -> Iterator[Server]:
     with open(session.with_suffix(".log"), "ab") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
-        yield Server(re.search(r"http://\S+", process.stdout.readline()).group(), process)
+        addresses = (re.search(r"http://\S+", line) for line in process.stdout)
+        yield Server(next(found.group() for found in addresses if found), process)
     finally:
         process.kill()
         process.wait()
