@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from bssl_tf.atlas.progress import Progress
 
 
+_HOST_HELP = "Address to listen on; 0.0.0.0 and :: stand for all. The default is reached from this machine only."
+
+
 def main() -> None:
     arguments = flags.FLAGS
     model, photos = Path(arguments.model), Path(arguments.photos)
+    if not arguments.host.strip():
+        raise ConfigError("--host= is empty: name an address of this machine, or leave it out.")
     if not model.is_file():
         raise ConfigError(f"--model={model} is no file: give a .tflite file that convert.py has written.")
     if not photos.is_dir():
@@ -41,7 +46,8 @@ def main() -> None:
     from bssl_tf.atlas.belonging import claim
     from bssl_tf.atlas.web.server import Address, serve
 
-    if arguments.host.lower() not in ("127.0.0.1", "localhost"):
+    address = Address(arguments.host, arguments.port)
+    if not address.is_loopback:
         console.print("[yellow]warning:[/] --host lets other machines in; whoever sees the address sees the photos.")
 
     def open_atlas(progress: "Progress") -> "Atlas":
@@ -50,7 +56,6 @@ def main() -> None:
 
         return Atlas(Settings(model, photos, session, arguments.workdir), progress)
 
-    address = Address(arguments.host, arguments.port)
     name = printable(photos.resolve().name)
     with alone(lock_in(session), f"--session={session}", "name another --session"):
         before = claim(session, photos, is_named=bool(arguments.session))
@@ -90,9 +95,11 @@ def run() -> None:
     flags.DEFINE_string("photos", None, "The folder of photos, nested or not.", required=True)
     flags.DEFINE_string("session", "", "Folder for labels, features and exports; NAME-OF-PHOTOS.atlas here, if empty.")
     flags.DEFINE_string("workdir", "", "The run that the model came from; empty: the folder in which the model lies.")
-    flags.DEFINE_string("host", "127.0.0.1", "Address to listen on. The default is reached from this machine only.")
+    flags.DEFINE_string("host", "127.0.0.1", _HOST_HELP)
     flags.DEFINE_integer("port", 0, "Port to listen on; 0: any that is free.", lower_bound=0, upper_bound=65535)
-    flags.DEFINE_boolean("browser", True, "Open the page in the browser.")
+    flags.DEFINE_boolean(
+        "browser", True, "Open the page in the browser; its address then shows in the list of processes."
+    )
     run_entry_point(main, __doc__)
 
 

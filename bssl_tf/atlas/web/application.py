@@ -1,23 +1,21 @@
 """Routes of the atlas, behind the `Guard`."""
 
-from collections.abc import Sequence
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from bssl_tf.atlas.web.guard import Guard
+from bssl_tf.atlas.web.guard import Guard, Hosts
 from bssl_tf.atlas.web.pages import Pages
 from bssl_tf.atlas.web.requests import answer_of
 
 
-def application(pages: Pages, token: str, hosts: Sequence[str]) -> Starlette:
+def application(pages: Pages, token: str, hosts: Hosts) -> Starlette:
     """The ASGI application.
 
     Args:
         pages: what it shows.
         token: first part of every path.
-        hosts: names of this server, with port.
+        hosts: names of this server.
     """
     gets = {
         "/": pages.index,

@@ -1,7 +1,9 @@
 """Who may ask: only pages of this server, by its name, with the token; and what the browser may do with the answer."""
 
 import hmac
-from collections.abc import Sequence
+import ipaddress
+import re
+from dataclasses import dataclass
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +23,43 @@ _HEADERS = {
 }
 
 
+_HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
+_USUAL_PORT = 80
+"""Browsers leave it out."""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """What a browser may call this server in the Host header.
+
+    Attributes:
+        names: host names and IP addresses, in lower case; those of IPv6 without brackets.
+        port: which it listens on.
+        is_any_address: whether every IP address is taken, for a server that listens on all addresses of a machine. DNS
+            rebinding needs a name that its owner makes lead here; an address leads to where it says, so a page that
+            was loaded from it came from this server.
+    """
+
+    names: frozenset[str]
+    port: int
+    is_any_address: bool = False
+
+    def __contains__(self, host: str) -> bool:
+        parts = _HOST.fullmatch(host.lower())
+        if parts is None or int(parts[2] or _USUAL_PORT) != self.port:
+            return False
+        name, address = parts[1], _address(parts[1])
+        return name in self.names or (address is not None and (self.is_any_address or address in self.names))
+
+
+def _address(name: str) -> str | None:
+    """The usual form of an IP address, which in a Host header has brackets if it is of IPv6; None for a name."""
+    try:
+        return str(ipaddress.IPv6Address(name[1:-1]) if name.startswith("[") else ipaddress.IPv4Address(name))
+    except ValueError:
+        return None
+
+
 class Guard:
     """Refuses requests before any route sees them.
 
@@ -30,11 +69,11 @@ class Guard:
     Args:
         app: what answers the rest.
         token: secret.
-        hosts: values of the Host header, with port; capitals make no difference.
+        hosts: values of the Host header that lead here; capitals make no difference.
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: Sequence[str]):
-        self.app, self.token, self.hosts = app, token, frozenset(host.lower() for host in hosts)
+    def __init__(self, app: ASGIApp, token: str, hosts: Hosts):
+        self.app, self.token, self.hosts = app, token, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
