@@ -245,8 +245,7 @@ class Atlas:
                 self.exports / "classifier",
                 output,
                 run,
-                self.photos.root,
-                len(self.photos),
+                self.photos,
                 predictions,
                 accuracy,
             )

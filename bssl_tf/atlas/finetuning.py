@@ -46,6 +46,7 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict[str, Any]:
     from bssl_tf.config.export import ExportSettings
     from bssl_tf.data import evaluation_images, load_source
     from bssl_tf.deploy.export import export
+    from bssl_tf.deploy.parity import TooFewImages
     from bssl_tf.evaluation.features import extract_features
     from bssl_tf.evaluation.labelled_data import labelled
     from bssl_tf.evaluation.networks import named_networks
@@ -54,7 +55,9 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict[str, Any]:
     from bssl_tf.models import load_backbone
 
     config = configuration.load(Path(job.run) / "config.json")
-    data = dataclasses.replace(config.data, dataset=f"folder:{job.tree}", data_dir="")
+    data = dataclasses.replace(
+        config.data, dataset=f"folder:{job.tree}", data_dir="", max_train_images=0, max_test_images=0
+    )
     sources = {split: load_source(data, split, folder) for split in ("train", "test")}
     photos = labelled(data.dataset, sources["train"], sources["test"], dataclasses.asdict(data))
     (network,) = named_networks([str(Path(job.run) / "stage2")])
@@ -68,7 +71,10 @@ def fine_tune(job: FinetuneJob, folder: Path, watch: "Watch") -> dict[str, Any]:
     task = Task(network, photos, lambda: backbone, features, config.views.without_colours(), folder, watch.start, print)
     (score,) = Finetune(settings).run(task, amount="100%", draw=0)
     watch.message("comparing the file with the Keras network", 0.95)
-    exported = export(folder / score.details["classifier"], Path(job.output), ExportSettings(overwrite=True))
+    try:
+        exported = export(folder / score.details["classifier"], Path(job.output), ExportSettings(overwrite=True))
+    except TooFewImages as error:
+        raise UserError(f"{error.problem} Label more photos.") from None
     return {
         "accuracy": score.value,
         "right": round(score.value * len(photos.test_labels)),

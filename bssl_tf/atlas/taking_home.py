@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bssl_tf.atlas.photos import PhotoFolder
 from bssl_tf.atlas.predicting import Accuracy, Predictions
 from bssl_tf.config import saved as configuration
 from bssl_tf.config.training import DataSettings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bssl_tf.deploy.export import Export
 
 _PARITY_PHOTOS = 64
+"""Or a tenth of them, if that is more."""
 
 
 def find_run(model: Path, workdir: str) -> Path | None:
@@ -43,8 +45,7 @@ def export_linear(
     folder: Path,
     output: Path,
     run: Path,
-    photos: Path,
-    photo_count: int,
+    photos: PhotoFolder,
     predictions: Predictions,
     accuracy: Accuracy | None,
 ) -> "Export":
@@ -54,16 +55,17 @@ def export_linear(
         folder: where the Keras classifier is saved.
         output: the .tflite file to write; an older one is replaced.
         run: as `find_run` gives it.
-        photos: the folder of photos; file and Keras network are compared on some of them.
-        photo_count: how many there are.
+        photos: file and Keras network are compared on some of them.
         predictions: with the classifier, and the labels and class names that it was made of.
         accuracy: of the held-out ones among those labels, for the report.
 
     Raises:
-        UserError: the file does not compute what the Keras network computes.
+        UserError: the file does not compute what the Keras network computes, or there are too few photos to decide.
     """
     from bssl_tf.config.export import ExportSettings
+    from bssl_tf.data.sources.folder import FolderSource, order_of
     from bssl_tf.deploy.export import export
+    from bssl_tf.deploy.parity import TooFewImages
     from bssl_tf.models import load_backbone
     from bssl_tf.models.classifier import build_classifier, save_classifier
 
@@ -71,23 +73,35 @@ def export_linear(
     names = predictions.labelled.class_names
     classifier = build_classifier(spec, names, backbone)
     classifier.head.set_weights(predictions.fit.dense(len(names)))
-    data = parity_data(run, photos, photo_count)
     facts = {
         "network": run.name,
         "trained by": "logistic regression on frozen features, labels of the photo atlas",
         "labelled images": len(predictions.labelled.photos),
         "held-out accuracy": accuracy_in_words(accuracy),
-        "data": dataclasses.asdict(data),
+        "data": dataclasses.asdict(later_data(run, photos)),
     }
     save_classifier(classifier, folder, facts)
-    return export(folder, output, ExportSettings(overwrite=True), command=["bssl-atlas"])
+    # As the atlas found them: a folder of --dataset has rules of its own, for labels.csv, train/ and test/, a holdout.
+    compared = sorted(photos.paths, key=order_of)[: max(_PARITY_PHOTOS, len(photos) // 10)]
+    images = FolderSource(photos.report, compared)
+    try:
+        return export(folder, output, ExportSettings(overwrite=True), images=images, command=["bssl-atlas"])
+    except TooFewImages as error:
+        raise UserError(f"{error.problem} Put more photos into {photos.root}, and start bssl-atlas again.") from None
 
 
-def parity_data(run: Path, photos: Path, count: int) -> DataSettings:
-    """Settings under which the test split is a share of the photos that is large enough to compare on."""
+def later_data(run: Path, photos: PhotoFolder) -> DataSettings:
+    """Images for a later export of the classifier by `bssl-convert`: a share of the photos that is large enough."""
     trained_on = configuration.load(run / "config.json").data
-    share = min(0.9, max(DataSettings().holdout, _PARITY_PHOTOS / count))
-    return dataclasses.replace(trained_on, dataset=f"folder:{photos}", data_dir="", holdout=share)
+    share = min(0.9, max(DataSettings().holdout, _PARITY_PHOTOS / len(photos)))
+    return dataclasses.replace(
+        trained_on,
+        dataset=f"folder:{photos.root}",
+        data_dir="",
+        holdout=share,
+        max_train_images=0,
+        max_test_images=0,
+    )
 
 
 def accuracy_in_words(accuracy: Accuracy | None) -> str:

@@ -83,6 +83,7 @@ def export(
     settings: ExportSettings = ExportSettings(),
     *,
     data: DataSettings | None = None,
+    images: "Source | None" = None,
     command: Sequence[str] = (),
 ) -> Export:
     """Export a trained network as a .tflite file for Larq Compute Engine.
@@ -94,6 +95,7 @@ def export(
         output: the file to write; its name ends in .tflite.
         settings: outputs, input type, folding, storage of float weights.
         data: images to compare file and Keras network on (and to centre binary codes on); those of the run by default.
+        images: to compare on in place of those of `data`.
         command: the command line to name in report and metadata; this call by default.
 
     Returns:
@@ -126,7 +128,8 @@ def export(
         import_tensorflow()
         with _float32_policy():
             command = command or _as_command(subject, path, settings)
-            return Export(path, _export(subject, path, settings, data or subject.data, outputs, identity, command))
+            data = data or subject.data
+            return Export(path, _export(subject, path, settings, data, images, outputs, identity, command))
 
 
 def _export(
@@ -134,6 +137,7 @@ def _export(
     path: Path,
     settings: ExportSettings,
     data: DataSettings,
+    given: "Source | None",
     outputs: tuple[str, ...],
     identity: dict[str, Any],
     command: Sequence[str],
@@ -146,9 +150,9 @@ def _export(
     from bssl_tf.deploy.provenance import file_facts
 
     network, spec = subject.load()
-    test = load_source(data, "test", subject.folder.parent)
+    test = load_source(data, "test", subject.folder.parent) if given is None else given
     compared = [test]
-    if _is_few(test, settings):
+    if given is None and _is_few(test, settings):
         compared.append(_training_images(subject, data))
     images = _images(compared, spec, settings.parity_images)
 
@@ -167,7 +171,9 @@ def _export(
         if unfolded is None:
             unfolded = inspect_file(convert(folded=False)).operators
 
-    kinds = "real test images" if len(compared) == 1 else f"the {test.num_examples} test images and on training images"
+    kinds = "real test images" if given is None else "real images"
+    if len(compared) > 1:
+        kinds = f"the {test.num_examples} test images and on training images"
     console.print(f"comparing with Keras on {kinds} …")
     with readable_data_errors():
         compared_with = functools.partial(compare, network, images=images, of_logits=subject.output == "logits")

@@ -41,6 +41,18 @@ class ParityError(UserError):
     """The file does not compute what the Keras network computes, or there are too few images to decide."""
 
 
+class TooFewImages(ParityError):
+    """There are too few images to decide.
+
+    Attributes:
+        problem: the message without a remedy, for commands that have others.
+    """
+
+    def __init__(self, problem: str, remedy: str):
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+
+
 @dataclass(frozen=True)
 class Parity:
     """Deviation of the file's features v from Keras's u, an image each; relative: |u - v| / |u|.
@@ -109,10 +121,10 @@ class Parity:
         if self.ok:
             return self
         if not self.conclusive:
-            raise ParityError(
+            raise TooFewImages(
                 f"{self.images} images are too few to decide whether the file is right: on only"
-                f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. Compare more images"
-                f" ({remedy}). {self}."
+                f" {self.expected_agreeing:.0%} of them does the network withstand float rounding. {self}.",
+                f"Compare more images ({remedy}).",
             )
         raise ParityError(
             f"The file does not compute what the Keras network computes: {self}. Do not use it. {self._remedy()}"
