@@ -156,7 +156,7 @@ class SessionStore:
 
         Raises:
             UserError: there is none.
-            Conflict: another window has changed the same photos since.
+            Conflict: another window has changed the same photos, or renamed the class, since.
         """
         return self._flip(window, undo=True)
 
@@ -198,6 +198,11 @@ class SessionStore:
 
     def _flip_class(self, kind: str, detail: Mapping, undo: bool) -> None:
         class_id = detail["class"]
+        if kind == "rename class" or (kind == "add class" and undo):
+            left = detail["before"] if kind == "rename class" and not undo else detail["name"]
+            classes = self._require_class(class_id) if kind == "rename class" else self.classes()
+            if classes.get(class_id, left) != left:
+                raise Conflict(f"Another window has renamed the class {left!r} since. Nothing was changed.")
         if kind in ("add class", "remove class"):
             alive = (kind == "remove class") == undo
             labelled = self._database.rows("SELECT COUNT(*) FROM labels WHERE class = ?", (class_id,))[0][0]

@@ -145,6 +145,34 @@ def test_undo_is_of_the_own_window_and_stops_at_the_work_of_others(store):
     assert classes_of(store) == {"a.png": "dog", "b.png": "dog"}
 
 
+def test_undo_and_redo_keep_the_name_that_another_window_has_given_since(store):
+    cat = store.add_class("cat", "one")
+    store.rename_class(cat, "tiger", "two")
+    with pytest.raises(Conflict, match="renamed the class 'cat' since"):
+        store.undo("one")  # would take the class away
+    store.rename_class(cat, "lion", "one")
+    store.rename_class(cat, "puma", "two")
+    with pytest.raises(Conflict, match="renamed the class 'lion' since"):
+        store.undo("one")
+    assert store.classes() == {cat: "puma"}
+    store.undo("two")
+    assert store.undo("one") == "rename class “lion”" and store.classes() == {cat: "tiger"}
+    store.rename_class(cat, "puma", "two")
+    with pytest.raises(Conflict, match="renamed the class 'tiger' since"):
+        store.redo("one")
+    assert store.classes() == {cat: "puma"}
+
+
+def test_a_class_that_another_window_has_removed_is_not_renamed(store):
+    cat = store.add_class("cat", "one")
+    store.rename_class(cat, "tiger", "one")
+    store.remove_class(cat, "two")
+    with pytest.raises(Conflict, match="does not exist any more"):
+        store.undo("one")
+    store.undo("two")
+    assert store.classes() == {cat: "tiger"}
+
+
 def test_undo_does_not_take_away_a_class_that_another_window_uses(store):
     cat = store.add_class("cat", "one")
     store.label(["a.png"], cat, window="two")
