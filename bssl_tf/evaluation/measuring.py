@@ -10,7 +10,7 @@ from typing import Any
 
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.console import console, print_warning
-from bssl_tf.errors import ConfigError
+from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.data_sets import DataSet
 from bssl_tf.evaluation.protocols.base import Network, Task
 from bssl_tf.evaluation.results import Job, Results
@@ -66,6 +66,35 @@ def opened(data_sets: list[DataSet], networks: list[Network], workdir: Path | No
     """
     data = {data_set.name: _open(data_set, workdir) for data_set in data_sets}
     return Workspace(data, {network.name: network for network in networks}, {}, output)
+
+
+def fitting(jobs: list[Job], workspace: Workspace) -> list[Job]:
+    """The jobs without those of networks that cannot be judged on the data, each of which is named to the user.
+
+    Args:
+        jobs: what is to be measured.
+        workspace: the opened data.
+
+    Raises:
+        UserError: the user has named such a network.
+    """
+    fit, told = [], set()
+    for job in jobs:
+        network = job.network
+        if not (why := job.protocol.misfit(network, workspace.data[job.data_name])):
+            fit.append(job)
+        elif network.requested:
+            raise UserError(
+                f"--model={network.path} cannot be evaluated on {job.data_name}: {why}. Evaluate it by "
+                "itself, with --dataset of its own images."
+            )
+        elif network.name not in told:
+            told.add(network.name)
+            console.print(
+                f"[yellow]note[/]: {network.name} is left out: {why}. Evaluate it by itself: "
+                f"--model={network.path} --dataset=…"
+            )
+    return fit
 
 
 def measure(jobs: list[Job], workspace: Workspace, results: Results, views: ViewSettings) -> None:

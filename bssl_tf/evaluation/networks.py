@@ -73,13 +73,16 @@ def each_once(named: Sequence[Network], of_run: Sequence[Network]) -> list[Netwo
             another one is called by its whole path.
         of_run: those of --workdir.
     """
+    requested = {network.identity for network in named}
     by_identity = {network.identity: network for network in [*reversed(named), *of_run]}
     found = [by_identity.pop(network.identity) for network in [*named, *of_run] if network.identity in by_identity]
     names = Counter(network.name for network in found)
     return [
-        dataclasses.replace(network, name=f"{network.path}, {_INTERPRETER}")
-        if names[network.name] > 1 and network.path
-        else network
+        dataclasses.replace(
+            network,
+            name=f"{network.path}, {_INTERPRETER}" if names[network.name] > 1 and network.path else network.name,
+            requested=network.identity in requested,
+        )
         for network in found
     ]
 

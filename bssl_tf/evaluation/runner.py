@@ -62,7 +62,8 @@ def evaluate(
 
     Raises:
         ConfigError: no network, a setting that cannot be used, or a protocol that applies to none of the networks.
-        UserError: a data set is missing, or its labels are not fit to evaluate on.
+        UserError: a data set is missing, or its labels are not fit to evaluate on, or a classifier of `models` has
+            other classes. One that is only found in `workdir` is left out, with a line that says so.
     """
     validate_group(settings)
     settings.check()
@@ -102,22 +103,27 @@ def _evaluated(
     """Measure what is not measured yet, and write results, table and plots."""
     results = Results(folder and EvaluationFolder(folder).results_file)
     missing = [job for job in jobs if results.get(job) is None]
-    to_draw = None
-    if folder and plots and not _drawn_before(EvaluationFolder(folder).plots, jobs):
-        to_draw = EvaluationFolder(folder).plots
-    if missing or to_draw:
-        from bssl_tf.evaluation.measuring import measure, opened
+    drawings = EvaluationFolder(folder).plots if folder and plots else None
+    if missing or (drawings and not _drawn_before(drawings, jobs)):
+        from bssl_tf.evaluation.measuring import fitting, measure, opened
 
         workspace = opened(measured_on, networks, run, folder)
-        measure(missing, workspace, results, views)
+        fit = fitting(missing, workspace)
+        left_out = {job.key for job in missing} - {job.key for job in fit}
+        jobs = [job for job in jobs if job.key not in left_out]
+        if not jobs:
+            raise UserError(
+                f"--workdir={run} holds nothing that can be evaluated on these images: give others, --dataset."
+            )
+        measure(fit, workspace, results, views)
     result = EvaluationResult.of([results[job] for job in jobs], networks, folder)
     if folder:
         write_tables(with_earlier(result, results.all()), EvaluationFolder(folder).table)
-    if to_draw:
+    if drawings and not _drawn_before(drawings, jobs):
         from bssl_tf.evaluation.drawing import draw
 
-        draw(result.rows, result.records, workspace, to_draw)
-        write_json(to_draw / DRAWN, [job.key for job in jobs])
+        draw(result.rows, result.records, workspace, drawings)
+        write_json(drawings / DRAWN, [job.key for job in jobs])
     return result
 
 

@@ -3,13 +3,17 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 import bssl_tf
 from bssl_tf import ConfigError, DataSettings, EvaluationSettings, UserError
+from bssl_tf.deploy import convert_backbone
 from bssl_tf.evaluation import measuring
 from bssl_tf.evaluation.data_sets import data_sets
 from bssl_tf.evaluation.runner import _drawn_before
-from tests.runs_on_disk import untrained_run
+from bssl_tf.models import build_backbone
+from bssl_tf.models.classifier import build_classifier
+from tests.runs_on_disk import SPEC, untrained_run
 
 
 @pytest.fixture
@@ -89,3 +93,43 @@ def test_a_run_without_its_settings_is_not_taken_for_no_run(run):
 def test_bad_input_is_refused(arguments, message):
     with pytest.raises(ConfigError, match=message):
         bssl_tf.evaluate(**arguments)
+
+
+def classifier(path, names, seed=0):
+    """A .tflite file that gives each of the names a score, with its names in the report beside it."""
+    tf.keras.utils.set_random_seed(seed)
+    model = build_classifier(SPEC, names, build_backbone(SPEC)).model
+    path.write_bytes(convert_backbone(model, output="logits"))
+    path.with_suffix(".json").write_text(json.dumps({"parity": None, "extra": {"class_names": list(names)}}))
+    return path
+
+
+def test_a_classifier_of_other_classes_is_left_out_or_refused_before_anything_is_measured(run, capsys, monkeypatch):
+    other = classifier(run / "other.tflite", ("zero", "one"))
+    classifier(run / "own.tflite", tuple("0123456789"))
+    settings = EvaluationSettings(protocols="knn")
+    result = bssl_tf.evaluate(run, settings=settings)
+    assert {row.network for row in result.rows} == {
+        "random network, binary",
+        "BSSL student, binary",
+        "own.tflite, LCE interpreter",
+    }
+    assert (result.folder / "table.md").exists()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "other.tflite, LCE interpreter is left out: it has 2 classes (zero, one), digits has 10 classes" in shown
+    assert f"--model={other} --dataset=" in shown
+    drawn = (result.folder / "plots" / "drawn.json").stat()
+    assert bssl_tf.evaluate(run, settings=settings).rows == result.rows
+    assert (result.folder / "plots" / "drawn.json").stat() == drawn  # not drawn again
+
+    monkeypatch.setattr(measuring, "measure", lambda *_: pytest.fail("measured"))
+    with pytest.raises(UserError, match="^--model=.*other.tflite cannot be evaluated on digits: it has 2 classes"):
+        bssl_tf.evaluate(run, [other], settings, plots=False)
+    with pytest.raises(UserError, match="2 classes.* Evaluate it by itself, with --dataset"):
+        bssl_tf.evaluate(models=[other, run / "stage2"], settings=settings)
+
+
+def test_a_classifier_with_its_classes_in_another_order_is_refused(run, tmp_path):
+    path = classifier(tmp_path / "mixed.tflite", tuple("1023456789"))
+    with pytest.raises(UserError, match="it has the classes of digits in another order"):
+        bssl_tf.evaluate(models=[path], plots=False)

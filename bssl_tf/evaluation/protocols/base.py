@@ -27,6 +27,7 @@ class Network:
         class_names: of a .tflite file that is a classifier, in the order of its outputs; None for features.
         facts: more to put in its row.
         path: where it lies, if it lies somewhere.
+        requested: whether the user named it; else it was found in a workdir.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Network:
     class_names: tuple[str, ...] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    requested: bool = False
 
     @property
     def backbone_fields(self) -> dict[str, Any]:
@@ -142,6 +144,10 @@ class Protocol(abc.ABC):
         Raises:
             UserError: says what is missing.
         """
+
+    def misfit(self, network: Network, data: LabelledData) -> str:
+        """Why this network, which the protocol applies to, cannot be judged on these images; empty if it can."""
+        return ""
 
     @abc.abstractmethod
     def run(self, task: Task, *_: Any, **part: Any) -> list[Score]:
