@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bssl_tf.config.training import Config
+from bssl_tf.console import console
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.protocols.base import Network
 from bssl_tf.files import fingerprint, read_json
@@ -39,9 +40,14 @@ def networks_of_run(workdir: Path, config: Config) -> list[Network]:
         _check_student(folder, found[-1].backbone_fields["name"], config.student.student)
     if stages:
         found.insert(0, _random(Workdir(workdir).stage(stages[-1]).path, config.run.seed))
-    teacher = teacher_files(config.run.workdir, config.teacher.teacher)
+    teacher = teacher_files(workdir, config.teacher.teacher)  # config.run.workdir is where it was trained
     if teacher.has_backbone:
         found.append(_checkpoint(teacher.path, "teacher, float"))
+    elif stages and not teacher.path.exists() and "." not in config.method.method and config.uses_teacher:
+        console.print(
+            f"[yellow]note[/]: the teacher is left out: {teacher.path.absolute()} is not there "
+            f"(--teacher={config.teacher.teacher} of this run). Copy it there, or name it with --model."
+        )
     return found + [_tflite(path) for path in sorted(workdir.glob("*.tflite")) if not _gives_only_codes(path)]
 
 

@@ -1,13 +1,15 @@
 """What `evaluate.py` finds in a workdir; nothing here takes TensorFlow."""
 
+import dataclasses
 import json
 
 import pytest
 
-from bssl_tf.config.training import Config, MethodSettings
+from bssl_tf.config.training import Config, MethodSettings, RunSettings, TeacherSettings
 from bssl_tf.evaluation.networks import each_once, named_networks, networks_of_run
 
 SPEC = {"name": "reactnet_small", "mode": "binary_activations", "image_size": 8, "channels": 1}
+STAGE_1 = "stage 1: binary activations"
 
 
 def checkpoint(folder, **spec):
@@ -75,3 +77,28 @@ def test_a_run_of_somebody_else_gets_no_package_imported(tmp_path, monkeypatch):
     config = Config(method=MethodSettings(method="payload_package.method"))
     assert networks_of_run(tmp_path, config)[1].name == "payload_package.method student, binary"
     assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("trained_in", ["original", "somewhere/relative"])
+def test_a_copied_run_has_the_teacher_of_its_own_folder(tmp_path, monkeypatch, trained_in):
+    monkeypatch.chdir(tmp_path)
+    for name in ("original", "copy"):
+        folder = checkpoint(tmp_path / name / "teacher", name="resnet_small", image_size=8 if name == "copy" else 16)
+        (folder / "backbone.weights.h5").write_text(f"weights of the {name}")
+    (teacher,) = networks_of_run(tmp_path / "copy", Config(run=RunSettings(workdir=trained_in)))
+    assert teacher.name == "teacher, float" and teacher.spec["image_size"] == 8
+
+
+@pytest.mark.parametrize("given, where", [("runs/earlier", "runs/earlier"), ("resnet_small", "run/teacher")])
+def test_a_teacher_that_is_not_there_is_named(tmp_path, monkeypatch, capsys, given, where):
+    checkpoint(tmp_path / "run" / "stage1")
+    config, usual = Config(teacher=TeacherSettings(teacher=given)), ["random network, binary", STAGE_1]
+    monkeypatch.chdir(tmp_path)
+    assert [network.name for network in networks_of_run(tmp_path / "run", config)] == usual
+    shown = f"the teacher is left out: {tmp_path / where} is not there (--teacher={given} of this run)"
+    assert shown in capsys.readouterr().out
+    simclr = dataclasses.replace(config, method=MethodSettings(method="simclr"))
+    assert [network.name for network in networks_of_run(tmp_path / "run", simclr)] == usual
+    checkpoint(tmp_path / where)
+    assert [network.name for network in networks_of_run(tmp_path / "run", config)] == [*usual, "teacher, float"]
+    assert not capsys.readouterr().out
