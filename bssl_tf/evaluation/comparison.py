@@ -10,7 +10,7 @@ from typing import Any
 
 from bssl_tf.config.evaluation import EvaluationSettings
 from bssl_tf.config.validation import validate_group
-from bssl_tf.console import console
+from bssl_tf.console import console, program
 from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.protocols.accuracy import Accuracy
 from bssl_tf.evaluation.protocols.registry import BY_NAME
@@ -57,11 +57,11 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     """What was measured on the runs with these settings.
 
     A network's name begins with that of its run, without the folders that all runs share. What several runs have in
-    common, such as a teacher, is there once.
+    common, such as a teacher, is there once. Of a network that was trained anew, only the weights measured last count.
 
     Raises:
-        ConfigError: a run is not there or was not measured with them, or runs were measured on different images of one
-            name.
+        ConfigError: a run is not there, or was not measured with them (or not its present weights), or runs were
+            measured on different images of one name.
     """
     protocols = [*(BY_NAME[name](settings) for name in settings.protocol_names), Accuracy(settings)]
     requested = [
@@ -77,15 +77,22 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
         path = Workdir(Path(run)).evaluation.results_file
         if not path.exists():
             raise ConfigError(f"--compare={run}: {path} is missing. Measure it: {_command(run, settings)}")
-        records = [
-            record
-            for record in Results(path).all()
-            if {name: record[name] for name in ("protocol", "settings", "part")} in requested
+        saved = Results(path).all()
+        asked = [
+            record for record in saved if {name: record[name] for name in ("protocol", "settings", "part")} in requested
         ]
-        if not records:
+        if not asked:
             raise ConfigError(
                 f"--compare={run}: nothing there was measured with these settings. Give the flags that it was measured "
                 f"with, or measure: {_command(run, settings)}"
+            )
+        present = {record["network"]: record["identity"] for record in sorted(saved, key=_date)}
+        records = [record for record in asked if record["identity"] == present[record["network"]]]
+        _tell_of_earlier_weights(run, asked, records, _command(run, settings))
+        if not records:
+            raise ConfigError(
+                f"--compare={run}: only earlier weights of its networks were measured with these settings. Measure the "
+                f"present ones: {_command(run, settings)}"
             )
         measured = {record["protocol"] for record in records}
         if missing := [name for name in settings.protocol_names if name not in measured]:
@@ -94,7 +101,7 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
                 "give the flags that it was measured with",
                 markup=False,
             )
-        latest = {record["data_name"]: record["data"] for record in sorted(records, key=lambda each: each["date"])}
+        latest = {record["data_name"]: record["data"] for record in sorted(records, key=_date)}
         records = [record for record in records if record["data"] == latest[record["data_name"]]]
         for record in records:
             name = record["data_name"]
@@ -107,11 +114,29 @@ def records_of_runs(runs: list[str], settings: EvaluationSettings) -> list[dict[
     return _named(found)
 
 
+def _tell_of_earlier_weights(run: str, asked: list[dict[str, Any]], kept: list[dict[str, Any]], command: str) -> None:
+    """Name, for each network, the protocols that were measured on earlier weights of it alone."""
+    shown = {_what(record) for record in kept}
+    earlier = defaultdict(set)
+    for record in asked:
+        if _what(record) not in shown:
+            earlier[record["network"]].add(record["protocol"])
+    for network, protocols in earlier.items():
+        console.print(
+            f"{run}: {', '.join(sorted(protocols))} of {network} measured on earlier weights only, so not shown; "
+            f"measure again: {command}"
+        )
+
+
 def _command(run: str, settings: EvaluationSettings) -> str:
     """The command that evaluates a run with these settings."""
     values = {field.name: getattr(settings, field.name) for field in fields(settings)}
     flags = [f"--{name}={value}" for name, value in values.items() if value != getattr(EvaluationSettings(), name)]
-    return shlex.join(["python", "evaluate.py", f"--workdir={run}", *flags])
+    return f"{program('evaluate')} {shlex.join([f'--workdir={run}', *flags])}"
+
+
+def _date(record: dict[str, Any]) -> str:
+    return record["date"]
 
 
 def _what(record: dict[str, Any]) -> tuple:

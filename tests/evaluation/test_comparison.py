@@ -7,17 +7,18 @@ from bssl_tf.errors import ConfigError
 from bssl_tf.evaluation.comparison import compare_runs, records_of_runs, short_names
 from bssl_tf.evaluation.protocols.base import Network, Score
 from bssl_tf.evaluation.protocols.knn import Knn
+from bssl_tf.evaluation.protocols.linear import Linear
 from bssl_tf.evaluation.results import Job, Results
 
 SETTINGS = EvaluationSettings(protocols="knn")
 FACTS = {"feature_size": 3, "image": [8, 1], "training_images": 100, "test_images": 50}
 
 
-def measured(run, networks, data_settings=None):
-    results = Results(run / "evaluation" / "results.json")
+def measured(run, networks, data_settings=None, protocol=Knn, value=0.5):
+    results, data = Results(run / "evaluation" / "results.json"), data_settings or {"dataset": "digits"}
     for name, identity in networks.items():
-        job = Job(Network(name, identity, None), Knn(SETTINGS), {}, "digits", data_settings or {"dataset": "digits"})
-        results.put(job, [Score("20-NN", 0.5, 100)], 1.0, FACTS)
+        job = Job(Network(name, identity, None), protocol(SETTINGS), protocol(SETTINGS).parts()[0], "digits", data)
+        results.put(job, [Score(protocol.name, value, 100)], 1.0, FACTS)
     return str(run)
 
 
@@ -80,6 +81,25 @@ def test_a_protocol_that_was_not_measured_is_named(tmp_path, capsys):
     run = measured(tmp_path / "a", {"s": "1"})
     assert len(records_of_runs([run], EvaluationSettings(protocols="knn,svm"))) == 1
     assert "svm not measured with these settings" in " ".join(capsys.readouterr().out.split())
+
+
+def test_scores_of_earlier_weights_do_not_stand_beside_those_of_the_present_ones(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bssl-evaluate"])
+    both, clock = EvaluationSettings(protocols="knn,linear"), iter(range(10))
+    monkeypatch.setattr("time.strftime", lambda _: f"2026-11-28 12:00:0{next(clock)}")
+    measured(tmp_path / "a", {"student": "old", "teacher": "t"})
+    measured(tmp_path / "a", {"student": "old", "teacher": "t"}, protocol=Linear)
+    run = measured(tmp_path / "a", {"student": "new"}, value=0.75)
+    shown = {(each["network"], each["protocol"]): each["identity"] for each in records_of_runs([run], both)}
+    assert shown == {("a: student", "knn"): "new", ("a: teacher", "knn"): "t", ("a: teacher", "linear"): "t"}
+    told = " ".join(capsys.readouterr().out.split())
+    assert "linear of student measured on earlier weights only, so not shown" in told
+    assert f"measure again: bssl-evaluate --workdir={run}" in told and "teacher" not in told
+
+    run = measured(tmp_path / "b", {"student": "old"})
+    measured(tmp_path / "b", {"student": "new"}, protocol=Linear)
+    with pytest.raises(ConfigError, match="--compare=.*b: only earlier weights .* Measure .*bssl-evaluate --workdir="):
+        records_of_runs([run], SETTINGS)
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path):
