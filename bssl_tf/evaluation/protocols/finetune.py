@@ -9,11 +9,13 @@ is chosen on test images.
 
 import dataclasses
 import hashlib
+import shlex
 from typing import Any
 
 import numpy as np
 
 from bssl_tf.config.evaluation import ALL_LABELS
+from bssl_tf.console import program
 from bssl_tf.evaluation.labelled_data import LabelledData, confusion_of
 from bssl_tf.evaluation.protocols.base import Network, Protocol, Score, Task, keras_only
 from bssl_tf.evaluation.protocols.linear import fit_linear
@@ -109,7 +111,8 @@ class Finetune(Protocol):
             }
             save_classifier(classifier, saved, facts)
             details["classifier"] = saved.relative_to(task.folder).as_posix()
-            task.log(f"{100 * accuracy:.1f} % with {len(chosen)} labels: python convert.py --classifier={saved}")
+            command = f"{program('convert')} {shlex.join([f'--classifier={saved}'])}"
+            task.log(f"{100 * accuracy:.1f} % with {len(chosen)} labels: {command}")
         return [Score(MEASURES[self.layers], accuracy, len(chosen), in_words(amount), details=details)]
 
 

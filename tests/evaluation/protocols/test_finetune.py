@@ -1,5 +1,6 @@
 """Training with labels, on the smallest binary network and images that tell their class by their brightness."""
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
@@ -115,12 +116,15 @@ def test_a_subset_of_a_folder_has_its_images(tmp_path):
     assert sorted(view.numpy()[:, 0, 0, 0]) == sorted(batch.numpy()[:, 0, 0, 0])
 
 
-def test_fine_tuning_learns_stays_binary_and_converts(data, tmp_path):
+def test_fine_tuning_learns_stays_binary_and_converts(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["bssl-evaluate"])
+    told = []
     settings = EvaluationSettings(labels="30", finetune_steps=60, finetune_learning_rate=0.01)
     protocol = Finetune(settings)
     protocol.check(data)
-    given = task(data, tmp_path)
+    given = dataclasses.replace(task(data, tmp_path), log=told.append)
     (score,) = protocol.run(given, **protocol.parts()[0])
+    assert told[0].endswith(f" labels: bssl-convert --classifier={tmp_path / score.details['classifier']}")
     assert score.value > 0.8 and score.images == 30 and score.labels == "30 labels"
     assert np.sum(score.details["confusion"]) == 60 and np.trace(score.details["confusion"]) == score.value * 60
     assert len(list((tmp_path / "subsets").iterdir())) == 1
