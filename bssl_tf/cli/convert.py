@@ -12,6 +12,7 @@ is written.
     python convert.py --benchmark=android --output=…    how fast it is there
 """
 
+import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -23,6 +24,7 @@ from bssl_tf.cli import benchmark, lint, show
 from bssl_tf.config import flags as configuration
 from bssl_tf.config.export import ExportSettings
 from bssl_tf.config.training import DataSettings
+from bssl_tf.config.without_effect import data_without_effect
 from bssl_tf.console import console, program, run_entry_point
 from bssl_tf.deploy.export import export, has_few_test_images
 from bssl_tf.deploy.subjects import Subject, classifier_in, subject_of
@@ -47,6 +49,7 @@ def main() -> None:
         configuration.refuse_without_effect(dict.fromkeys(_OF_TRAINING_IMAGES, why))
     exported = export(subject, flags.FLAGS.output, settings, data=data, command=["python", *sys.argv])
 
+    workdir = flags.FLAGS.workdir
     output, report = exported.path, exported.path.with_suffix(".md")
     if exported.reused:
         console.print(f"[bold green]done[/]: {output} was made from these very weights, see {report}")
@@ -56,14 +59,28 @@ def main() -> None:
         console.print(f"with float weights in {settings.float_weights}, as in the file: {exported.rounded}")
     console.print(f"[bold green]done[/]: {output} ({exported.report['bytes'] / 1024:.0f} KiB), report in {report}")
     if subject.class_names is not None:
-        console.print(f"next: {program('evaluate')} --model={output} --dataset={data.dataset}")
-    elif output.parent != Path(flags.FLAGS.workdir) and "features" in settings.backbone_outputs:
-        console.print(f"next: {program('evaluate')} --workdir={flags.FLAGS.workdir} --model={output}")
+        console.print(f"next: {evaluate_command(output, data)}")
+    elif output.parent != Path(workdir) and "features" in settings.backbone_outputs:
+        console.print(f"next: {program('evaluate')} {shlex.join([f'--workdir={workdir}', f'--model={output}'])}")
 
 
 _IDLE = dict.fromkeys(("image_size", "channels"), "is that of the network") | {"decoded_cache_mb": "is for training"}
 """Data settings without effect here, and why."""
 _OF_TRAINING_IMAGES = ("train_split", "max_train_images")
+
+
+def evaluate_command(model: Path, data: DataSettings) -> str:
+    """The command that evaluates a file on these images: with all settings that say which ones they are.
+
+    Args:
+        model: the .tflite file.
+        data: the images that it was trained for. Others in place of the test images may have been trained on.
+    """
+    idle, usual = {*data_without_effect(data), *_IDLE}, DataSettings()
+    names = [field.name for field in fields(DataSettings) if field.name not in idle]
+    changed = [name for name in names if name == "dataset" or getattr(data, name) != getattr(usual, name)]
+    arguments = [f"--model={model}", *(f"--{name}={getattr(data, name)}" for name in changed)]
+    return f"{program('evaluate')} {shlex.join(arguments)}"
 
 
 def _compares_training_images(subject: Subject, settings: ExportSettings, data: DataSettings) -> bool:

@@ -135,7 +135,8 @@ def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir
     assert "| fine-tuned %, 50 labels |" in (workdir / "evaluation" / "table.md").read_text()
     (folder,) = (workdir / "evaluation" / "classifiers").iterdir()
     file = workdir / "classifier.tflite"
-    succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
+    converted = succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
+    assert f"--model={file} --dataset=digits --max_train_images=200 --max_test_images=100" in " ".join(converted.split())
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["outputs"][0]["name"] == "logits" and report["parity"]["ok"]
     assert report["extra"]["class_names"] == list("0123456789")
