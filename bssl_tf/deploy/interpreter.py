@@ -12,6 +12,7 @@ import numpy as np
 
 from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, inspect_file, read_file
 from bssl_tf.deploy.interpreter_process import InterpreterCrash, InterpreterProcess
+from bssl_tf.deploy.subjects import LOGITS
 from bssl_tf.errors import UserError
 from bssl_tf.models.spec import LARGEST_IMAGE
 
@@ -108,18 +109,30 @@ class TfliteBackbone:
         """Features of a batch of pixels, (n, D) float32: the output of that name, or the only one.
 
         Raises:
-            UserError: another image size than the file's, or a file that gives no features, or wider ones than any
-                network of this program has.
+            UserError: another image size than the file's, or a file that gives no features, such as a classifier's, or
+                wider ones than any network of this program has.
         """
-        only = self.report.outputs[0]
-        is_features = len(self.report.outputs) == 1 and only.dtype == "float32"
         widest = max(output.shape[-1] for output in self.report.outputs)
         if widest > LARGEST_WIDTH:
             raise UserError(
                 f"{self.name} gives {widest:,} features an image, over {LARGEST_WIDTH:,}. Give a file that convert.py "
                 "has written."
             )
-        return self.outputs(images, (only.name if is_features else "features",))[0]
+        return self.outputs(images, (self.output_of_features(),))[0]
+
+    def output_of_features(self) -> str:
+        """Name of the output that `features` gives.
+
+        Raises:
+            UserError: the file is a classifier's.
+        """
+        only, names = self.report.outputs[0], [output.name for output in self.report.outputs]
+        if LOGITS in names and "features" not in names:
+            raise UserError(
+                f"{self.name} is a classifier: it gives {LOGITS}, a score for each class, and no features. Where "
+                "--model needs features, give the file of a backbone: convert.py --workdir=… writes it."
+            )
+        return only.name if len(names) == 1 and only.dtype == "float32" else "features"
 
     def outputs(self, images: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
         """Outputs of a batch of pixels, by their names in the signature.
@@ -177,6 +190,16 @@ class TfliteBackbone:
             f"{self.name} cannot be run: the interpreter, in a process of its own, {error}. The file is damaged, or "
             "made to do so: copy it again, or convert again."
         )
+
+
+class TfliteClassifier(TfliteBackbone):
+    """A .tflite classifier as a function from pixels to scores of its classes: that is what `features` gives.
+
+    Args, attributes and errors as of `TfliteBackbone`.
+    """
+
+    def output_of_features(self) -> str:
+        return LOGITS
 
 
 class TfliteNetwork(TfliteBackbone):

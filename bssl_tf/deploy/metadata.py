@@ -150,7 +150,7 @@ def read_metadata(content: bytes) -> FileFacts:
         if not isinstance(provenance, dict):
             raise ValueError(f"{PROVENANCE_FILE} holds no names and values")
         return FileFacts(tables["name"], tables["description"], tables["version"], provenance, labels)
-    except (KeyError, ValueError, RecursionError) as error:
+    except (LookupError, ValueError, RecursionError) as error:
         raise MetadataError(
             f"The metadata of this .tflite file are not whole, or another program's ({type(error).__name__}: {error}):"
             " convert again."

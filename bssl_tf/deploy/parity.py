@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from bssl_tf.deploy.interpreter import TfliteBackbone
+from bssl_tf.deploy.subjects import LOGITS
 from bssl_tf.errors import UserError
 
 TOLERANCE = 5e-5
@@ -181,10 +182,12 @@ def compare(
         UserError: no images, images of another size, or features that are not finite.
     """
     backbone = TfliteBackbone(tflite)
+    is_classifier = LOGITS in [output.name for output in backbone.report.outputs]
+    output = LOGITS if is_classifier else backbone.output_of_features()
     batches = [np.asarray(batch) for batch in images]
     if not sum(len(batch) for batch in batches):
         raise UserError("Comparing the file with the Keras network takes at least one image; there is none.")
-    converted = np.concatenate([backbone.features(batch) for batch in batches])
+    converted = np.concatenate([backbone.outputs(batch, (output,))[0] for batch in batches])
     features = _keras_features(keras_model, batches)
     for name, values in {"the Keras network": features, "the file": converted}.items():
         if not np.isfinite(values).all():

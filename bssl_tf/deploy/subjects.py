@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from bssl_tf.models import BackboneSpec
 
+LOGITS = "logits"
+"""Name of a classifier's output in a .tflite file."""
 CLASSIFIER_FILES = ("classifier.json", "classifier.weights.h5")
 
 
@@ -41,7 +43,7 @@ class Subject:
     @property
     def output(self) -> str:
         """Name of the file's output."""
-        return "features" if self.class_names is None else "logits"
+        return "features" if self.class_names is None else LOGITS
 
     @property
     def fingerprint(self) -> str:

@@ -1,4 +1,7 @@
-"""Finds the networks to evaluate: those of a run, and those named one by one. Does not import TensorFlow."""
+"""Finds the networks to evaluate: those of a run, and those named one by one.
+
+TensorFlow is imported only where a .tflite file lies there without its report, so that the file itself has to be read.
+"""
 
 import dataclasses
 import os
@@ -9,6 +12,7 @@ from typing import Any
 
 from bssl_tf.config.training import Config
 from bssl_tf.console import console
+from bssl_tf.deploy.subjects import LOGITS
 from bssl_tf.errors import ConfigError, UserError
 from bssl_tf.evaluation.protocols.base import Network
 from bssl_tf.files import fingerprint, read_json
@@ -131,16 +135,22 @@ def _random(folder: Path, seed: int) -> Network:
 
 def _tflite(path: Path) -> Network:
     def load() -> Any:
-        from bssl_tf.deploy import TfliteBackbone
+        from bssl_tf.deploy.interpreter import TfliteBackbone, TfliteClassifier
 
-        return TfliteBackbone(path)
+        if names is not None:
+            return TfliteClassifier(path)
+        backbone = TfliteBackbone(path)
+        backbone.output_of_features()  # refused before anything is measured, if there is none
+        return backbone
 
     facts: dict[str, Any] = {"bytes": path.stat().st_size}
-    names = None
-    if report := _report_beside(path):
+    report = _report_beside(path)
+    names = (report.get("extra") or {}).get("class_names")
+    if report:
         parity = report.get("parity_rounded") or report.get("parity") or {}
         facts["deviation"] = parity.get("largest_deviation")
-        names = (report.get("extra") or {}).get("class_names")
+    if names is None and "outputs" not in report:
+        names = _class_names_in(path)
     return Network(
         f"{path.name}, {_INTERPRETER}",
         fingerprint(path),
@@ -149,6 +159,22 @@ def _tflite(path: Path) -> Network:
         facts=facts,
         path=path,
     )
+
+
+def _class_names_in(path: Path) -> tuple[str, ...] | None:
+    """Names of a classifier's classes as the file itself holds them; None of other files."""
+    from bssl_tf.native_logs import import_tensorflow
+
+    import_tensorflow()
+    from bssl_tf.deploy.flatbuffer.inspect import TfliteFileError, read_file
+    from bssl_tf.deploy.metadata import MetadataError, read_metadata
+
+    try:
+        return read_metadata(read_file(path)).labels.get(LOGITS)
+    except MetadataError:
+        return None  # the file is of another program
+    except TfliteFileError:
+        return None  # it is damaged, and refused as soon as it is loaded
 
 
 def _gives_only_codes(path: Path) -> bool:

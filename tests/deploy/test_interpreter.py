@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bssl_tf.deploy import TfliteBackbone, TfliteFileError
-from bssl_tf.deploy.interpreter import TfliteNetwork
+from bssl_tf.deploy import TfliteBackbone, TfliteFileError, convert_backbone
+from bssl_tf.deploy.interpreter import TfliteClassifier, TfliteNetwork
+from bssl_tf.errors import UserError
 
 
 def test_path_and_bytes_give_the_same_features(tmp_path, residual_file, images):
@@ -34,6 +35,14 @@ def test_a_file_that_is_no_backbone_is_refused():
         TfliteBackbone(content)
     _, (outputs,) = TfliteNetwork(content).run(np.zeros((1, 4, 4, 1), np.float32))  # it can be timed
     assert outputs.shape == (1, 2 * 2 * 2)
+
+
+def test_a_classifier_gives_scores_and_no_features(residual, images):
+    content = convert_backbone(residual, output="logits")
+    with pytest.raises(UserError, match="is a classifier: it gives logits.* --workdir=… writes it"):
+        TfliteBackbone(content).features(images[:2])
+    scores = TfliteClassifier(content).features(images[:2])
+    assert np.array_equal(scores, TfliteBackbone(content).outputs(images[:2], ("logits",))[0])
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -1,4 +1,4 @@
-"""What `evaluate.py` finds in a workdir; nothing here takes TensorFlow."""
+"""What `evaluate.py` finds in a workdir."""
 
 import dataclasses
 import json

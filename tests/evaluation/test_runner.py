@@ -8,8 +8,10 @@ import tensorflow as tf
 import bssl_tf
 from bssl_tf import ConfigError, DataSettings, EvaluationSettings, UserError
 from bssl_tf.deploy import convert_backbone
+from bssl_tf.deploy.metadata import FileFacts, attach_metadata
 from bssl_tf.evaluation import measuring
 from bssl_tf.evaluation.data_sets import data_sets
+from bssl_tf.evaluation.protocols.knn import Knn
 from bssl_tf.evaluation.runner import _drawn_before
 from bssl_tf.models import build_backbone
 from bssl_tf.models.classifier import build_classifier
@@ -99,7 +101,8 @@ def classifier(path, names, seed=0):
     """A .tflite file that gives each of the names a score, with its names in the report beside it."""
     tf.keras.utils.set_random_seed(seed)
     model = build_classifier(SPEC, names, build_backbone(SPEC)).model
-    path.write_bytes(convert_backbone(model, output="logits"))
+    facts = FileFacts("classifier", "for tests", "1", {}, {"logits": names})
+    path.write_bytes(attach_metadata(convert_backbone(model, output="logits"), facts))
     path.with_suffix(".json").write_text(json.dumps({"parity": None, "extra": {"class_names": list(names)}}))
     return path
 
@@ -118,15 +121,32 @@ def test_a_classifier_of_other_classes_is_left_out_or_refused_before_anything_is
     shown = " ".join(capsys.readouterr().out.split())
     assert "other.tflite, LCE interpreter is left out: it has 2 classes (zero, one), digits has 10 classes" in shown
     assert f"--model={other} --dataset=" in shown
-    drawn = (result.folder / "plots" / "drawn.json").stat()
+    drawn = (result.folder / "plots" / "drawn.json").stat().st_mtime_ns
     assert bssl_tf.evaluate(run, settings=settings).rows == result.rows
-    assert (result.folder / "plots" / "drawn.json").stat() == drawn  # not drawn again
+    assert (result.folder / "plots" / "drawn.json").stat().st_mtime_ns == drawn  # not drawn again
 
     monkeypatch.setattr(measuring, "measure", lambda *_: pytest.fail("measured"))
     with pytest.raises(UserError, match="^--model=.*other.tflite cannot be evaluated on digits: it has 2 classes"):
         bssl_tf.evaluate(run, [other], settings, plots=False)
     with pytest.raises(UserError, match="2 classes.* Evaluate it by itself, with --dataset"):
         bssl_tf.evaluate(models=[other, run / "stage2"], settings=settings)
+
+
+def test_a_classifier_without_its_report_is_one_all_the_same(run, tmp_path):
+    path = classifier(tmp_path / "own.tflite", tuple("0123456789"))
+    settings = EvaluationSettings(protocols="knn")
+    with_report = bssl_tf.evaluate(models=[path], settings=settings, plots=False).rows
+    path.with_suffix(".json").unlink()
+    assert bssl_tf.evaluate(models=[path], settings=settings, plots=False).rows == with_report
+    assert [row.measure for row in with_report] == ["classifier"]
+
+
+def test_a_classifier_without_report_and_labels_is_refused_before_anything_is_measured(run, monkeypatch):
+    network = build_classifier(SPEC, ("a", "b"), build_backbone(SPEC)).model
+    (run / "bare.tflite").write_bytes(convert_backbone(network, output="logits"))
+    monkeypatch.setattr(Knn, "run", lambda *_, **__: pytest.fail("measured"))
+    with pytest.raises(UserError, match="bare.tflite is a classifier: it gives logits"):
+        bssl_tf.evaluate(run, settings=EvaluationSettings(protocols="knn"), plots=False)
 
 
 def test_a_classifier_with_its_classes_in_another_order_is_refused(run, tmp_path):

@@ -3,11 +3,12 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from bssl_tf.deploy import TfliteBackbone
+from bssl_tf.deploy import TfliteBackbone, convert_backbone
 from bssl_tf.errors import UserError
-from bssl_tf.search.photo_index import PhotoIndex, StaleIndex, check_replaceable, features_of, open_photos
+from bssl_tf.search.photo_index import PhotoIndex, StaleIndex, build, check_replaceable, features_of, open_photos
 
 needs_faiss = pytest.mark.skipif(find_spec("faiss") is None, reason="Faiss is not installed (the extra `search`)")
 
@@ -25,6 +26,14 @@ def test_a_query_is_read_as_the_photos_were(index, model, folder):
     assert np.array_equal(found, index.features[[index.paths.index("04.png"), index.paths.index("nested/07.png")]])
     with pytest.raises(UserError, match="notes.txt: not an image"):
         features_of(model, [folder / "notes.txt"])
+
+
+def test_a_classifier_is_refused(folder, tmp_path):
+    pixels = tf.keras.Input((16, 16, 3), batch_size=1)
+    network = tf.keras.Model(pixels, tf.keras.layers.GlobalAveragePooling2D()(pixels))
+    (tmp_path / "classifier.tflite").write_bytes(convert_backbone(network, output="logits"))
+    with pytest.raises(UserError, match="classifier.tflite is a classifier: it gives logits.* no features"):
+        build(tmp_path / "classifier.tflite", open_photos(folder)[0])
 
 
 def test_saved_and_loaded(index, tmp_path):

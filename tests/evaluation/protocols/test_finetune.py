@@ -137,7 +137,7 @@ def test_fine_tuning_learns_stays_binary_and_converts(data, tmp_path, monkeypatc
     assert file.report.operators["LceBconv2d"] == 3 and file.report.outputs[0].name == "logits"
     images = data.test.decode(np.arange(60)).numpy()
     assert compare(classifier.model, content, [images]).check().images == 60
-    in_lce = file.features(images).argmax(1)
+    in_lce = file.outputs(images, ("logits",))[0].argmax(1)
     assert np.mean(in_lce == classifier.model.predict(images.astype(np.float32), verbose=0).argmax(1)) > 0.95
 
 
