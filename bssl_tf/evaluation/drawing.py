@@ -7,7 +7,7 @@ from bssl_tf.console import console
 from bssl_tf.evaluation.labelled_data import MOST_CLASSES
 from bssl_tf.evaluation.measuring import Workspace
 from bssl_tf.evaluation.neighbours import write_neighbours
-from bssl_tf.evaluation.plots import MAP_IMAGES, map_of, plot_accuracy, plot_confusion, plot_maps
+from bssl_tf.evaluation.plots import FEWEST_OF_MAP, MAP_IMAGES, map_of, plot_accuracy, plot_confusion, plot_maps
 from bssl_tf.evaluation.results import Row
 from bssl_tf.evaluation.subsets import file_name
 
@@ -37,12 +37,18 @@ def draw(rows: list[Row], records: list[dict[str, Any]], workspace: Workspace, f
             console.print(f"  no maps and no neighbours: images of {name} have several labels")
             continue
         every, maps = max(1, len(data.test_labels) // MAP_IMAGES), {}
-        for network in _with_features(records, name):
+        networks = _with_features(records, name)
+        for network in networks:
             features = workspace.features(network, name)
-            maps[network] = map_of(features("test")[::every])
+            shown = features("test")[::every]
+            if min(shown.shape) >= FEWEST_OF_MAP:
+                maps[network] = map_of(shown)
             sheet = folder / f"{prefix}-neighbours-{file_name(network)}.png"
             image = next(record["image"] for record in records if record["network"] == network)
             write_neighbours(sheet, features("train"), features("test"), data, tuple(image))
+        if without := [network for network in networks if network not in maps]:
+            needs = f"t-SNE needs {FEWEST_OF_MAP} test images, and {FEWEST_OF_MAP} numbers a feature"
+            console.print(f"  {name}: no map of {', '.join(without)}: {needs}")
         if maps:
             title = f"{name}: t-SNE of {len(data.test_labels[::every])} test images"
             plot_maps(folder / f"{prefix}-map.png", title, maps, data.test_labels[::every], data.class_names)

@@ -16,6 +16,9 @@ from bssl_tf.evaluation.tables import unique
 from bssl_tf.files import write_bytes
 
 MAP_IMAGES = 2000
+"""Images of a map, about; where there are more, every so-manieth is drawn."""
+FEWEST_OF_MAP = 2
+"""Images, and numbers of a feature, that t-SNE needs at least."""
 
 
 def plot_accuracy(path: Path, title: str, rows: list[Row]) -> bool:
@@ -80,7 +83,7 @@ def plot_confusion(path: Path, title: str, matrices: dict[str, list[list[int]]],
 
 
 def map_of(features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """(n, D) features → (n, 2) points: t-SNE of their directions, after PCA to 50 numbers."""
+    """(n, D) features → (n, 2) points: t-SNE of their directions, after PCA to 50 numbers; n, D ≥ `FEWEST_OF_MAP`."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from sklearn.preprocessing import normalize
