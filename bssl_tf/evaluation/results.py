@@ -91,8 +91,8 @@ class Results:
         return list(self._records.values())
 
     def __getitem__(self, job: Job) -> dict[str, Any]:
-        """The record of a job, under the name that its network has now."""
-        return self._records[job.key] | {"network": job.network.name}
+        """The record of a job, under the names that its network and its images have now."""
+        return self._records[job.key] | {"network": job.network.name, "data_name": job.data_name}
 
     def get(self, job: Job) -> dict[str, Any] | None:
         return self._records.get(job.key)
@@ -245,11 +245,11 @@ def with_earlier(result: EvaluationResult, saved: list[dict[str, Any]]) -> Evalu
         saved: all records of its results.json.
     """
     networks = {network.identity for network in result.networks}
-    images = {json.dumps(record["data"], sort_keys=True) for record in result.records}
+    images = {json.dumps(record["data"], sort_keys=True): record["data_name"] for record in result.records}
     earlier = [
-        record
+        record | {"data_name": images[data]}
         for record in sorted(saved, key=lambda record: record["date"])
-        if record["identity"] in networks and json.dumps(record["data"], sort_keys=True) in images
+        if record["identity"] in networks and (data := json.dumps(record["data"], sort_keys=True)) in images
     ]
     settings: dict[tuple[str, ...], str] = {}
     for record in [*earlier, *result.records]:

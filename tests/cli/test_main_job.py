@@ -136,7 +136,9 @@ def test_a_classifier_from_few_labels_goes_on_the_phone(training_output, workdir
     (folder,) = (workdir / "evaluation" / "classifiers").iterdir()
     file = workdir / "classifier.tflite"
     converted = succeeds("convert.py", f"--workdir={folder}", f"--output={file}")
-    assert f"--model={file} --dataset=digits --max_train_images=200 --max_test_images=100" in " ".join(converted.split())
+    assert f"--model={file} --dataset=digits --max_train_images=200 --max_test_images=100" in " ".join(
+        converted.split()
+    )
     report = json.loads(file.with_suffix(".json").read_text())
     assert report["outputs"][0]["name"] == "logits" and report["parity"]["ok"]
     assert report["extra"]["class_names"] == list("0123456789")

@@ -1,9 +1,12 @@
 """`bssl_tf.evaluate`: what evaluate.py does, as one call."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import bssl_tf
 from bssl_tf import ConfigError, DataSettings, EvaluationSettings, UserError
@@ -74,6 +77,49 @@ def test_transfer_sets_share_limits_and_a_name_counts_once():
     assert (first.settings, first.flag) == (data, "--dataset") and other.name == "digits"
     assert other.settings == DataSettings(dataset="digits", data_dir="there", max_test_images=7)
     assert data_sets(data, [DataSettings(holdout=0.2)])[1].settings.holdout == 0.2
+
+
+def test_data_sets_of_one_short_name_are_both_there_under_their_whole_names():
+    def names(first, *more):
+        return [data_set.name for data_set in data_sets(DataSettings(dataset=first), more)]
+
+    assert names("digits", "folder:digits", "digits") == ["digits", "folder:digits"]
+    assert names("folder:digits", "digits") == ["folder:digits", "digits"]
+    assert names("tfds:mnist", "folder:mnist", "folder:photos") == ["tfds:mnist", "folder:mnist", "photos"]
+
+
+def test_one_data_set_with_two_settings_is_refused():
+    photos = DataSettings(dataset="folder:photos", holdout=0.05)
+    with pytest.raises(ConfigError, match="--transfer=folder:photos is there already, with another --holdout"):
+        data_sets(photos, ["folder:photos"])
+    assert len(data_sets(photos, [dataclasses.replace(photos, image_size=32, test_split="train")])) == 1
+
+
+def test_what_was_measured_before_has_the_names_of_now(run, tmp_path, monkeypatch):
+    for place, image in enumerate(np.random.default_rng(0).integers(0, 256, (40, 8, 8), np.uint8)):
+        path = tmp_path / "digits" / ("train" if place < 30 else "test") / f"class {place % 2}" / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    monkeypatch.chdir(tmp_path)
+    alone = {"settings": EvaluationSettings(protocols="knn"), "output": "out", "plots": False}
+    first = bssl_tf.evaluate(models=[run / "stage2"], data=DataSettings(dataset="folder:digits"), **alone)
+    assert {row.data for row in first.rows} == {"digits"}
+    both = bssl_tf.evaluate(models=[run / "stage2"], transfer=["folder:digits"], **alone)
+    assert [row.data for row in both.rows if row.measure == "20-NN"] == ["digits", "folder:digits"]
+    assert [row.mean for row in both.rows if row.data == "folder:digits"] == [row.mean for row in first.rows]
+    (head,) = [
+        line for line in (tmp_path / "out" / "table.md").read_text().splitlines() if line.startswith("| network")
+    ]
+    assert "digits: 20-NN % | folder:digits: 20-NN %" in head
+
+
+def test_one_test_image_makes_no_map_and_ends_nothing(run, tmp_path, capsys):
+    data = DataSettings(max_train_images=100, max_test_images=1)
+    settings = EvaluationSettings(protocols="knn")
+    result = bssl_tf.evaluate(models=[run / "stage2"], settings=settings, data=data, output=tmp_path / "one")
+    assert "digits: no map of" in (shown := capsys.readouterr().out) and "t-SNE needs 2 test images" in shown
+    plots = {path.name for path in (result.folder / "plots").iterdir()}
+    assert "drawn.json" in plots and any("neighbours" in name for name in plots) and "digits-map.png" not in plots
 
 
 def test_a_run_without_its_settings_is_not_taken_for_no_run(run):
