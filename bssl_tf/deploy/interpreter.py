@@ -124,7 +124,7 @@ class TfliteBackbone:
         """Name of the output that `features` gives.
 
         Raises:
-            UserError: the file is a classifier's.
+            UserError: the file is a classifier's, or gives codes alone.
         """
         only, names = self.report.outputs[0], [output.name for output in self.report.outputs]
         if LOGITS in names and "features" not in names:
@@ -132,7 +132,20 @@ class TfliteBackbone:
                 f"{self.name} is a classifier: it gives {LOGITS}, a score for each class, and no features. Where "
                 "--model needs features, give the file of a backbone: convert.py --workdir=… writes it."
             )
-        return only.name if len(names) == 1 and only.dtype == "float32" else "features"
+        name = only.name if len(names) == 1 and only.dtype == "float32" else "features"
+        self._require((name,))
+        return name
+
+    def _require(self, names: tuple[str, ...]) -> list[str]:
+        """Names of all outputs, if those wanted are among them."""
+        existing = [output.name for output in self.report.outputs]
+        missing = [name for name in names if name not in existing]
+        if missing:
+            raise UserError(
+                f"{self.name} gives {', '.join(existing)}, but no {', '.join(missing)}: convert again with"
+                f" --outputs={','.join(names)}."
+            )
+        return existing
 
     def outputs(self, images: np.ndarray, names: tuple[str, ...]) -> list[np.ndarray]:
         """Outputs of a batch of pixels, by their names in the signature.
@@ -148,13 +161,7 @@ class TfliteBackbone:
         Raises:
             UserError: another image size than the file's, or no such output.
         """
-        existing = [output.name for output in self.report.outputs]
-        missing = [name for name in names if name not in existing]
-        if missing:
-            raise UserError(
-                f"{self.name} gives {', '.join(existing)}, but no {', '.join(missing)}: convert again with"
-                f" --outputs={','.join(names)}."
-            )
+        existing = self._require(names)
         if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
             size, channels = self.image_shape[0], self.image_shape[2]
             raise UserError(

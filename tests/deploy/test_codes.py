@@ -56,3 +56,5 @@ def test_codes_alone(both, grey_images):
     assert np.array_equal(codes, TfliteBackbone(both).outputs(grey_images[:4], ("codes",))[0])
     with pytest.raises(UserError, match="gives codes, but no features: convert again with --outputs=features"):
         network.features(grey_images[:1])
+    with pytest.raises(UserError, match="gives codes, but no features"):
+        network.output_of_features()  # which an evaluation asks before it measures anything
