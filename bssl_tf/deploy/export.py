@@ -176,15 +176,14 @@ def _export(
         kinds = f"the {test.num_examples} test images and on training images"
     console.print(f"comparing with Keras on {kinds} …")
     with readable_data_errors():
-        compared_with = functools.partial(compare, network, images=images, of_logits=subject.output == "logits")
-        parity = compared_with(tflite=content).check()
+        parity = compare(network, content, images).check()
         rounded, exact = None, content
         if settings.float_weights != "float32":
             content = with_float_weights(exact, settings.float_weights)
             if content is exact:
                 console.print("no float kernel is large enough to gain from --float_weights: all stay float32")
             else:
-                rounded = compared_with(tflite=content).check_rounded(settings.float_weights)
+                rounded = compare(network, content, images).check_rounded(settings.float_weights)
         if centre is not None:
             ones = check_codes(content, centre, np.concatenate(list(images.as_numpy_iterator())))
             console.print(balance_of_codes(ones))

@@ -161,14 +161,7 @@ class Parity:
         )
 
 
-def compare(
-    keras_model: tf.keras.Model,
-    tflite: bytes,
-    images: Iterable[np.ndarray],
-    seed: int = 0,
-    *,
-    of_logits: bool = False,
-) -> Parity:
+def compare(keras_model: tf.keras.Model, tflite: bytes, images: Iterable[np.ndarray], seed: int = 0) -> Parity:
     """Run the Keras network and the file on the same pixels.
 
     Args:
@@ -176,7 +169,6 @@ def compare(
         tflite: content of the file.
         images: uint8 batches (b, S, S, C) of real images; 64 images or more.
         seed: of the nudges. The model's own weights are the same afterwards.
-        of_logits: whether the network is a classifier.
 
     Raises:
         UserError: no images, images of another size, or features that are not finite.
@@ -198,11 +190,13 @@ def compare(
         largest_deviation=float(np.abs(features - converted).max()),
         largest_relative=float(relative.max()),
         median_relative=float(np.median(relative)),
-        smallest_cosine=float(_cosine(*((u.reshape(1, -1) if of_logits else u) for u in (features, converted))).min()),
+        smallest_cosine=float(
+            _cosine(*((u.reshape(1, -1) if is_classifier else u) for u in (features, converted))).min()
+        ),
         agreeing=float((relative <= TOLERANCE).mean()),
         expected_agreeing=float((_relative(features, _nudged(keras_model, batches, seed)) <= TOLERANCE).mean()),
         constant_channels=_constant_channels(keras_model),
-        of_logits=of_logits,
+        of_logits=is_classifier,
     )
 
 
