@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from bssl_tf.errors import Interrupted, UserError
 from bssl_tf.methods.common.base import Method
+from bssl_tf.runs import PhaseFolder
 from bssl_tf.training.monitoring.state import MonitoringState
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import exempt_from_weight_decay
@@ -183,16 +184,23 @@ def restore_networks(folder: Path, method: Method) -> None:
     """Load the networks of a phase's latest checkpoint, whatever optimizers it had, into `method`.
 
     Raises:
-        FileNotFoundError: the folder holds no checkpoint.
-        UserError: the latest one, which is the phase's result, is damaged.
+        UserError: the folder holds none, or the latest one, which is the phase's result, is damaged.
     """
-    found = steps_saved(folder)
+    phase, found = PhaseFolder(folder.parent), steps_saved(folder)
     if not found:
-        raise FileNotFoundError(f"{folder} holds no checkpoint to start from: run that phase first.")
+        raise UserError(
+            f"{folder} holds no checkpoint, and the next phase starts from one: delete {phase.summary_file}, and the "
+            f"same command trains {phase.path.name} again."
+        )
     latest = str(folder / f"ckpt-{found[0]}")
+    if not any(is_whole(folder, step) for step in found):
+        raise UserError(
+            f"No checkpoint in {folder} is whole, and the next phase starts from one: delete {phase.path}, and the "
+            f"same command trains {phase.path.name} again."
+        )
     if not is_whole(folder, found[0]):
         raise UserError(
-            f"{latest} is damaged, and the next phase starts from it: delete {folder.parent / 'summary.json'}, and the "
+            f"{latest} is damaged, and the next phase starts from it: delete {phase.summary_file}, and the "
             "same command trains the end of that phase again, from the checkpoint before."
         )
     status = tf.train.Checkpoint(**method.networks).restore(latest)

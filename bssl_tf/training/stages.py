@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -23,6 +24,7 @@ from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
 from bssl_tf.training.optimizers import build_optimizer, warmup_cosine
 from bssl_tf.training.phases import Phase
 from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
+from bssl_tf.training.saved_checkpoints import latest_whole
 from bssl_tf.training.teacher_features import TeacherFeatures
 from bssl_tf.training.training_data import TrainingData, label_lookup, make_views, training_data
 
@@ -152,7 +154,7 @@ def train_stage(
         return create(method.name, options, backbone=build_backbone(spec), **ingredients)
 
     built = method_on(spec)
-    if phase.starts_from is not None:
+    if phase.starts_from is not None and not _has_begun(phase, session.distribution):
         _carry_over(method_on, dataclasses.replace(spec, mode=STAGE_MODES[1]), phase.starts_from, built)
     _train(session, phase, built, spec, method, optimizer, data)
 
@@ -220,6 +222,24 @@ def _train(
         distribution=session.distribution,
     )
     finish_phase(phase, built, spec, summary, session.distribution)
+
+
+def _has_begun(phase: Phase, distribution: Distribution) -> bool:
+    """Whether a phase goes on from a checkpoint of its own, and needs none of the phase before it.
+
+    Raises:
+        UserError: it has checkpoints, but none is whole; or the workers have found different ones.
+    """
+    folder = phase.folder.checkpoints
+    latest = latest_whole(folder, repair=False)
+    distribution.check_same(
+        latest and Path(latest).name,
+        lambda who: (
+            f"{who} does not see the same latest checkpoint as worker 0 in {folder}: the shared disk may lag behind. "
+            "Start again in a minute."
+        ),
+    )
+    return latest is not None
 
 
 def _carry_over(

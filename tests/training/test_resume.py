@@ -1,6 +1,7 @@
 """A run that was interrupted ends as if it had not been: same weights, same losses, no row twice."""
 
 import json
+import shutil
 import signal
 from types import MappingProxyType
 
@@ -20,7 +21,7 @@ from bssl_tf.config.training import (
     StudentSettings,
     TeacherSettings,
 )
-from bssl_tf.errors import Interrupted
+from bssl_tf.errors import Interrupted, UserError
 from bssl_tf.models import load_backbone
 from bssl_tf.training import checkpoints, stages
 from bssl_tf.training.monitoring.metrics_log import read_table
@@ -171,3 +172,29 @@ def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tm
     assert not any("teacher" in name for name in names)
     balance = [row["balance"] for row in read_table(tmp_path / "run" / "stage2" / "metrics.csv")]
     assert balance == [0.0] * len(balance)
+
+
+def test_a_run_whose_stage_1_has_lost_its_checkpoints(run, tmp_path):
+    config = config_for(tmp_path, method=MethodSettings(method="supervised"))
+    with pytest.raises(Interrupted):
+        run(config, {"stage2": 3})
+    shutil.rmtree(tmp_path / "stage1" / "checkpoints")
+    run(config)  # stage 2 has one of its own
+    expected = load_backbone(tmp_path / "stage2")[0].get_weights()
+
+    shutil.rmtree(tmp_path / "stage2")
+    remedy = r"delete .*/stage1/summary\.json, and the same command trains stage1 again"
+    with pytest.raises(UserError, match=remedy):
+        run(config)
+    (tmp_path / "stage1" / "summary.json").unlink()
+    run(config)
+    for ours, theirs in zip(load_backbone(tmp_path / "stage2")[0].get_weights(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_without_a_whole_checkpoint_the_phase_is_to_be_deleted(tmp_path):
+    folder = tmp_path / "stage1" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-6"\n')
+    with pytest.raises(UserError, match=r"delete .*/stage1, and the same command trains stage1 again"):
+        checkpoints.restore_networks(folder, None)
