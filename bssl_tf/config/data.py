@@ -33,8 +33,8 @@ class DataSettings:
     decoded_cache_mb: int = setting(
         2048,
         "Keep the training images decoded in memory if they take at most so many MiB (up to three times that while "
-        "they are being decoded), of tfds: the test images, too; 0: never. A limit that images of tfds of one size no "
-        "longer fit gives them another order.",
+        "they are being decoded), of tfds: the test images, too; 0: never. So, by themselves, those of the online "
+        "20-NN accuracy. A limit that images of tfds of one size no longer fit gives them another order.",
         low=0,
         high=MOST_COUNTED,
         changes_result=False,

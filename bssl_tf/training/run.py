@@ -123,7 +123,7 @@ def _train_phases(
     from bssl_tf.training.checks import check_requested
     from bssl_tf.training.memory import disk_needed, planned_networks, warn_of_disk
     from bssl_tf.training.phase_images import check_images, note_images
-    from bssl_tf.training.run_report import report_done_before, report_phase
+    from bssl_tf.training.run_report import report_deployment_plan, report_done_before, report_phase
     from bssl_tf.training.stages import Session, train_stage, train_teacher
 
     # 1. The images, and whether the phases can work with them.
@@ -144,10 +144,11 @@ def _train_phases(
             check_images(phase.folder, data.train)
         saved.save(config, workdir.config_file)
         if any(phase.kind is PhaseKind.STUDENT for phase in planned):
-            _report_deployment_plan(config, data)
+            report_deployment_plan(console, data, config.student)
 
     # 3. The phases.
-    session = Session(data, config.views, config.run, config.compute.augment_on, console, distribution)
+    cached_mb = config.data.decoded_cache_mb
+    session = Session(data, config.views, config.run, config.compute.augment_on, cached_mb, console, distribution)
     for phase in planned:
         phase.check_settings()  # again: the teacher may have been trained only now
         with readable_data_errors(), distribution.scope():
@@ -277,15 +278,6 @@ def _preview(config: Config, data: "RunData", workdir: Workdir, planned: tuple[P
         epochs=min(3, cycle or 3),
     )
     console.print(f"what the networks will see: {workdir.views_preview}")
-
-
-def _report_deployment_plan(config: Config, data: "RunData") -> None:
-    from bssl_tf.deploy import deployment_plan
-    from bssl_tf.models import BINARY, build_backbone
-    from bssl_tf.training.run_data import student_spec
-
-    console.print("[bold]what will be deployed[/]")
-    console.print(deployment_plan(build_backbone(student_spec(data, config.student, BINARY))).render())
 
 
 def _report_finished(workdir: Workdir, planned: tuple[Phase, ...]) -> None:

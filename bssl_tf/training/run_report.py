@@ -3,11 +3,13 @@
 from rich.console import Console
 
 from bssl_tf.config.data import ViewSettings
+from bssl_tf.config.networks import StudentSettings
 from bssl_tf.data import Source
 from bssl_tf.data.augmentation.views import can_blur
+from bssl_tf.models import BINARY, build_backbone
 from bssl_tf.runs import Workdir
 from bssl_tf.training.phases import Phase
-from bssl_tf.training.run_data import RunData
+from bssl_tf.training.run_data import RunData, student_spec
 
 
 def report_skipped_files(console: Console, train: Source, test: Source, workdir: Workdir) -> None:
@@ -45,6 +47,14 @@ def report_idle_blur(console: Console, views: ViewSettings, image_size: int) -> 
             f"[bold yellow]warning[/]: --blur_probability={views.blur_probability} does nothing with --blur_sigma="
             f"{views.blur_sigma} at {image_size} pixels: no blur would be visible. Raise --blur_sigma."
         )
+
+
+def report_deployment_plan(console: Console, data: RunData, student: StudentSettings) -> None:
+    """What the trained student will be on the device."""
+    from bssl_tf.deploy import deployment_plan  # not where all phases are done
+
+    console.print("[bold]what will be deployed[/]")
+    console.print(deployment_plan(build_backbone(student_spec(data, student, BINARY))).render())
 
 
 def report_phase(console: Console, phase: Phase) -> None:

@@ -40,6 +40,7 @@ class Session:
         views: strengths and probabilities of the views.
         run: seed, and how often to log, checkpoint and measure 20-NN.
         augment_on: "host" or "device": where jitter, grey and blur are computed.
+        decoded_cache_mb: most memory for images that are kept decoded, in MiB.
         console: shows progress.
         distribution: the devices; phases are to be trained within its scope.
     """
@@ -48,6 +49,7 @@ class Session:
     views: ViewSettings
     run: RunSettings
     augment_on: str
+    decoded_cache_mb: int
     console: Console
     distribution: Distribution = ONE_DEVICE
 
@@ -179,6 +181,7 @@ def _training_data(
         view_cycle=view_cycle,
         targets=targets,
         online_knn=session.run.knn_every > 0,
+        decoded_cache_mb=session.decoded_cache_mb,
     )
 
 

@@ -1,6 +1,7 @@
 """What a phase learns from: a stream of views, and images to monitor it with."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,8 @@ from bssl_tf.evaluation.features import extract_features
 from bssl_tf.evaluation.protocols.knn import knn_accuracy
 from bssl_tf.training.run_data import RunData
 
-ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 1000, 64
+ONLINE_KNN_TRAIN, ONLINE_KNN_TEST, PROBE_IMAGES = 5000, 2000, 64
+"""Most images for the online 20-NN accuracy (neighbours, and those to be classified); about so many for the health."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,7 @@ def training_data(
     view_cycle: int = 0,
     targets: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     online_knn: bool = False,
+    decoded_cache_mb: int,
 ) -> TrainingData:
     """Views for a phase, shared out by the strategy in scope.
 
@@ -87,6 +90,8 @@ def training_data(
         view_cycle: epochs after which views repeat; 0: never.
         targets: epoch, ids → targets of the images or views, given to the method with them.
         online_knn: whether to offer the online 20-NN accuracy; only where both splits have labels.
+        decoded_cache_mb: most memory for the images of the online 20-NN accuracy, in MiB; where they take more, they
+            are decoded at every measurement.
     """
     strategy = tf.distribute.get_strategy()
 
@@ -122,7 +127,7 @@ def training_data(
         steps_per_epoch=steps_per_epoch(data.train, batch_size),
         batch_size=batch_size,
         probe_images=probe.numpy()[:PROBE_IMAGES],
-        knn=_online_knn(data) if online_knn and has_labels else None,
+        knn=_online_knn(data, decoded_cache_mb) if online_knn and has_labels else None,
     )
 
 
@@ -151,12 +156,14 @@ class LocalFeatures:
         return self._function(images.astype(np.float32)).numpy()
 
 
-def _online_knn(data: RunData) -> Callable[[tf.keras.Model], Callable[[], float]]:
-    """20-NN accuracy on about 1 000 test images, neighbours among about 5 000 training images."""
-    every_train = max(1, data.train.num_examples // ONLINE_KNN_TRAIN)
-    every_test = max(1, data.test.num_examples // ONLINE_KNN_TEST)
-    train, test = data.images(data.train, every_train).cache(), data.images(data.test, every_test).cache()
+def _online_knn(data: RunData, limit_mb: int) -> Callable[[tf.keras.Model], Callable[[], float]]:
+    """20-NN accuracy on at most 2 000 test images, neighbours among at most 5 000 training images."""
+    every_train = math.ceil(data.train.num_examples / ONLINE_KNN_TRAIN)
+    every_test = math.ceil(data.test.num_examples / ONLINE_KNN_TEST)
+    train, test = data.images(data.train, every_train), data.images(data.test, every_test)
     train_labels, test_labels = labels_of(data.train)[::every_train], labels_of(data.test)[::every_test]
+    if (len(train_labels) + len(test_labels)) * data.image_size**2 * data.channels <= limit_mb * 2**20:
+        train, test = train.cache(), test.cache()
 
     def knn_of(backbone: tf.keras.Model) -> Callable[[], float]:
         network = LocalFeatures(backbone)

@@ -29,6 +29,7 @@ def test_the_sheet_has_the_views_of_the_first_stage_or_of_the_teacher_alone(tmp_
     data = RunData.open(settings, *(load_source(settings, split, tmp_path) for split in ("train", "test")))
     view_cycle = cycle if task == "all" else 0
     options = dict(views=config.views, seed=5, phase=phase, batch_size=IMAGES, epochs=1, view_cycle=view_cycle)
+    options["decoded_cache_mb"] = settings.decoded_cache_mb
     ((first, _), *_) = next(iter(training_data(data, **options).views_from(0)))
     trained = np.rint(first.numpy()[..., 0])
     for row in range(8):
