@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bssl_tf.config.training import DataSettings
+from bssl_tf.data import load_source
 from bssl_tf.data.sources import folder
 from bssl_tf.errors import UserError
 from bssl_tf.files import write_json
@@ -76,3 +78,28 @@ def test_a_damaged_note_is_named(phase, photos):
     phase.images_file.write_text("null")
     with pytest.raises(UserError, match=r"images\.json must hold names and values"):
         check_images(phase, images(photos))
+
+
+@pytest.mark.parametrize(
+    ("then_mb", "now_mb", "remedy"),
+    [
+        (1, 0, r"were decoded in memory; now they are streamed.*give --decoded_cache_mb=1, or more"),
+        (0, 1, r"were streamed; now they are decoded in memory.*give --decoded_cache_mb=0, to go on"),
+    ],
+)
+def test_another_order_of_tfds_names_the_flag_that_gave_it(tmp_path, data_dir, then_mb, now_mb, remedy):
+    def load(decoded_cache_mb, **others):
+        settings = DataSettings(
+            dataset="tfds:fashion_mnist", data_dir=str(data_dir), decoded_cache_mb=decoded_cache_mb, **others
+        )
+        return load_source(settings, "train")
+
+    phase = PhaseFolder(tmp_path / "stage1")
+    note_images(phase, load(then_mb))
+    write_json(phase.settings_file, {})
+    check_images(phase, load(then_mb))
+    with pytest.raises(ImagesChanged, match=remedy) as refusal:
+        check_images(phase, load(now_mb))
+    assert "delete" not in str(refusal.value)
+    with pytest.raises(ImagesChanged, match="started with 60 training images, now there are 30"):
+        check_images(phase, load(now_mb, max_train_images=30))
