@@ -109,6 +109,12 @@ def _validate_methods(config: Config) -> None:
         )
     for name, group in config.method_groups.items():
         group.check(chosen=name == student.name)
+    caches_features = config.uses_teacher and config.cache.view_cycle and config.cache.feature_cache
+    if caches_features and not student.description.takes_cached_features:
+        raise ConfigError(
+            f"--view_cycle={config.cache.view_cycle} keeps the teacher's features, and loss_terms of --method="
+            f"{student.name} has no argument cached_features that takes them: add --nofeature_cache, or the argument."
+        )
     if config.trains_student and student.compares_images and config.optimizer.micro_batches > 1:
         option = student.comparing_option
         remedy = f"Set {student.flag}={option}=0, or lower --batch_size." if option else "Lower --batch_size instead."

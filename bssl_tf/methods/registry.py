@@ -48,6 +48,7 @@ class Description:
         compares_images: whether its loss compares the images of a batch, which then cannot be split.
         comparing_option: the option that weighs what compares them; empty: there is none.
         options_are_flags: whether its options are flags of train.py, and not part of ``--method_options``.
+        takes_cached_features: whether its `loss_terms` can be given features of the teacher that are known already.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Description:
     compares_images: bool
     comparing_option: str
     options_are_flags: bool
+    takes_cached_features: bool
 
     @property
     def options(self) -> dict[str, Any]:
@@ -159,6 +161,7 @@ def description(name: str) -> Description:
         compares_images=bool(found.constant("compares_images", False)),
         comparing_option=str(found.constant("comparing_option", "")),
         options_are_flags=bool(found.constant("options_are_flags", False)),
+        takes_cached_features=found.takes("loss_terms", "cached_features"),
     )
 
 

@@ -199,6 +199,12 @@ class MethodClass:
                 return module.value(values[name])
         return default
 
+    def takes(self, function: str, argument: str) -> bool:
+        """Whether a function, its own or inherited, takes an argument by position; True if no class here defines it."""
+        found = next(filter(None, (_function(node, function) for _, node in self.lineage)), None)
+        given = found and found.args
+        return not given or bool(given.vararg) or argument in {each.arg for each in given.posonlyargs + given.args}
+
     def arguments(self) -> tuple[tuple[str, ...], dict[str, Argument]]:
         """Arguments of the constructor without a default, and those with one.
 
@@ -210,9 +216,7 @@ class MethodClass:
         needs: list[str] = []
         options: dict[str, Argument] = {}
         for module, node in self.lineage:
-            functions = (each for each in node.body if isinstance(each, ast.FunctionDef))
-            constructor = next((each for each in functions if each.name == "__init__"), None)
-            if constructor is None:
+            if (constructor := _function(node, "__init__")) is None:
                 continue
             given = constructor.args
             positional = given.posonlyargs + given.args
@@ -262,6 +266,10 @@ def assignments(body: list[ast.stmt]) -> list[tuple[str, ast.expr]]:
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
             pairs.append((statement.target.id, statement.value))
     return pairs
+
+
+def _function(node: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    return next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == name), None)
 
 
 def _argument(module: Module, annotation: ast.expr | None, default: Any) -> Argument:

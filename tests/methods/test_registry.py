@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bssl_tf.methods
-from bssl_tf.config.training import Config, MethodSettings, RunSettings
+from bssl_tf.config.training import Config, FeatureCacheSettings, MethodSettings, RunSettings
 from bssl_tf.config.validation import validate
 from bssl_tf.errors import ConfigError
 from bssl_tf.methods import registry as methods
@@ -135,6 +135,50 @@ def test_a_method_of_another_package_inherits_what_it_does_not_say(package):
     method = methods.create("my_methods.larger", options, backbone=dense_backbone())
     assert (method.weight, method.momentum, method.queue.shape[0]) == (0.5, 0.9, 1024)
     validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method="my_methods.larger")))
+
+
+DISTILLING = '''"""Distils by mean squares."""
+from bssl_tf.methods.common.base import Method
+
+
+class Distilling(Method):
+    def __init__(self, teacher, backbone):
+        ...
+
+    def loss_terms(self, views, *, training):
+        ...
+'''
+CACHING = """
+from my_methods.plain import Distilling
+
+
+class Caching(Distilling):
+    def loss_terms(self, views, cached_features=None, *, training):
+        ...
+"""
+INHERITING = """
+from my_methods.caching import Caching
+
+
+class Inheriting(Caching):
+    ...
+"""
+
+
+def test_a_method_that_takes_no_cached_features_is_refused_where_they_are_cached(package):
+    for name, source in (("plain", DISTILLING), ("caching", CACHING), ("inheriting", INHERITING)):
+        (package / f"{name}.py").write_text(source)
+
+    def validated(method, **cache):
+        cache = FeatureCacheSettings(**cache)
+        validate(Config(run=RunSettings(workdir="w"), method=MethodSettings(method=method), cache=cache))
+
+    with pytest.raises(ConfigError, match="--view_cycle=3 .* --method=my_methods.plain .* add --nofeature_cache"):
+        validated("my_methods.plain", view_cycle=3)
+    validated("my_methods.plain", view_cycle=3, feature_cache=False)
+    validated("my_methods.plain")
+    for method in ("my_methods.caching", "my_methods.inheriting", "bssl", "s2bnn", "simclr"):
+        validated(method, view_cycle=3)
 
 
 @pytest.mark.parametrize(
