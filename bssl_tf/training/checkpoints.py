@@ -1,6 +1,7 @@
 """Checkpoints of a phase: everything needed to go on at the very next step, and nothing of the teacher."""
 
 import signal
+import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,8 @@ from bssl_tf.training.saved_checkpoints import disk_full_named, is_whole, latest
 
 class PhaseCheckpoint(tf.keras.callbacks.Callback):
     """Saves networks, optimizers and step; restores them; saves once more when the process is to stop.
+
+    That it is to stop it learns from Ctrl-C or SIGTERM, where it trains in the main thread.
 
     TensorFlow writes a checkpoint to temporary files and moves them into place last, so that an
     interruption at any moment leaves the one before it intact. The two latest are kept. A checkpoint does not
@@ -125,6 +128,8 @@ class PhaseCheckpoint(tf.keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._started = self._saved = time.monotonic()
+        if threading.current_thread() is not threading.main_thread():
+            return  # Python lets no other thread wait for signals
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._request_stop)
 

@@ -31,7 +31,8 @@ def train(config: Config, on_start: Callable[[Config], None] | None = None) -> d
     """Train the phases of a configuration that are not done yet; the same call goes on where it stopped.
 
     Progress goes to the console, results to ``config.run.workdir`` (`bssl_tf.runs` says what it holds). On several
-    machines, all of them call it with the same configuration but for ``worker_index``.
+    machines, all of them call it with the same configuration but for ``worker_index``. In another thread than
+    the main one it handles no signals: Ctrl-C and SIGTERM do not end it in order.
 
     Args:
         config: all settings.

@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
 import numpy as np
@@ -152,6 +153,14 @@ def test_signals_are_given_back_however_training_ends(tmp_path, monkeypatch):
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+def test_outside_the_main_thread_signals_are_left_alone(tmp_path):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    config = config_for(tmp_path / "run", method=MethodSettings(method="supervised", stages="2"))
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(train, config).result()["stage2"]["steps"] == 6
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
 def test_stage_2_starts_from_all_three_networks_of_stage_1(whole):
     started_from = whole.started_from["stage2"]
     assert set(started_from) == {"backbone", "classifier", "target_classifier", "feature_map"}
@@ -195,6 +204,6 @@ def test_a_run_whose_stage_1_has_lost_its_checkpoints(run, tmp_path):
 def test_without_a_whole_checkpoint_the_phase_is_to_be_deleted(tmp_path):
     folder = tmp_path / "stage1" / "checkpoints"
     folder.mkdir(parents=True)
-    (folder / "checkpoint").write_text('model_checkpoint_path: "ckpt-6"\n')
+    (folder / "ckpt-6.index").write_bytes(b"cut")
     with pytest.raises(UserError, match=r"delete .*/stage1, and the same command trains stage1 again"):
         checkpoints.restore_networks(folder, None)
