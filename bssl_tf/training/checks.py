@@ -5,15 +5,17 @@ from collections.abc import Collection
 import tensorflow as tf
 
 from bssl_tf.config.chosen_method import ChosenMethod
+from bssl_tf.config.data import ViewSettings
 from bssl_tf.config.learning import OptimizerSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
 from bssl_tf.config.training import Config
 from bssl_tf.data import steps_per_epoch
+from bssl_tf.data.augmentation.views import local_crops
 from bssl_tf.errors import ConfigError
-from bssl_tf.models import build_backbone
+from bssl_tf.models import BackboneSpec, at_size, build_backbone
 from bssl_tf.training.memory import check_memory, planned_networks
 from bssl_tf.training.multi_worker.strategy import Distribution
-from bssl_tf.training.run_data import RunData, student_spec, teacher_spec
+from bssl_tf.training.run_data import ImageForm, RunData, student_spec, teacher_spec
 from bssl_tf.training.stages import STAGE_MODES, FrozenTeacher
 
 
@@ -95,6 +97,18 @@ def check_stage(
     student_spec(data, student, STAGE_MODES[number])
 
 
+def check_local_crops(config: Config, data: ImageForm) -> None:
+    """Raises:
+    ConfigError: a network that is to be trained cannot take the local crops; names the flag and a size that it can.
+    """
+    if config.trains_student:
+        student = student_spec(data, config.student, STAGE_MODES[config.stage_numbers[-1]])
+        _check_local_crops(config.views, config.student_method, f"--student={student.name}", student)
+    if config.trains_teacher:
+        teacher = teacher_spec(data, config.teacher)
+        _check_local_crops(config.views, config.teacher_method, f"--teacher={teacher.name}", teacher)
+
+
 def check_frozen_teacher(
     source: FrozenTeacher, settings: TeacherSettings, method: ChosenMethod, data: RunData, to_be_trained: bool
 ) -> None:
@@ -143,6 +157,31 @@ def check_similarity_map(source: FrozenTeacher, config: Config, data: RunData, t
             f"--similarity_map=identity compares features of one width; the student has {widths[0]}, the teacher "
             f"{widths[1]}: use --similarity_map=linear or mlp."
         )
+
+
+def _check_local_crops(views: ViewSettings, method: ChosenMethod, flag: str, spec: BackboneSpec) -> None:
+    if not (views.local_crops and method.description.multi_crop):
+        return
+    backbone, (size, _) = build_backbone(spec), local_crops(views, spec.image_size)
+    if _takes(backbone, size):
+        return
+    too_small, fits = size, spec.image_size
+    while fits - too_small > 1:
+        middle = (too_small + fits) // 2
+        too_small, fits = (too_small, middle) if _takes(backbone, middle) else (middle, fits)
+    meaning = "" if views.local_crop_size else f" (here {size} pixels, 3/7 of the {spec.image_size} of an image)"
+    raise ConfigError(
+        f"--local_crop_size={views.local_crop_size}{meaning} is too small for {flag}, which has nothing left of such "
+        f"crops after its strides. Give --local_crop_size={fits}."
+    )
+
+
+def _takes(backbone: tf.keras.Model, image_size: int) -> bool:
+    try:
+        at_size(backbone, image_size)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_labels(method: ChosenMethod, flag: str, data: RunData) -> None:

@@ -253,6 +253,7 @@ def _check(
     for phase in planned:
         if phase.kind is PhaseKind.STUDENT:
             checks.check_stage(phase.stage, data, config.student, config.student_method, config.optimizer, distribution)
+    checks.check_local_crops(config, data)
 
 
 def _shared_settings(config: Config, cluster: Cluster) -> dict[str, Any]:

@@ -9,7 +9,15 @@ from bssl_tf.config.bssl import BsslSettings
 from bssl_tf.config.detection import DetectionConfig
 from bssl_tf.config.learning import PretrainingSettings
 from bssl_tf.config.networks import StudentSettings, TeacherSettings
-from bssl_tf.config.training import Config, DataSettings, MethodSettings, OptimizerSettings, RunSettings, for_dry_run
+from bssl_tf.config.training import (
+    Config,
+    DataSettings,
+    MethodSettings,
+    OptimizerSettings,
+    RunSettings,
+    ViewSettings,
+    for_dry_run,
+)
 from bssl_tf.errors import ConfigError
 from bssl_tf.training.checks import check_requested
 from bssl_tf.training.multi_worker.strategy import ONE_DEVICE, Distribution
@@ -114,3 +122,20 @@ def test_feature_similarity_without_a_map_takes_equal_widths(tmp_path):
     ):
         train(config)
     assert not (tmp_path / "run" / "teacher").exists()
+
+
+def test_local_crops_that_the_student_cannot_take_are_refused_with_the_smallest_that_it_can(tmp_path):
+    config = Config(
+        data=DataSettings(image_size=64, max_train_images=32, max_test_images=32),
+        views=ViewSettings(local_crops=2),
+        student=StudentSettings(student="quicknet_small"),
+        method=MethodSettings(method="swav"),
+        optimizer=OptimizerSettings(batch_size=16),
+        run=RunSettings(workdir=str(tmp_path)),
+    )
+    with pytest.raises(ConfigError) as refusal:
+        train(config)
+    assert str(refusal.value) == (
+        "--local_crop_size=0 (here 27 pixels, 3/7 of the 64 of an image) is too small for --student=quicknet_small, "
+        "which has nothing left of such crops after its strides. Give --local_crop_size=29."
+    )
