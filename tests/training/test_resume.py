@@ -189,15 +189,17 @@ def test_a_run_whose_stage_1_has_lost_its_checkpoints(run, tmp_path):
         run(config, {"stage2": 3})
     shutil.rmtree(tmp_path / "stage1" / "checkpoints")
     run(config)  # stage 2 has one of its own
-    expected = load_backbone(tmp_path / "stage2")[0].get_weights()
+    assert (tmp_path / "stage2" / "summary.json").exists()
+    expected = load_backbone(tmp_path / "stage1")[0].get_weights()
 
     shutil.rmtree(tmp_path / "stage2")
     remedy = r"delete .*/stage1/summary\.json, and the same command trains stage1 again"
     with pytest.raises(UserError, match=remedy):
         run(config)
     (tmp_path / "stage1" / "summary.json").unlink()
-    run(config)
-    for ours, theirs in zip(load_backbone(tmp_path / "stage2")[0].get_weights(), expected, strict=True):
+    with pytest.raises(Interrupted, match="stopped at step 1;"):  # of stage 2, which begins
+        run(config, {"stage2": 1})
+    for ours, theirs in zip(load_backbone(tmp_path / "stage1")[0].get_weights(), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
