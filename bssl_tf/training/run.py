@@ -1,6 +1,7 @@
 """Trains a run: its phases in order, each from where it stopped. `train.py` and `bssl_tf.train` are this function."""
 
 import os
+import shlex
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, fields
@@ -286,8 +287,9 @@ def _report_finished(workdir: Workdir, planned: tuple[Phase, ...]) -> None:
     folder = workdir.path
     console.print(f"[bold green]done[/]: {', '.join(phase.title for phase in planned)} in {folder}")
     if any(phase.folder == workdir.stage(2) for phase in planned):
-        console.print(f"next: {program('convert')} --workdir={folder} --output={folder}/model.tflite")
-        console.print(f"      {program('evaluate')} --workdir={folder}")
+        of_run, output = shlex.quote(f"--workdir={folder}"), shlex.quote(f"--output={folder}/model.tflite")
+        console.print(f"next: {program('convert')} {of_run} {output}")
+        console.print(f"      {program('evaluate')} {of_run}")
 
 
 def _summaries(planned: tuple[Phase, ...]) -> dict[str, dict[str, Any]]:

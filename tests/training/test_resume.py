@@ -133,6 +133,15 @@ def test_resumes_to_the_step_across_stages(run, whole, tmp_path):
             assert summaries[0][name] == summaries[1][name]
 
 
+def test_the_commands_that_come_next_can_be_pasted(run, whole, tmp_path, capsys):
+    moved = tmp_path / "two words"
+    shutil.copytree(whole.workdir, moved)
+    run(config_for(moved, view_cycle=1))
+    said = capsys.readouterr().out
+    assert f" '--workdir={moved}' '--output={moved}/model.tflite'\n" in said
+    assert f" '--workdir={moved}'\n" in said
+
+
 def test_every_checkpoint_is_written_once(whole):
     """Replacing one is the only way to have files of two saves under one name."""
     assert whole.saved == [(phase, step) for phase in ("teacher", "stage1", "stage2") for step in range(1, 7)]
