@@ -67,15 +67,15 @@ def test_a_name_that_a_library_cannot_take_is_told_in_one_line():
     assert done.returncode == 1 and done.stderr.startswith(r"error: caf\udce9 has bytes that are no UTF-8"), done.stderr
 
 
-def test_the_home_folder_may_be_written_as_a_tilde():
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path):
     program = (
         "from absl import flags\nfrom bssl_tf.console import run_entry_point\n"
         "for name in ('workdir', 'note'): flags.DEFINE_string(name, '', '')\n"
         "run_entry_point(lambda: print(flags.FLAGS.workdir, flags.FLAGS.note), '')"
     )
     command = [sys.executable, "-c", program, "--workdir=~/runs/x", "--note=a~/b"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HOME": "/home/me"})
-    assert done.stdout == "/home/me/runs/x a~/b\n", done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert done.stdout == f"{tmp_path}/runs/x a~/b\n", done.stderr
 
 
 @pytest.mark.parametrize(
