@@ -192,23 +192,24 @@ def test_the_checkpoint_holds_nothing_of_the_teacher_but_all_of_the_rest(run, tm
     assert balance == [0.0] * len(balance)
 
 
-def test_a_run_whose_stage_1_has_lost_its_checkpoints(run, tmp_path):
-    config = config_for(tmp_path, method=MethodSettings(method="supervised"))
-    with pytest.raises(Interrupted):
-        run(config, {"stage2": 3})
-    shutil.rmtree(tmp_path / "stage1" / "checkpoints")
-    run(config)  # stage 2 has one of its own
-    assert (tmp_path / "stage2" / "summary.json").exists()
-    expected = load_backbone(tmp_path / "stage1")[0].get_weights()
+def test_a_run_whose_stage_1_has_lost_its_checkpoints(run, whole, tmp_path):
+    workdir = tmp_path / "run"
+    config, stage1, stage2 = config_for(workdir, view_cycle=1), workdir / "stage1", workdir / "stage2"
+    shutil.copytree(whole.workdir, workdir)
+    shutil.rmtree(stage1 / "checkpoints")
+    (stage2 / "summary.json").unlink()  # as where it was interrupted
+    run(config)  # it has a checkpoint of its own
+    assert (stage2 / "summary.json").exists()
+    expected = load_backbone(stage1)[0].get_weights()
 
-    shutil.rmtree(tmp_path / "stage2")
+    shutil.rmtree(stage2)
     remedy = r"delete .*/stage1/summary\.json, and the same command trains stage1 again"
     with pytest.raises(UserError, match=remedy):
         run(config)
-    (tmp_path / "stage1" / "summary.json").unlink()
+    (stage1 / "summary.json").unlink()
     with pytest.raises(Interrupted, match="stopped at step 1;"):  # of stage 2, which begins
         run(config, {"stage2": 1})
-    for ours, theirs in zip(load_backbone(tmp_path / "stage1")[0].get_weights(), expected, strict=True):
+    for ours, theirs in zip(load_backbone(stage1)[0].get_weights(), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
