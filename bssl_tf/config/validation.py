@@ -24,8 +24,6 @@ def validate_group(group: Any) -> None:
             raise ConfigError(f"{flag}: give {_TYPES[kind]}, not {value!r}.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{flag}: give a finite number.")
-        if isinstance(value, str) and value.startswith("~/"):
-            raise ConfigError(f"{flag}: ~ is not replaced here. Write the home folder's full path.")
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"--{field.name}={value!r}: leave out the null character.")
         if limits["choices"] and value not in limits["choices"]:
@@ -36,12 +34,23 @@ def validate_group(group: Any) -> None:
             raise ConfigError(f"{flag}: give at most {limits['high']}.")
 
 
+def check_home(flag: str, path: str) -> None:
+    """Of a command line ~ is replaced, of a flagfile and in Python it is not, and would be a folder of that name.
+
+    Raises:
+        ConfigError: the path begins with ~.
+    """
+    if path.startswith("~/"):
+        raise ConfigError(f"{flag}={path}: ~ is not replaced here. Write the home folder's full path.")
+
+
 def check_path_of_checkpoints(flag: str, folder: str) -> None:
     """TensorFlow looks for checkpoints by patterns, and takes the folder's own path for a part of them.
 
     Raises:
         ConfigError: the path would match other folders, or not itself.
     """
+    check_home(flag, folder)
     path = os.path.abspath(folder)
     if found := [letter for letter in "*?[\\" if letter in path]:
         raise ConfigError(
@@ -70,6 +79,8 @@ def validate(config: Config) -> None:
     if not config.run.workdir:
         raise ConfigError("--workdir is not set: name a folder for this run, for instance --workdir=runs/digits.")
     check_path_of_checkpoints("--workdir", config.run.workdir)
+    check_home("--teacher", config.teacher.teacher)
+    check_home("--feature_cache_dir", config.cache.feature_cache_dir)
     if config.teacher.teacher in TEACHERS and config.teacher.teacher_pixels != "0..255":
         raise ConfigError(
             f"--teacher_pixels={config.teacher.teacher_pixels} is for a saved Keras model; --teacher="

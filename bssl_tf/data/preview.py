@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from bssl_tf.config.training import ViewSettings
 from bssl_tf.data.augmentation.randomness import VIEWS, epoch_key, image_key
 from bssl_tf.data.augmentation.views import draw_views, views_of_image
-from bssl_tf.data.pipeline import centre, to_channels
+from bssl_tf.data.framing import centre, to_channels
 from bssl_tf.data.sources.base import Source, readable_data_errors
 from bssl_tf.files import write_bytes
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from bssl_tf.data.pipeline import short_side_of
+from bssl_tf.data.framing import short_side_of
 from bssl_tf.deploy.metadata import FileFacts
 from bssl_tf.deploy.report import versions
 from bssl_tf.deploy.subjects import Subject

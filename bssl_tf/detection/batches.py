@@ -12,7 +12,8 @@ import tensorflow as tf
 from bssl_tf.config.detection import BoxAugmentationSettings
 from bssl_tf.data import steps_per_epoch
 from bssl_tf.data.augmentation.randomness import VIEWS, epoch_key, image_key
-from bssl_tf.data.pipeline import DECODED_PER_SIZE, to_channels
+from bssl_tf.data.framing import to_channels
+from bssl_tf.data.pipeline import DECODED_PER_SIZE
 from bssl_tf.detection.annotations import AnnotatedImages
 from bssl_tf.detection.augmentation import WHOLE, boxes_in_window, draw, image_in_window, random_window
 

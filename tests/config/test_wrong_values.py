@@ -126,6 +126,10 @@ def test_wrong_flags_of_training(parse, arguments, message):
         parse(*arguments)
 
 
+def test_tfds_knows_the_home_folder_itself(parse):
+    assert parse("--data_dir=~/tensorflow_datasets").data.data_dir == "~/tensorflow_datasets"
+
+
 def test_the_largest_seed_is_allowed(parse):
     assert parse("--seed=4294967295").run.seed == 2**32 - 1
 
